@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Gets the bytes of a config file and makes sure that they are text. What kind of file it is and how large
+ * is asked before a byte is read, so a FIFO, a device or a huge file costs nothing. What the text means is
+ * yaml.c's business.
+ */
+#include "config/file.h"
+
+#include "probe/base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void refuse(struct findings *f, const struct node_mark *mark, const char *text)
+{
+    findings_add(f, FINDINGS_ERROR, mark, text);
+}
+
+static const char *kind_of(mode_t mode)
+{
+    if (S_ISDIR(mode))
+        return "a directory";
+    if (S_ISFIFO(mode))
+        return "a FIFO";
+    return "a device";
+}
+
+/* Why the open file is not to be read; null when it is. */
+static const char *unfit(int fd, struct arena *a, size_t *size_r)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return arena_printf(a, "cannot be read: %s", strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return arena_printf(a, "not a config file (expected a regular file, found %s)", kind_of(st.st_mode));
+    if (st.st_size > FILE_MAX_BYTES)
+        return arena_printf(a, "too large for a config file (expected at most %d bytes, found %lld)",
+                            FILE_MAX_BYTES, (long long)st.st_size);
+    *size_r = (size_t)st.st_size;
+    return NULL;
+}
+
+/* As much as the file had when it was asked; a file that is being cut short gives less. */
+static const char *slurp(int fd, struct arena *a, size_t size, struct span *text_r)
+{
+    char *data = arena_alloc(a, size + 1);
+    size_t len = 0;
+    while (len < size) {
+        ssize_t got = read(fd, data + len, size - len);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return arena_printf(a, "cannot be read: %s", strerror(errno));
+        if (got == 0)
+            break;
+        len += (size_t)got;
+    }
+    *text_r = (struct span){data, len};
+    return NULL;
+}
+
+/* The length of the character at the start, 0 when there is none that may stand in a config. */
+static size_t character(struct span text)
+{
+    if (text.data[0] == '\n' || text.data[0] == '\r')
+        return 1;
+    for (size_t len = 1; len <= 4 && len <= text.len; len++)
+        if (text_is_clean((struct span){text.data, len}))
+            return len;
+    return 0;
+}
+
+static const char *describe_byte(struct arena *a, unsigned char byte)
+{
+    if (byte < 0x20 || byte == 0x7f)
+        return arena_printf(a, "a control character has no place here (found byte 0x%02X)", byte);
+    return arena_printf(a, "not UTF-8 text (found byte 0x%02X)", byte);
+}
+
+/* Finds the first thing that is not text. */
+static int check_text(struct span text, const struct node_origin *origin, struct arena *a, struct findings *f)
+{
+    struct node_mark mark = {origin, 1, 1};
+    while (text.len > 0) {
+        size_t len = character(text);
+        if (len == 0) {
+            refuse(f, &mark, describe_byte(a, (unsigned char)text.data[0]));
+            return -1;
+        }
+        bool crlf = text.data[0] == '\r' && text.len > 1 && text.data[1] == '\n';
+        mark.column++;
+        if (!crlf && (text.data[0] == '\n' || text.data[0] == '\r')) {
+            mark.line++;
+            mark.column = 1;
+        }
+        text.data += len;
+        text.len -= len;
+    }
+    return 0;
+}
+
+static bool begins(struct span text, const char *bytes, size_t len)
+{
+    return text.len >= len && memcmp(text.data, bytes, len) == 0;
+}
+
+int file_read(const struct node_origin *origin, struct arena *a, struct findings *f, struct span *text_r)
+{
+    struct node_mark whole = {origin, 0, 0};
+    struct span text = {0};
+    size_t size = 0;
+    int fd = open(origin->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        refuse(f, &whole, arena_printf(a, "cannot be opened: %s", strerror(errno)));
+        return -1;
+    }
+    const char *why = unfit(fd, a, &size);
+    if (!why)
+        why = slurp(fd, a, size, &text);
+    close(fd);
+    if (!why && (begins(text, "\xff\xfe", 2) || begins(text, "\xfe\xff", 2)))
+        why = "not UTF-8 text (found UTF-16 or UTF-32); save it as UTF-8";
+    if (why) {
+        refuse(f, &whole, why);
+        return -1;
+    }
+    if (begins(text, "\xef\xbb\xbf", 3))
+        text = (struct span){text.data + 3, text.len - 3};
+    if (check_text(text, origin, a, f) != 0)
+        return -1;
+    *text_r = text;
+    return 0;
+}

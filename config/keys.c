@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every key there is, each a row of one table, and the walker that reads a map by it. A new key is a new row
+ * and, if its kind of value is new, a small parser. A parser sees only its own value; what must hold between
+ * several keys is checked by the file of the noun they belong to.
+ */
+#include "config/keys.h"
+
+#include "config/mailbox.h"
+#include "config/nearest.h"
+#include "config/scalar.h"
+#include "config/server.h"
+#include "config/target.h"
+#include "config/target_route.h"
+#include "config/value.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define SERVER(field) offsetof(struct snapshot, field)
+#define SINK(field)   offsetof(struct snapshot_sink, field)
+#define TARGET(field) offsetof(struct target, is.field)
+#define ROUTE(field)  offsetof(struct plan_route, field)
+
+#define TIMEOUT(name, limit, fallback, doc)                                                                  \
+    {                                                                                                        \
+        "targets.*.timeouts." name, scalar_timeout, TARGET(plan.limits_us[limit]), fallback,                 \
+            SCALAR_TIMEOUT_EXPECTED, doc                                                                     \
+    }
+#define WARN(name, field, doc)                                                                               \
+    {                                                                                                        \
+        "targets.*.warn." name, scalar_duration, TARGET(plan.field), "0", VALUE_DURATION_EXPECTED, doc       \
+    }
+#define WARN_PHASE(name, phase) WARN(name, warn_us[phase], "the same for this phase")
+
+static const struct keys_row rows[] = {
+    {"server", NULL, 0, NULL, "a map of keys", "this service itself"},
+    {"server.name", scalar_text, SERVER(server_name), NULL, "a short text",
+     "this vantage point, as results show it; default: the host name"},
+    {"server.listen", server_listen, 0, "127.0.0.1:8025",
+     "IP:port or [IPv6]:port, such as 127.0.0.1:8025, or a list of them", "where HTTP is served"},
+    {"server.unknown_status", server_unknown_status, SERVER(unknown_status), "500",
+     "an HTTP status from 200 to 599", "HTTP status of /check when ehlod itself cannot tell"},
+
+    {"mailboxes", mailbox_read_all, 0, NULL, "a map of mailboxes by name",
+     "where delivered messages can be seen"},
+    {"mailboxes.*.sink", mailbox_sink, SINK(listen), NULL, "IP:port or [IPv6]:port, such as 127.0.0.1:2525",
+     "the built-in SMTP receiver listens here; needed"},
+    {"mailboxes.*.domains", mailbox_domains, 0, NULL, "a mail domain or a list of them",
+     "it accepts mail for these and refuses to relay any other; needed"},
+
+    {"modules", target_read_modules, 0, NULL, "a map of modules by name",
+     "settings to share: anything a target may have, but no module"},
+
+    {"targets", target_read_all, 0, NULL, "a map of targets by name", "the mail servers to check"},
+    {"targets.*.module", target_module, 0, NULL, "the name of a module",
+     "take what is not said here from this module"},
+    {"targets.*.address", target_address, 0, NULL,
+     "host:port, such as mx.example.org:25, 192.0.2.1:25 or [2001:db8::1]:25",
+     "the server; needed here or in the module"},
+    {"targets.*.family", target_family, TARGET(plan.family), "any", "any, ipv4 or ipv6",
+     "which kind of address to use"},
+    {"targets.*.source", target_source, TARGET(plan.source), NULL,
+     "an IP address of this machine, without port",
+     "local address to dial from; default: the system chooses"},
+    {"targets.*.helo", target_helo, TARGET(plan.helo), "{{hostname}}",
+     "a name to greet with; {{hostname}}, {{target}} and {{address}} are replaced", "what EHLO says"},
+    {"targets.*.tls", target_tls, 0, "off", "off", "whether and how the connection is encrypted"},
+    {"targets.*.timeout", scalar_timeout, TARGET(plan.limits_us[LIMIT_RUN]), "30s", SCALAR_TIMEOUT_EXPECTED,
+     "the whole run"},
+    {"targets.*.timeouts", NULL, 0, NULL, "a map of durations", "limits inside the run"},
+    TIMEOUT("dns", LIMIT_DNS, "5s", "resolving the name"),
+    TIMEOUT("connect", LIMIT_CONNECT, "5s", "connecting, all addresses together"),
+    TIMEOUT("tls", LIMIT_TLS, "10s", "the TLS handshake"),
+    TIMEOUT("banner", LIMIT_BANNER, "15s", "the greeting"),
+    TIMEOUT("reply", LIMIT_REPLY, "15s", "each reply to a command"),
+    TIMEOUT("message", LIMIT_MESSAGE, "20s", "sending the message"),
+    TIMEOUT("final", LIMIT_FINAL, "25s", "the reply to the message"),
+    TIMEOUT("quit", LIMIT_QUIT, "1s", "the reply to QUIT"),
+    {"targets.*.cache_ttl", scalar_duration, TARGET(cache_ttl_us), "1s", VALUE_DURATION_EXPECTED,
+     "a result this young is shared instead of running again"},
+    {"targets.*.warn", NULL, 0, NULL, "a map of durations", "slower than this is a warning"},
+    WARN("duration", warn_duration_us, "the run warns when it takes longer than this; 0 = never"),
+    WARN_PHASE("dns", PHASE_DNS),
+    WARN_PHASE("connect", PHASE_CONNECT),
+    WARN_PHASE("tls", PHASE_TLS),
+    WARN_PHASE("banner", PHASE_BANNER),
+    WARN_PHASE("ehlo", PHASE_EHLO),
+    WARN_PHASE("starttls", PHASE_STARTTLS),
+    WARN_PHASE("auth", PHASE_AUTH),
+    WARN_PHASE("mail", PHASE_MAIL),
+    WARN_PHASE("rcpt", PHASE_RCPT),
+    WARN_PHASE("data", PHASE_DATA),
+    WARN_PHASE("message", PHASE_MESSAGE),
+    WARN_PHASE("final", PHASE_FINAL),
+    WARN_PHASE("rset", PHASE_RSET),
+    WARN_PHASE("quit", PHASE_QUIT),
+    {"targets.*.stop_after", target_stop_after, TARGET(plan.stop_after), NULL,
+     "a phase such as connect, banner, ehlo, mail or rcpt",
+     "go no further than this phase; default: to the end"},
+
+    {"targets.*.routes", target_route_read_all, 0, NULL, "a list of routes",
+     "origin and destination pairs, in order, on one connection"},
+    {"targets.*.routes[].name", target_route_name, ROUTE(name), NULL, LOAD_NAME_EXPECTED,
+     "needed where a target has several routes; default: route1"},
+    {"targets.*.routes[].from", target_route_from, ROUTE(from), NULL,
+     "a mail address, or \"\" for the null sender", "the envelope sender; needed"},
+    {"targets.*.routes[].to", target_route_to, 0, NULL, "a mail address or a list of them",
+     "the envelope recipients; each has its own verdict; needed"},
+    {"targets.*.routes[].expect", target_route_expect, ROUTE(expect), "accepted",
+     "accepted, rejected or deferred, or a list of them", "what must become of every recipient"},
+    {"targets.*.routes[].at", target_route_at, 0, "rcpt", "rcpt",
+     "where the answer is looked for: in the reply to MAIL or RCPT"},
+    {"targets.*.routes[].reply", target_route_reply, 0, NULL,
+     "a reply code, such as 550, or with its enhanced code \"550 5.1.1\"",
+     "the code, and the enhanced code, that must come; default: any"},
+};
+
+#define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
+
+const struct keys_row *keys_rows(size_t *count_r)
+{
+    *count_r = ROW_COUNT;
+    return rows;
+}
+
+const struct keys_row *keys_row(const char *path)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (strcmp(rows[i].path, path) == 0)
+            return &rows[i];
+    assert(!"a path of the table");
+    return NULL;
+}
+
+/* The name of the row's key when it stands directly under the path; else null. */
+static const char *name_under(const struct keys_row *row, const char *path, size_t len)
+{
+    if (len > 0 && (strncmp(row->path, path, len) != 0 || row->path[len] != '.'))
+        return NULL;
+    const char *name = row->path + (len > 0 ? len + 1 : 0);
+    return strchr(name, '.') ? NULL : name;
+}
+
+void keys_defaults(struct load *l, const char *path, void *object)
+{
+    size_t len = strlen(path);
+    for (const struct keys_row *row = rows; row < rows + ROW_COUNT; row++) {
+        if (strncmp(row->path, path, len) != 0 || row->path[len] != '.' || !row->fallback)
+            continue;
+        if (strstr(row->path + len, "[]") || strchr(row->path + len, '*')) /* of another object */
+            continue;
+        struct node said = {.kind = NODE_SCALAR, .text = row->fallback};
+        row->parse(l, row, &said, (char *)object + row->slot);
+    }
+}
+
+static const char *join(struct arena *a, const char *const *names, size_t count)
+{
+    const char *list = "";
+    for (size_t i = 0; i < count; i++)
+        list = arena_printf(a, "%s%s%s", list, i ? ", " : "", names[i]);
+    return list;
+}
+
+/* *list_io is the names as a text, null until one is needed. */
+static void refuse_unknown(struct load *l, const struct node *node, const char *const *names, size_t count,
+                           const char **list_io)
+{
+    const char *guess = nearest(node->key, names, count);
+    if (guess) {
+        load_key_error(l, node, "unknown key (did you mean %s?)", guess);
+        return;
+    }
+    if (!*list_io)
+        *list_io = join(l->scratch, names, count);
+    load_key_error(l, node, "unknown key (expected one of: %s)", *list_io);
+}
+
+static bool is_one_of(const char *key, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(key, names[i]) == 0)
+            return true;
+    return false;
+}
+
+bool keys_is_map(struct load *l, struct node *node, const char *expected)
+{
+    if (!load_is_map(l, node, expected))
+        return false;
+    if (node->count <= KEYS_MAX)
+        return true;
+    load_error(l, node, "too many keys (expected at most %d, found %zu)", KEYS_MAX, node->count);
+    node->kind = NODE_BROKEN;
+    return false;
+}
+
+void keys_read(struct load *l, const char *path, const struct node *map, void *object)
+{
+    const char *names[KEYS_MAX];
+    const char *list = NULL;
+    size_t count = 0;
+    size_t len = strlen(path);
+    for (const struct keys_row *row = rows; row < rows + ROW_COUNT; row++) {
+        const char *name = name_under(row, path, len);
+        if (!name)
+            continue;
+        assert(count < KEYS_MAX);
+        names[count++] = name;
+        struct node *node = node_get(map, name);
+        if (node && row->parse)
+            row->parse(l, row, node, (char *)object + row->slot);
+        else if (node && keys_is_map(l, node, row->expected))
+            keys_read(l, row->path, node, object);
+    }
+    for (size_t i = 0; i < map->count; i++)
+        if (!is_one_of(map->items[i]->key, names, count))
+            refuse_unknown(l, map->items[i], names, count, &list);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mailboxes of a config. So far each is a built-in receiver: an address to listen at and the domains it
+ * takes mail for. Whether the address can be had is found out by whoever listens there.
+ */
+#include "config/mailbox.h"
+
+#include "config/endpoint.h"
+#include "config/envelope.h"
+#include "config/scalar.h"
+#include "config/server.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define MAX_MAILBOXES 64
+#define MAX_DOMAINS   1000
+
+void mailbox_sink(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    const char *text = scalar_read(l, row, node);
+    const char *why = text ? endpoint_literal(text, slot) : NULL;
+    if (why)
+        load_bad(l, node, why, row->expected);
+}
+
+static bool is_listed(const char *domain, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i], domain) == 0)
+            return true;
+    return false;
+}
+
+/* The domain in lower case, or null and an error. */
+static const char *read_domain(struct load *l, const struct keys_row *row, const struct node *node,
+                               const char *const *before, size_t count)
+{
+    const char *text = scalar_read(l, row, node);
+    if (!text)
+        return NULL;
+    char *domain = arena_dup(l->keep, text);
+    for (char *c = domain; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    const char *why = envelope_check_domain(domain);
+    if (!why && is_listed(domain, before, count))
+        why = "given twice";
+    if (why)
+        load_bad(l, node, why, row->expected);
+    return why ? NULL : domain;
+}
+
+void mailbox_domains(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    struct snapshot_sink *sink = slot;
+    size_t items = load_items(l, node, row->expected, MAX_DOMAINS);
+    const char **list = arena_alloc(l->keep, items * sizeof(*list));
+    size_t count = 0;
+    for (size_t i = 0; i < items; i++) {
+        list[count] = read_domain(l, row, load_item(node, i), list, count);
+        if (list[count])
+            count++;
+    }
+    sink->domains = list;
+    sink->domain_count = count;
+}
+
+static void require(struct load *l, const struct node *node, const char *key, const char *row_path)
+{
+    if (!node_get(node, key))
+        load_missing(l, node, key, keys_row(row_path)->expected);
+}
+
+static void check_clash(struct load *l, const struct snapshot *s, const struct snapshot_sink *before,
+                        const struct snapshot_sink *sink, const struct node *node)
+{
+    const struct node *where = node_get(node, "sink");
+    if (!where || address_family(&sink->listen) == AF_UNSPEC)
+        return;
+    for (size_t i = 0; i < s->listen_count; i++)
+        if (server_addresses_clash(&s->listen[i], &sink->listen))
+            load_error(l, where, "server.listen takes this address already (found %s)",
+                       node_found(l->scratch, where));
+    for (; before < sink; before++)
+        if (server_addresses_clash(&before->listen, &sink->listen))
+            load_error(l, where, "mailbox %s takes this address already (found %s)",
+                       node_show(l->scratch, before->name), node_found(l->scratch, where));
+}
+
+void mailbox_read_all(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    struct snapshot *s = slot;
+    if (!load_is_map(l, node, row->expected))
+        return;
+    if (node->count > MAX_MAILBOXES) {
+        load_error(l, node, "too many entries (expected at most %d, found %zu)", MAX_MAILBOXES, node->count);
+        return;
+    }
+    struct snapshot_sink *sinks = arena_alloc(l->keep, node->count * sizeof(*sinks));
+    for (size_t i = 0; i < node->count; i++) {
+        const struct node *item = node->items[i];
+        load_check_key_name(l, item);
+        sinks[i].name = arena_dup(l->keep, item->key);
+        if (!load_is_map(l, item, "a map with sink and domains"))
+            continue;
+        keys_read(l, "mailboxes.*", item, &sinks[i]);
+        require(l, item, "sink", "mailboxes.*.sink");
+        require(l, item, "domains", "mailboxes.*.domains");
+        check_clash(l, s, sinks, &sinks[i], item);
+    }
+    s->sinks = sinks;
+    s->sink_count = node->count;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_MAILBOX_H
+#define CONFIG_MAILBOX_H
+
+#include "config/keys.h"
+
+keys_parse mailbox_read_all; /* struct snapshot: sinks */
+
+/* Parsers of the keys of one mailbox. */
+keys_parse mailbox_sink;    /* struct address */
+keys_parse mailbox_domains; /* struct snapshot_sink: domains */
+
+#endif

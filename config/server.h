@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_SERVER_H
+#define CONFIG_SERVER_H
+
+#include "config/keys.h"
+
+/* Parsers of the keys under server. */
+keys_parse server_listen;         /* struct snapshot: listen */
+keys_parse server_unknown_status; /* int */
+
+/* Whether two sockets cannot listen at these at the same time. */
+bool server_addresses_clash(const struct address *a, const struct address *b);
+
+#endif

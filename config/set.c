@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Overrides from the command line. A path is written as messages show it: keys parted by dots, a key with
+ * dots of its own in quotes. Entries of a list have no path: a list is set as a whole.
+ */
+#include "config/set.h"
+
+#include "config/yaml.h"
+#include "probe/base/text.h"
+
+#include <string.h>
+
+#define MAX_SEGMENTS YAML_MAX_DEPTH
+#define FORM         "key.path=value; a key with dots stands in quotes"
+
+struct path {
+    const char *keys[MAX_SEGMENTS];
+    size_t count;
+};
+
+/* segment = DQUOTE 1*any DQUOTE / 1*(not "." or "="): what follows it, or null. */
+static const char *read_segment(const char *text, struct arena *a, const char **key_r)
+{
+    bool quoted = *text == '"';
+    const char *begin = quoted ? text + 1 : text;
+    size_t len = strcspn(begin, quoted ? "\"" : ".=");
+    if (len == 0 || (quoted && begin[len] == '\0'))
+        return NULL;
+    *key_r = arena_dup_span(a, (struct span){begin, len});
+    return begin + len + (quoted ? 1 : 0);
+}
+
+/* path = segment *("." segment) "=": where the value begins, or null. */
+static const char *read_path(const char *text, struct arena *a, struct path *path)
+{
+    while (path->count < MAX_SEGMENTS) {
+        text = read_segment(text, a, &path->keys[path->count]);
+        if (!text)
+            return NULL;
+        path->count++;
+        if (*text == '=')
+            return text + 1;
+        if (*text != '.')
+            return NULL;
+        text++;
+    }
+    return NULL;
+}
+
+/* The map that the path's last key belongs to, or null and an error. */
+static struct node *descend(struct node *map, const struct path *path, const struct node_mark *mark,
+                            struct arena *a, struct findings *f)
+{
+    for (size_t i = 0; i + 1 < path->count; i++) {
+        struct node *next = node_get(map, path->keys[i]);
+        if (!next || node_is_null(next)) {
+            next = arena_alloc(a, sizeof(*next));
+            *next = (struct node){.kind = NODE_MAP, .mark = *mark, .key = path->keys[i], .key_mark = *mark};
+            node_put(a, map, next);
+        }
+        if (next->kind == NODE_BROKEN) /* what is wrong with it was said already */
+            return NULL;
+        if (next->kind != NODE_MAP) {
+            const char *list = next->kind == NODE_LIST ? "; a list can only be set as a whole" : "";
+            findings_add(f, FINDINGS_ERROR, mark,
+                         arena_printf(a, "%s has no keys (found %s%s)", node_path(a, next),
+                                      node_found(a, next), list));
+            return NULL;
+        }
+        map = next;
+    }
+    return map;
+}
+
+static const struct node_origin *make_origin(const char *text, size_t len, unsigned rank, struct arena *a)
+{
+    struct node_origin *origin = arena_alloc(a, sizeof(*origin));
+    struct span key = {text, len};
+    *origin = (struct node_origin){arena_printf(a, "--set %s", node_show(a, arena_dup_span(a, key))), rank};
+    return origin;
+}
+
+void set_apply(const char *text, unsigned rank, struct node *root, struct arena *a, struct findings *f)
+{
+    struct path path = {0};
+    struct node *node;
+    const char *value = text_is_clean(span_of(text)) ? read_path(text, a, &path) : NULL;
+    size_t key_len = value ? (size_t)(value - text - 1) : strlen(text);
+    struct node_mark mark = {make_origin(text, key_len, rank, a), 1, 1};
+    if (!value) {
+        findings_add(f, FINDINGS_ERROR, &mark, "cannot be understood (expected " FORM ")");
+        return;
+    }
+    if (yaml_read(span_of(value), mark.origin, a, f, &node) != 0)
+        return;
+    struct node *map = descend(root, &path, &mark, a, f);
+    if (!map)
+        return;
+    node->key = path.keys[path.count - 1];
+    node->key_mark = mark;
+    node_put(a, map, node);
+}

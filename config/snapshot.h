@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_SNAPSHOT_H
+#define CONFIG_SNAPSHOT_H
+
+#include "config/mistakes.h"
+#include "probe/plan.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What the operator said: the config, validated, with every default filled in. Immutable, shared by count
+ * over threads. Everything it points to lives and dies with it.
+ */
+struct snapshot_sink {
+    const char *name; /* of the mailbox */
+    struct address listen;
+    const char *const *domains; /* lower case */
+    size_t domain_count;
+};
+
+struct snapshot_target {
+    const char *name;
+    struct plan plan; /* ready to run as it is */
+    int64_t cache_ttl_us;
+};
+
+struct snapshot {
+    const char *host_name;        /* of this machine, as the system says it */
+    const char *server_name;      /* this vantage point */
+    const struct address *listen; /* at least one; also every plan's own */
+    size_t listen_count;
+    int unknown_status; /* HTTP status of /check when ehlod cannot tell */
+    const struct snapshot_sink *sinks;
+    size_t sink_count;
+    const struct snapshot_target *targets; /* in the order of the file */
+    size_t target_count;
+};
+
+/* One --set: key.path=value as the user wrote it. */
+struct snapshot_source {
+    const char *file;
+    const char *const *sets;
+    size_t set_count;
+};
+
+/* Touches no network. 0 with a snapshot (one reference), or -1 with at least one error; mistakes_r is
+ * filled in either way (warnings), and is the caller's to clear. */
+int snapshot_load(const struct snapshot_source *source, struct snapshot **snapshot_r,
+                  struct mistakes *mistakes_r);
+
+struct snapshot *snapshot_ref(struct snapshot *s);
+void snapshot_unref(struct snapshot *s); /* null is fine */
+
+/* The target of that name or null. */
+const struct snapshot_target *snapshot_target(const struct snapshot *s, const char *name);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What no single key can tell: limits that do not fit, a source that cannot reach the address, names that
+ * differ only by case. A contradiction is blamed on the target where it says one side of it itself, else on
+ * the module, at the module's own line, where any number of targets makes it one mistake.
+ */
+#include "config/target_check.h"
+
+#include "config/value.h"
+#include "probe/base/clock.h"
+#include "probe/base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define MAX_HELO 255
+
+bool target_check_helo(const char *text)
+{
+    size_t len = strlen(text);
+    for (const char *c = text; *c; c++)
+        if (*c <= ' ' || *c >= 0x7f)
+            return false;
+    return len >= 1 && len <= MAX_HELO;
+}
+
+static const struct node *module_said(const struct target *t, const char *path)
+{
+    return t->module ? node_at(t->module->own, path) : NULL;
+}
+
+/* What was said of the key, by the target or its module; null: nothing. */
+static const struct node *said(const struct target *t, const char *path)
+{
+    const struct node *own = node_at(t->own, path);
+    return own ? own : module_said(t, path);
+}
+
+/* Which of two keys that contradict each other to blame: what the target says itself comes first. */
+static const struct node *blame(const struct target *t, const char *path, const char *other)
+{
+    const struct node *node = node_at(t->own, path);
+    if (!node)
+        node = node_at(t->own, other);
+    return node ? node : said(t, path);
+}
+
+/* Whether the value that was said of a limit could be read; if not, its key's parser said so. */
+static bool is_limit(const struct node *node)
+{
+    int64_t us;
+    return node->kind == NODE_SCALAR && value_duration(node->text, &us) == 0 && us >= CLOCK_US_PER_MS;
+}
+
+static bool is_module(const struct target *t)
+{
+    return strcmp(t->own->parent->key, "modules") == 0;
+}
+
+static void check_limits(struct load *l, const struct target *t)
+{
+    const int64_t *limits = t->is.plan.limits_us;
+    const char *run_key = limit_key(LIMIT_RUN);
+    const struct node *run_said = said(t, run_key);
+    if (!run_said && is_module(t)) /* its targets will say */
+        return;
+    if (run_said && !is_limit(run_said))
+        return;
+    for (int i = LIMIT_RUN + 1; i < LIMIT_COUNT; i++) {
+        char limit[TEXT_DURATION_SIZE];
+        char run[TEXT_DURATION_SIZE];
+        const char *key = limit_key((enum limit)i);
+        const struct node *limit_said = said(t, key);
+        if (!limit_said || !is_limit(limit_said) || limits[i] <= limits[LIMIT_RUN])
+            continue;
+        text_duration(limits[i], limit);
+        text_duration(limits[LIMIT_RUN], run);
+        load_error(l, blame(t, key, run_key), "%s (%s) is longer than the whole run may take (%s is %s%s)",
+                   key, limit, run_key, run, run_said ? "" : " by default");
+    }
+}
+
+static void check_source(struct load *l, const struct target *t)
+{
+    static const char *const names[] = {[FAMILY_IPV4] = "IPv4", [FAMILY_IPV6] = "IPv6"};
+    const struct plan *plan = &t->is.plan;
+    struct address host;
+    const struct node *source_said = said(t, "source");
+    if (!source_said || source_said->kind != NODE_SCALAR || address_parse(source_said->text, 0, &host) != 0)
+        return;
+    enum family source = address_family(&plan->source) == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
+    if (plan->family != FAMILY_ANY && plan->family != source)
+        load_error(l, blame(t, "source", "family"), "source is an %s address, but family is %s",
+                   names[source], family_name(plan->family));
+    if (plan->host && address_parse(plan->host, 0, &host) == 0 &&
+        address_family(&host) != address_family(&plan->source))
+        load_error(l, blame(t, "source", "address"),
+                   "source is an %s address, which cannot reach address (%s)", names[source], plan->host);
+}
+
+void target_check(struct load *l, const struct target *t)
+{
+    check_limits(l, t);
+    check_source(l, t);
+}
+
+void target_check_complete(struct load *l, const struct target *t)
+{
+    bool module_unknown = !t->module && node_get(t->own, "module");
+    bool module_broken = t->module && t->module->own->kind != NODE_MAP;
+    if (!said(t, "address") && !module_unknown && !module_broken)
+        load_missing(l, t->own, "address", keys_row("targets.*.address")->expected);
+}
+
+/* In the order written where the names are the same but for case. */
+static int compare_names(const void *left, const void *right)
+{
+    const struct target *a = *(const struct target *const *)left;
+    const struct target *b = *(const struct target *const *)right;
+    int order = strcasecmp(a->is.name, b->is.name);
+    return order ? order : (a > b) - (a < b);
+}
+
+static int compare_ends(const struct target *a, const struct target *b)
+{
+    int order = strcasecmp(a->is.plan.host, b->is.plan.host);
+    return order ? order : (a->is.plan.port > b->is.plan.port) - (a->is.plan.port < b->is.plan.port);
+}
+
+static int compare_addresses(const void *left, const void *right)
+{
+    const struct target *a = *(const struct target *const *)left;
+    const struct target *b = *(const struct target *const *)right;
+    int order = compare_ends(a, b);
+    return order ? order : (a > b) - (a < b);
+}
+
+static void check_names(struct load *l, const struct target **sorted, size_t count)
+{
+    qsort(sorted, count, sizeof(*sorted), compare_names);
+    for (size_t i = 1; i < count; i++)
+        if (strcasecmp(sorted[i - 1]->is.name, sorted[i]->is.name) == 0)
+            load_key_error(l, sorted[i]->own, "differs only by case from target %s",
+                           node_show(l->scratch, sorted[i - 1]->is.name));
+}
+
+static void check_addresses(struct load *l, const struct target **sorted, size_t count)
+{
+    qsort(sorted, count, sizeof(*sorted), compare_addresses);
+    const struct target *first = count ? sorted[0] : NULL;
+    for (size_t i = 1; i < count; i++) {
+        if (compare_ends(first, sorted[i]) == 0)
+            load_key_warning(l, sorted[i]->own, "has the same host and port as target %s",
+                             node_show(l->scratch, first->is.name));
+        else
+            first = sorted[i];
+    }
+}
+
+void target_check_all(struct load *l, const struct target *targets, size_t count)
+{
+    const struct target **sorted = arena_alloc(l->scratch, count * sizeof(*sorted));
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &targets[i];
+    check_names(l, sorted, count);
+
+    size_t with_address = 0;
+    for (size_t i = 0; i < count; i++)
+        if (targets[i].is.plan.host)
+            sorted[with_address++] = &targets[i];
+    check_addresses(l, sorted, with_address);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_TARGET_ROUTE_H
+#define CONFIG_TARGET_ROUTE_H
+
+#include "config/keys.h"
+
+keys_parse target_route_read_all; /* struct target: the routes of its plan */
+
+/* Parsers of the keys of one route. */
+keys_parse target_route_name;   /* const char * */
+keys_parse target_route_from;   /* const char * */
+keys_parse target_route_to;     /* struct plan_route: to */
+keys_parse target_route_expect; /* unsigned */
+keys_parse target_route_at;
+keys_parse target_route_reply; /* struct plan_route: reply_code, reply_enhanced */
+
+#endif

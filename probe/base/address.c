@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * IP literals to socket addresses and back. inet_pton reads only the full dotted form, so octal, hexadecimal
+ * and short IPv4 are refused. A scope ("fe80::1%eth0") is taken for IPv6; it is printed as a number.
+ */
+#include "probe/base/address.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The index of a scope given by number or interface name; 0 when there is no such thing. */
+static uint32_t scope_index(const char *scope)
+{
+    char *end;
+    unsigned long number = strtoul(scope, &end, 10);
+    if (scope[0] >= '0' && scope[0] <= '9' && *end == '\0' && number <= UINT32_MAX)
+        return (uint32_t)number;
+    return if_nametoindex(scope);
+}
+
+int address_parse(const char *literal, uint16_t port, struct address *address_r)
+{
+    struct address a = {0};
+    char host[ADDRESS_TEXT_SIZE];
+    const char *scope = strchr(literal, '%');
+    size_t len = scope ? (size_t)(scope - literal) : strlen(literal);
+
+    if (len >= sizeof(host))
+        return -1;
+    memcpy(host, literal, len);
+    host[len] = '\0';
+
+    if (!scope && inet_pton(AF_INET, host, &a.v4.sin_addr) == 1) {
+        a.v4.sin_family = AF_INET;
+    } else if (inet_pton(AF_INET6, host, &a.v6.sin6_addr) == 1) {
+        a.v6.sin6_family = AF_INET6;
+        if (scope && (a.v6.sin6_scope_id = scope_index(scope + 1)) == 0)
+            return -1;
+    } else {
+        return -1;
+    }
+    address_set_port(&a, port);
+    *address_r = a;
+    return 0;
+}
+
+void address_text(const struct address *a, char out_r[ADDRESS_TEXT_SIZE])
+{
+    out_r[0] = '\0';
+    if (a->any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &a->v4.sin_addr, out_r, ADDRESS_TEXT_SIZE);
+    } else if (a->any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &a->v6.sin6_addr, out_r, ADDRESS_TEXT_SIZE);
+        if (a->v6.sin6_scope_id) {
+            size_t len = strlen(out_r);
+            snprintf(out_r + len, ADDRESS_TEXT_SIZE - len, "%%%u", a->v6.sin6_scope_id);
+        }
+    }
+}
+
+int address_family(const struct address *a)
+{
+    return a->any.sa_family;
+}
+
+uint16_t address_port(const struct address *a)
+{
+    if (a->any.sa_family == AF_INET)
+        return ntohs(a->v4.sin_port);
+    return a->any.sa_family == AF_INET6 ? ntohs(a->v6.sin6_port) : 0;
+}
+
+void address_set_port(struct address *a, uint16_t port)
+{
+    if (a->any.sa_family == AF_INET)
+        a->v4.sin_port = htons(port);
+    else if (a->any.sa_family == AF_INET6)
+        a->v6.sin6_port = htons(port);
+}
+
+socklen_t address_len(const struct address *a)
+{
+    return a->any.sa_family == AF_INET ? sizeof(a->v4) : sizeof(a->v6);
+}
+
+bool address_same_host(const struct address *a, const struct address *b)
+{
+    if (a->any.sa_family != b->any.sa_family)
+        return false;
+    if (a->any.sa_family == AF_INET)
+        return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+    return a->any.sa_family == AF_INET6 && a->v6.sin6_scope_id == b->v6.sin6_scope_id &&
+           memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof(a->v6.sin6_addr)) == 0;
+}
+
+bool address_is_wildcard(const struct address *a)
+{
+    if (a->any.sa_family == AF_INET)
+        return a->v4.sin_addr.s_addr == htonl(INADDR_ANY);
+    return a->any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
+}

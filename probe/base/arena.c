@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A bump allocator over a list of chunks. Chunks double from 1 KiB to 64 KiB, so a small run stays small and
+ * a large one makes few calls; a request larger than that gets a chunk of its own.
+ */
+#include "probe/base/arena.h"
+
+#include "probe/base/mem.h"
+
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_LEAST 1024
+#define CHUNK_MOST  (64 * 1024)
+
+struct arena_chunk {
+    struct arena_chunk *next;
+    size_t size; /* of data */
+    alignas(max_align_t) char data[];
+};
+
+void arena_free(struct arena *a)
+{
+    while (a->chunks) {
+        struct arena_chunk *chunk = a->chunks;
+        a->chunks = chunk->next;
+        free(chunk);
+    }
+    a->left = 0;
+}
+
+static void add_chunk(struct arena *a, size_t least)
+{
+    size_t size = a->chunks ? a->chunks->size * 2 : CHUNK_LEAST;
+    if (size > CHUNK_MOST)
+        size = CHUNK_MOST;
+    if (size < least)
+        size = least;
+    struct arena_chunk *chunk = mem_alloc(sizeof(*chunk) + size);
+    chunk->size = size;
+    chunk->next = a->chunks;
+    a->chunks = chunk;
+    a->left = size;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    size_t need = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+    if (!a->chunks || need > a->left)
+        add_chunk(a, need);
+    char *p = a->chunks->data + (a->chunks->size - a->left);
+    a->left -= need;
+    return p;
+}
+
+char *arena_dup_span(struct arena *a, struct span bytes)
+{
+    char *copy = arena_alloc(a, bytes.len + 1);
+    if (bytes.len)
+        memcpy(copy, bytes.data, bytes.len);
+    return copy;
+}
+
+char *arena_dup(struct arena *a, const char *text)
+{
+    return text ? arena_dup_span(a, span_of(text)) : NULL;
+}
+
+char *arena_printf(struct arena *a, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (len < 0)
+        return arena_dup(a, "");
+    char *text = arena_alloc(a, (size_t)len + 1);
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    return text;
+}
+
+void *arena_grow(struct arena *a, void *array, size_t count, size_t element_size)
+{
+    if (count & (count - 1)) /* between powers of two there is room */
+        return array;
+    void *grown = arena_alloc(a, (count ? count * 2 : 1) * element_size);
+    if (count)
+        memcpy(grown, array, count * element_size);
+    return grown;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROBE_DRIVE_H
+#define PROBE_DRIVE_H
+
+#include "probe/net/socket.h"
+#include "probe/proto/seam.h"
+
+/*
+ * Plays one engine over one connected socket: bytes, times and deadlines to the engine, what it says to the
+ * wire. It decides nothing.
+ */
+typedef void drive_done(void *context);
+
+struct drive {
+    const struct seam *seam;
+    void *engine;
+    struct socket *socket;
+    uv_timer_t *timer;
+    bool ended; /* nothing more will come in */
+    drive_done *done;
+    void *context;
+};
+
+/* The engine has begun. Done is called once, from the loop, never from inside, when it is done; the socket is
+ * closed then, at once. The struct must not move until drive_clear. */
+void drive_start(struct drive *d, uv_loop_t *loop, const struct seam *seam, void *engine,
+                 struct socket *socket, drive_done *done, void *context);
+
+/* Ends the dialogue: done is called in the loop's next turn. */
+void drive_stop(struct drive *d);
+
+/* Done will not be called any more. Fine for a zeroed one. */
+void drive_clear(struct drive *d);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Dials the addresses of a host one after another. Each attempt ends in one place (attempt_over), which goes
+ * on to the next address; a share that an attempt does not use up is the others'. Two traps are looked at
+ * once a connection stands: that it leads to a listener of our own, and that a closed port of this machine
+ * was "connected" because the system chose that very port as ours (TCP's simultaneous open with oneself).
+ */
+#include "probe/net/dial.h"
+
+#include "probe/base/clock.h"
+#include "probe/net/handle.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void on_timer(uv_timer_t *timer);
+
+void dial_text(const struct address *a, char out_r[DIAL_TEXT_SIZE])
+{
+    char host[ADDRESS_TEXT_SIZE];
+    bool v6 = address_family(a) == AF_INET6;
+
+    address_text(a, host);
+    snprintf(out_r, DIAL_TEXT_SIZE, "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", address_port(a));
+}
+
+const struct address *dial_present(const struct dial *d)
+{
+    size_t i = d->attempt_count < d->order.count ? d->attempt_count : d->order.count - 1;
+
+    return &d->order.addresses[i];
+}
+
+/* ---- sentences ---- */
+
+static const char *say_error(struct dial *d, enum reason reason, const struct socket_error *error)
+{
+    char to[DIAL_TEXT_SIZE], from[ADDRESS_TEXT_SIZE], what[SOCKET_ERROR_SIZE];
+
+    dial_text(dial_present(d), to);
+    socket_error_text(error->number, what);
+    if (reason == REASON_REFUSED)
+        return arena_printf(d->arena, "connect to %s: connection refused", to);
+    if (address_family(&d->order.plan->source) == AF_UNSPEC)
+        return arena_printf(d->arena, "connect to %s: %s", to, what);
+    address_text(&d->order.plan->source, from);
+    return arena_printf(d->arena, "connect from %s to %s: %s", from, to, what);
+}
+
+static const char *say_timeout(struct dial *d, int64_t elapsed_us)
+{
+    bool alone = d->order.count == 1;
+    char to[DIAL_TEXT_SIZE];
+
+    dial_text(dial_present(d), to);
+    return arena_printf(d->arena, "connect to %s timed out after %.3f s (%s%s%s)", to,
+                        (double)elapsed_us / (double)CLOCK_US_PER_S, alone ? "" : "its share of ",
+                        d->order.clipped ? "what was left of " : "",
+                        limit_key(d->order.clipped ? LIMIT_RUN : LIMIT_CONNECT));
+}
+
+/* ---- one attempt ---- */
+
+static void attempt_next(struct dial *d);
+
+static void attempt_over(struct dial *d, enum reason reason, const char *message, int64_t limit_us)
+{
+    int64_t elapsed_us = clock_mono_us() - d->begun_us;
+    struct result_attempt *attempt;
+
+    d->attempts = arena_grow(d->arena, d->attempts, d->attempt_count, sizeof *d->attempts);
+    attempt = &d->attempts[d->attempt_count];
+    *attempt = (struct result_attempt){
+        .address = *dial_present(d), .failure = {.limit_us = CLOCK_NONE}, .connect_us = elapsed_us};
+    if (reason != REASON_NONE) {
+        attempt->failure = (struct result_failure){.phase = PHASE_CONNECT,
+                                                   .reason = reason,
+                                                   .message = message,
+                                                   .limit_us = limit_us,
+                                                   .elapsed_us = elapsed_us};
+        socket_close(&d->socket);
+    }
+    d->attempt_count++;
+}
+
+static void attempt_failed(struct dial *d, const struct socket_error *error)
+{
+    enum reason reason = socket_reason(error);
+
+    attempt_over(d, reason, say_error(d, reason, error), CLOCK_NONE);
+}
+
+/* Whether the connection leads to where ehlod itself listens for HTTP. */
+static bool is_loop(const struct dial *d)
+{
+    const struct plan *plan = d->order.plan;
+
+    for (size_t i = 0; i < plan->own_count; i++) {
+        const struct address *own = &plan->own[i];
+
+        if (address_port(own) == address_port(&d->peer) &&
+            (address_same_host(own, &d->peer) || (address_is_wildcard(own) && socket_is_local(&d->peer))))
+            return true;
+    }
+    return false;
+}
+
+static bool is_itself(const struct dial *d)
+{
+    return address_port(&d->socket.local) == address_port(&d->peer) &&
+           address_same_host(&d->socket.local, &d->peer);
+}
+
+/* Connected: that is the end, unless it leads to where no dialogue should. */
+static void attempt_connected(struct dial *d)
+{
+    char to[DIAL_TEXT_SIZE];
+
+    socket_peer(&d->socket, dial_present(d), &d->peer);
+    dial_text(dial_present(d), to);
+    if (is_itself(d)) {
+        attempt_over(d, REASON_REFUSED, arena_printf(d->arena, "connect to %s: connection refused", to),
+                     CLOCK_NONE);
+        attempt_next(d);
+    } else if (is_loop(d)) {
+        attempt_over(d, REASON_LOOP, arena_printf(d->arena, "%s is where ehlod itself listens for HTTP", to),
+                     CLOCK_NONE);
+        attempt_next(d);
+    } else {
+        attempt_over(d, REASON_NONE, NULL, CLOCK_NONE);
+        uv_timer_stop(d->timer);
+        socket_unwatch(&d->socket); /* or it would be told again until somebody else watches it */
+        d->done(d->context);
+    }
+}
+
+/* Whether the attempt is decided; the system tells only once, so this asks only once. */
+static bool attempt_look(struct dial *d)
+{
+    struct socket_error error;
+    int state = socket_connected(&d->socket, &error);
+
+    if (state > 0) {
+        attempt_connected(d);
+    } else if (state < 0) {
+        attempt_failed(d, &error);
+        attempt_next(d);
+    }
+    return state != 0;
+}
+
+static void on_socket(void *context)
+{
+    struct dial *d = context;
+
+    if (!attempt_look(d))
+        socket_watch(&d->socket, true, on_socket, d);
+}
+
+/* Begins with the next address that can be begun with; when there is none, says so in the loop's next turn.
+ */
+static void attempt_next(struct dial *d)
+{
+    while (d->attempt_count < d->order.count) {
+        struct socket_error error;
+
+        d->begun_us = clock_mono_us();
+        d->share_us = (d->order.deadline_us - d->begun_us) / (int64_t)(d->order.count - d->attempt_count);
+        if (!socket_open(&d->socket, d->loop, dial_present(d), &d->order.plan->source, on_socket, d,
+                         &error)) {
+            handle_at(d->timer, on_timer, d->begun_us + d->share_us);
+            return;
+        }
+        attempt_failed(d, &error);
+    }
+    handle_at(d->timer, on_timer, clock_mono_us());
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct dial *d = timer->data;
+
+    if (d->socket.fd < 0) { /* all addresses are through */
+        d->done(d->context);
+        return;
+    }
+    /* The loop may have been late, and the socket be connected or refused already. */
+    if (attempt_look(d))
+        return;
+    attempt_over(d, d->order.clipped ? REASON_DEADLINE : REASON_TIMEOUT,
+                 say_timeout(d, clock_mono_us() - d->begun_us), d->share_us > 0 ? d->share_us : 0);
+    attempt_next(d);
+}
+
+void dial_start(struct dial *d, uv_loop_t *loop, struct arena *arena, const struct dial_order *order,
+                dial_done *done, void *context)
+{
+    *d = (struct dial){.order = *order,
+                       .loop = loop,
+                       .arena = arena,
+                       .done = done,
+                       .context = context,
+                       .timer = handle_timer(loop, d),
+                       .socket = {.fd = -1}};
+    attempt_next(d);
+}
+
+void dial_clear(struct dial *d)
+{
+    socket_close(&d->socket);
+    handle_close_timer(d->timer);
+    d->timer = NULL;
+}

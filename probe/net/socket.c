@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A TCP client socket on a loop. Times of what is received are the kernel's software receive stamps
+ * (SO_TIMESTAMPING), so that a busy prober does not slow what it measures. They are wall clock: both clocks
+ * are read right after the bytes, and the stamp is moved to the monotonic one and kept between the last
+ * stamp and now. The kernel keeps the stamp of the last segment of what is read at once. Who is dialled, and
+ * for how long, is the caller's business.
+ */
+#include "probe/net/socket.h"
+
+#include "probe/base/clock.h"
+#include "probe/net/handle.h"
+
+#include <errno.h>
+#include <linux/net_tstamp.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct socket *s = poll->data;
+
+    (void)events;
+    /* libuv stops a poll that reports an error; whoever reads next finds out what it was. */
+    if (status < 0)
+        s->events = 0;
+    s->ready(s->context);
+}
+
+void socket_watch(struct socket *s, bool writing, socket_ready *ready, void *context)
+{
+    int events = UV_READABLE | (writing ? UV_WRITABLE : 0);
+
+    s->ready = ready;
+    s->context = context;
+    if (events != s->events && !uv_poll_start(s->poll, events, on_poll))
+        s->events = events;
+}
+
+void socket_unwatch(struct socket *s)
+{
+    uv_poll_stop(s->poll);
+    s->events = 0;
+}
+
+static int ask_for_stamps(int fd)
+{
+    int stamps = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+
+    return setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps);
+}
+
+static void set_options(int fd)
+{
+    int on = 1;
+
+    /* Neither is needed to go on: without stamps the time of reading is taken. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)ask_for_stamps(fd);
+}
+
+int socket_keep_stamps(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && ask_for_stamps(fd)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* The port is chosen when it is known whom we dial, so that many connections can share a source. */
+static int bind_source(int fd, const struct address *source)
+{
+    int on = 1;
+
+    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    return bind(fd, &source->any, address_len(source));
+}
+
+int socket_open(struct socket *s, uv_loop_t *loop, const struct address *to, const struct address *source,
+                socket_ready *ready, void *context, struct socket_error *error_r)
+{
+    struct socket new = {.fd = -1, .stamp_us = clock_mono_us()};
+    socklen_t len = sizeof new.local;
+    const char *doing = "socket";
+    int number;
+
+    new.fd = socket(address_family(to), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (new.fd < 0)
+        goto fail;
+    set_options(new.fd);
+    doing = "bind";
+    if (address_family(source) != AF_UNSPEC && bind_source(new.fd, source))
+        goto fail;
+    doing = "connect";
+    if (connect(new.fd, &to->any, address_len(to)) && errno != EINPROGRESS && errno != EINTR)
+        goto fail;
+    if (getsockname(new.fd, &new.local.any, &len))
+        goto fail;
+    doing = "poll";
+    errno = ENOSPC;
+    new.poll = handle_poll(loop, new.fd, s);
+    if (!new.poll)
+        goto fail;
+    *s = new;
+    socket_watch(s, true, ready, context);
+    return 0;
+fail:
+    number = errno;
+    if (new.fd >= 0)
+        close(new.fd);
+    *error_r = (struct socket_error){.number = number, .doing = doing};
+    return -1;
+}
+
+int socket_adopt(struct socket *s, uv_loop_t *loop, int fd)
+{
+    struct socket new = {.fd = fd, .stamp_us = clock_mono_us()};
+    socklen_t len = sizeof new.local;
+
+    set_options(fd);
+    if (!getsockname(fd, &new.local.any, &len))
+        new.poll = handle_poll(loop, fd, s);
+    if (!new.poll) {
+        close(fd);
+        return -1;
+    }
+    *s = new;
+    return 0;
+}
+
+int socket_connected(struct socket *s, struct socket_error *error_r)
+{
+    struct address peer;
+    socklen_t len = sizeof peer;
+    int number = 0;
+    socklen_t number_len = sizeof number;
+
+    if (!getpeername(s->fd, &peer.any, &len)) {
+        s->stamp_us = clock_mono_us();
+        return 1;
+    }
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &number, &number_len))
+        number = errno;
+    if (number == ECONNRESET || number == EPIPE) {
+        /* Only a connection that was there can be reset; a refused one says so. */
+        s->error = number;
+        s->stamp_us = clock_mono_us();
+        return 1;
+    }
+    if (!number)
+        return 0;
+    *error_r = (struct socket_error){.number = number, .doing = "connect"};
+    return -1;
+}
+
+void socket_close(struct socket *s)
+{
+    if (s->fd < 0)
+        return;
+    handle_close_poll(s->poll);
+    close(s->fd);
+    *s = (struct socket){.fd = -1};
+}
+
+void socket_reset(struct socket *s)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    if (s->fd >= 0)
+        (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    socket_close(s);
+}
+
+/* The time at which what was just read came in. */
+static int64_t stamp_of(const struct socket *s, struct msghdr *message)
+{
+    int64_t wall_us = clock_wall_us(), now_us = clock_mono_us(), stamp_us = now_us;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        struct timespec stamps[3]; /* software, nothing, hardware */
+
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPING)
+            continue;
+        memcpy(stamps, CMSG_DATA(c), sizeof stamps);
+        if (stamps[0].tv_sec)
+            stamp_us = now_us - (wall_us - (stamps[0].tv_sec * CLOCK_US_PER_S + stamps[0].tv_nsec / 1000));
+    }
+    if (stamp_us > now_us)
+        return now_us;
+    return stamp_us < s->stamp_us ? s->stamp_us : stamp_us;
+}
+
+int socket_read(struct socket *s, char *data, size_t size, size_t *len_r, int64_t *stamp_us_r,
+                struct socket_error *error_r)
+{
+    union {
+        char bytes[CMSG_SPACE(3 * sizeof(struct timespec))];
+        struct cmsghdr align;
+    } control;
+    struct iovec part = {.iov_base = data, .iov_len = size};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t len;
+
+    do
+        len = recvmsg(s->fd, &message, 0);
+    while (len < 0 && errno == EINTR);
+    if (len > 0) {
+        s->stamp_us = stamp_of(s, &message);
+        *len_r = (size_t)len;
+        *stamp_us_r = s->stamp_us;
+        return 1;
+    }
+    if (len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return 0;
+    *error_r = (struct socket_error){.number = len < 0 ? errno : s->error, .doing = "read"};
+    return -1;
+}
+
+int socket_write(struct socket *s, struct span bytes, size_t *len_r)
+{
+    ssize_t len;
+
+    do
+        len = send(s->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+    while (len < 0 && errno == EINTR);
+    if (len >= 0) {
+        *len_r = (size_t)len;
+        return 1;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return 0;
+    /* The system tells an error once: without this the next read would look like an orderly end. */
+    s->error = errno;
+    return -1;
+}
+
+void socket_peer(const struct socket *s, const struct address *dialled, struct address *peer_r)
+{
+    struct address peer = {0};
+    socklen_t len = sizeof peer;
+
+    *peer_r = getpeername(s->fd, &peer.any, &len) ? *dialled : peer;
+}
+
+bool socket_is_local(const struct address *a)
+{
+    struct address any_port = *a;
+    bool local;
+    int fd = socket(address_family(a), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return false;
+    /* Only an address of our own can be bound to. */
+    address_set_port(&any_port, 0);
+    local = !bind(fd, &any_port.any, address_len(&any_port));
+    close(fd);
+    return local;
+}
+
+enum reason socket_reason(const struct socket_error *error)
+{
+    switch (error->number) {
+    case ECONNREFUSED:
+        return REASON_REFUSED;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case EACCES: /* ICMPv6 "administratively prohibited" */
+    case ENOPROTOOPT:
+    case EPROTO:
+    case EAFNOSUPPORT: /* this system has no IPv6 at all */
+        return REASON_UNREACHABLE;
+    case ETIMEDOUT:
+        return REASON_TIMEOUT;
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE:
+        return REASON_RESET;
+    case EINVAL: /* a link-local address without its scope leads nowhere; a source like that is our own fault
+                  */
+        return strcmp(error->doing, "connect") ? REASON_LOCAL_RESOURCE : REASON_UNREACHABLE;
+    default: /* EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, EADDRINUSE, EPERM and what nobody foresaw */
+        return REASON_LOCAL_RESOURCE;
+    }
+}
+
+void socket_error_text(int number, char out_r[SOCKET_ERROR_SIZE])
+{
+    const char *name = strerrorname_np(number);
+    const char *text = strerrordesc_np(number);
+
+    snprintf(out_r, SOCKET_ERROR_SIZE, "%s (%s)", name ? name : "error", text ? text : "unknown");
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The names and defaults of what a plan can say. */
+#include "probe/plan.h"
+
+#include "probe/base/clock.h"
+
+#include <assert.h>
+
+static const char *const family_names[FAMILY_COUNT] = {
+    [FAMILY_ANY] = "any",
+    [FAMILY_IPV4] = "ipv4",
+    [FAMILY_IPV6] = "ipv6",
+};
+
+static const struct {
+    const char *key;
+    int64_t seconds;
+} limits[LIMIT_COUNT] = {
+    [LIMIT_RUN] = {"timeout", 30},
+    [LIMIT_DNS] = {"timeouts.dns", 5},
+    [LIMIT_CONNECT] = {"timeouts.connect", 5},
+    [LIMIT_TLS] = {"timeouts.tls", 10},
+    [LIMIT_BANNER] = {"timeouts.banner", 15},
+    [LIMIT_REPLY] = {"timeouts.reply", 15},
+    [LIMIT_MESSAGE] = {"timeouts.message", 20},
+    [LIMIT_FINAL] = {"timeouts.final", 25},
+    [LIMIT_QUIT] = {"timeouts.quit", 1},
+};
+
+const char *family_name(enum family f)
+{
+    assert(f < FAMILY_COUNT);
+    return family_names[f];
+}
+
+const char *limit_key(enum limit l)
+{
+    assert(l < LIMIT_COUNT);
+    return limits[l].key;
+}
+
+int64_t limit_default_us(enum limit l)
+{
+    assert(l < LIMIT_COUNT);
+    return limits[l].seconds * CLOCK_US_PER_S;
+}
+
+const char *expect_name(enum expect e)
+{
+    switch (e) {
+    case EXPECT_ACCEPTED:
+        return "accepted";
+    case EXPECT_DEFERRED:
+        return "deferred";
+    case EXPECT_REJECTED:
+        return "rejected";
+    }
+    assert(!"an expectation");
+    return NULL;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROBE_PLAN_H
+#define PROBE_PLAN_H
+
+#include "probe/base/address.h"
+#include "probe/enhanced.h"
+#include "probe/verdict.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What to do once: plain values, complete, immutable. Whoever makes a plan owns all it points to and keeps
+ * it until the run is over. All durations are microseconds.
+ */
+
+enum family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6, FAMILY_COUNT };
+
+/* The limits of a run, by the config key that sets them. */
+enum limit {
+    LIMIT_RUN,     /* timeout: the whole run */
+    LIMIT_DNS,     /* timeouts.dns and so on */
+    LIMIT_CONNECT, /* all addresses together */
+    LIMIT_TLS,
+    LIMIT_BANNER,
+    LIMIT_REPLY,
+    LIMIT_MESSAGE,
+    LIMIT_FINAL,
+    LIMIT_QUIT,
+    LIMIT_COUNT
+};
+
+/* What a route wants, as a set. */
+enum expect { EXPECT_ACCEPTED = 1, EXPECT_DEFERRED = 2, EXPECT_REJECTED = 4 };
+
+struct plan_route {
+    const char *name;
+    const char *from; /* "" is the null sender */
+    const char *const *to;
+    size_t to_count;                /* at least 1 */
+    unsigned expect;                /* set of enum expect, not empty */
+    int reply_code;                 /* the code that the deciding reply must have; 0 = any */
+    struct enhanced reply_enhanced; /* likewise; class 0 = any */
+};
+
+struct plan {
+    const char *target; /* its name in the config */
+    const char *host;   /* a name, or an IP literal without brackets */
+    uint16_t port;
+    enum family family;
+    struct address source; /* to dial from; AF_UNSPEC = as the system chooses */
+    const char *helo;      /* placeholders already replaced */
+    int64_t limits_us[LIMIT_COUNT];
+    int64_t warn_us[PHASE_COUNT]; /* slower than this warns; 0 = never */
+    int64_t warn_duration_us;     /* likewise for the whole run */
+    enum phase stop_after;        /* go no further than this; PHASE_COUNT = to the end */
+    const struct plan_route *routes;
+    size_t route_count;
+    const struct address *own; /* where ehlod itself listens for HTTP: dialling one is a loop */
+    size_t own_count;
+};
+
+const char *family_name(enum family f); /* "any" */
+const char *limit_key(enum limit l);    /* "timeout", "timeouts.dns" */
+int64_t limit_default_us(enum limit l);
+const char *expect_name(enum expect e); /* "accepted" */
+
+/* Everything a peer can grow has a limit. */
+#define PLAN_MAX_COMMANDS  64
+#define PLAN_MAX_ADDRESSES 8
+#define PLAN_MAX_DIALOGUE  (256 * 1024) /* bytes received in a run */
+
+/* RFC 5321 section 4.5.3.1 */
+#define PLAN_MAX_PATH 254 /* an address without its brackets */
+
+#endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The driver of the SMTP client: takes bytes and times, walks the table of client_step.c and keeps the record
+ * of every command. It knows no command by name; what a reply means is the steps' business, what breaks the
+ * dialogue that of client_break.c. Sockets and clocks are the caller's.
+ *
+ * Known limit: the reply limit is per reply; a phase of several replies (many RCPT) has no limit of its own
+ * beside the run's.
+ */
+#include "probe/proto/client.h"
+
+#include "probe/base/clock.h"
+#include "probe/base/text.h"
+#include "probe/proto/client_step.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* setting up */
+
+static void set_up_routes(struct client *c)
+{
+    const struct plan *plan = c->plan;
+
+    c->routes = arena_alloc(c->arena, plan->route_count * sizeof(*c->routes));
+    c->recipients = arena_alloc(c->arena, plan->route_count * sizeof(struct result_recipient *));
+    for (size_t i = 0; i < plan->route_count; i++) {
+        const struct plan_route *from = &plan->routes[i];
+        struct result_recipient *to = arena_alloc(c->arena, from->to_count * sizeof(*to));
+        for (size_t k = 0; k < from->to_count; k++)
+            to[k] = (struct result_recipient){.to = from->to[k], .ok = TRI_NULL};
+        c->recipients[i] = to;
+        c->routes[i] = (struct result_route){.name = from->name,
+                                             .from = from->from,
+                                             .expect = from->expect,
+                                             .ok = TRI_NULL,
+                                             .recipients = to,
+                                             .recipient_count = from->to_count};
+    }
+    c->draft->routes = c->routes;
+    c->draft->route_count = plan->route_count;
+}
+
+void client_init(struct client *c, const struct plan *plan, struct arena *arena, struct result *draft,
+                 int64_t start_us)
+{
+    *c = (struct client){
+        .plan = plan, .arena = arena, .draft = draft, .start_us = start_us, .now_us = start_us};
+    reply_init(&c->parser, arena);
+    for (enum phase p = 0; p < PHASE_COUNT; p++)
+        draft->timing_us[p] = CLOCK_NONE;
+    draft->failure = (struct result_failure){.limit_us = CLOCK_NONE};
+    draft->duration_us = 0;
+    draft->flags = 0;
+    set_up_routes(c);
+    c->want = SEAM_READ;
+}
+
+void client_free(struct client *c)
+{
+    reply_free(&c->parser);
+}
+
+/* asking */
+
+enum seam_want client_want(const struct client *c)
+{
+    return c->want;
+}
+
+struct span client_output(const struct client *c)
+{
+    if (c->want != SEAM_WRITE)
+        return span_of("");
+    return (struct span){c->wire + c->wire_sent, c->wire_len - c->wire_sent};
+}
+
+int64_t client_run_ends_at(const struct client *c)
+{
+    return c->start_us + c->plan->limits_us[LIMIT_RUN];
+}
+
+int64_t client_deadline(const struct client *c)
+{
+    if (!c->started || c->want == SEAM_DONE)
+        return CLOCK_NEVER;
+    return c->limit_at_us < client_run_ends_at(c) ? c->limit_at_us : client_run_ends_at(c);
+}
+
+bool client_decided(const struct client *c)
+{
+    if (!c->started)
+        return false;
+    enum phase phase = c->step->phase;
+    bool last_route = c->route + 1 >= c->plan->route_count;
+    return phase == PHASE_QUIT || (phase == PHASE_RSET && last_route);
+}
+
+/* recording */
+
+void client_tell_time(struct client *c, int64_t now_us)
+{
+    if (now_us > c->now_us)
+        c->now_us = now_us;
+}
+
+struct result_command *client_last_command(struct client *c)
+{
+    return c->draft->command_count ? &c->commands[c->draft->command_count - 1] : NULL;
+}
+
+struct result_command *client_add_command(struct client *c, enum phase phase, const char *sent,
+                                          const char *expected)
+{
+    size_t count = c->draft->command_count;
+
+    assert(count < PLAN_MAX_COMMANDS + 2); /* the banner, and one that was not asked for */
+    c->commands = arena_grow(c->arena, c->commands, count, sizeof(*c->commands));
+    c->commands[count] = (struct result_command){.phase = phase,
+                                                 .route = c->route_begun ? (int)c->route : -1,
+                                                 .sent = sent,
+                                                 .at_us = CLOCK_NONE,
+                                                 .first_byte_us = CLOCK_NONE,
+                                                 .reply_us = CLOCK_NONE,
+                                                 .expected = expected};
+    c->draft->commands = c->commands;
+    c->draft->command_count = count + 1;
+    return &c->commands[count];
+}
+
+void client_add_time(struct result *draft, enum phase phase, int64_t us)
+{
+    int64_t before = draft->timing_us[phase];
+    draft->timing_us[phase] = (before == CLOCK_NONE ? 0 : before) + us;
+}
+
+void client_note(struct client *c, enum flag flag)
+{
+    c->draft->flags |= UINT64_C(1) << flag;
+}
+
+/* failing */
+
+bool client_fail(struct client *c, enum reason reason, const struct result_reply *reply, const char *message)
+{
+    struct result_failure *failure = &c->draft->failure;
+
+    if (failure->reason != REASON_NONE)
+        return false;
+    *failure = (struct result_failure){.phase = c->step->phase,
+                                       .reason = reason,
+                                       .route = c->route_begun ? c->plan->routes[c->route].name : NULL,
+                                       .code = reply ? reply->code : 0,
+                                       .enhanced = reply ? reply->enhanced : (struct enhanced){0},
+                                       .message = message,
+                                       .limit_us = CLOCK_NONE,
+                                       .elapsed_us = c->now_us - c->step_us};
+    c->draft->duration_us = c->now_us - c->start_us;
+    return true;
+}
+
+/* walking the table */
+
+void client_end(struct client *c)
+{
+    c->want = SEAM_DONE;
+    c->step = &client_step_table[STEP_END];
+}
+
+static void begin_step(struct client *c)
+{
+    c->step_us = c->now_us;
+    c->limit_at_us = c->now_us + c->plan->limits_us[c->step->limit];
+}
+
+static void enter(struct client *c, enum client_step_id id)
+{
+    while (!client_step_table[id].applies(c))
+        id++;
+    c->step = &client_step_table[id];
+    if (id == STEP_END) {
+        client_end(c);
+        return;
+    }
+    begin_step(c);
+    char *line = c->step->send ? c->step->send(c) : NULL;
+    struct result_command *command = client_add_command(c, c->step->phase, line, c->step->expected(c));
+    reply_next(&c->parser, id == STEP_BANNER, id != STEP_BANNER && c->step->phase != PHASE_EHLO);
+    if (!c->step->send) {
+        command->at_us = c->now_us - c->start_us;
+        c->want = SEAM_READ;
+        return;
+    }
+    if (!line) {
+        client_fail(c, REASON_LOCAL_RESOURCE, NULL,
+                    "the command cannot be sent: it does not fit in 512 octets");
+        client_end(c);
+        return;
+    }
+    c->wire_len = (size_t)snprintf(c->wire, sizeof(c->wire), "%s\r\n", line);
+    c->wire_sent = 0;
+    c->want = SEAM_WRITE;
+}
+
+void client_start(struct client *c, int64_t now_us)
+{
+    client_tell_time(c, now_us);
+    c->started = true;
+    c->step = &client_step_table[STEP_BANNER];
+    enter(c, STEP_BANNER);
+}
+
+void client_sent(struct client *c, size_t len, int64_t now_us)
+{
+    if (c->want != SEAM_WRITE)
+        return;
+    client_tell_time(c, now_us);
+    c->wire_sent += len;
+    assert(c->wire_sent <= c->wire_len);
+    if (c->wire_sent < c->wire_len)
+        return;
+    begin_step(c);
+    client_last_command(c)->at_us = c->now_us - c->start_us;
+    c->want = SEAM_READ;
+}
+
+/* replies */
+
+void client_record_reply(struct client *c)
+{
+    struct result_command *command = client_last_command(c);
+
+    command->replied = c->parser.reply.line_count > 0;
+    command->reply = c->parser.reply;
+    c->draft->flags |= c->parser.flags;
+}
+
+static void take_reply(struct client *c)
+{
+    struct result_command *command = client_last_command(c);
+    bool courtesy = c->step->phase == PHASE_QUIT || c->step->phase == PHASE_RSET;
+
+    client_record_reply(c);
+    command->reply_us = c->now_us - c->start_us;
+    client_add_time(c->draft, c->step->phase, command->reply_us - command->at_us);
+    c->replied = c->step->phase;
+    if (!courtesy)
+        c->draft->duration_us = command->reply_us;
+    c->closing = c->closing || command->reply.code == 421;
+    enter(c, c->step->got(c, command));
+}
+
+static void feed(struct client *c, struct span bytes, int64_t first_us)
+{
+    struct result_command *command = client_last_command(c);
+    enum reason reason;
+    size_t used;
+
+    int64_t first = first_us - c->start_us;
+    int got = reply_feed(&c->parser, bytes, &used, &reason);
+    if (command->first_byte_us == CLOCK_NONE && (got != 0 || reply_begun(&c->parser)))
+        command->first_byte_us = first > command->at_us ? first : command->at_us;
+    if (got < 0) {
+        client_break_misread(c, reason);
+        return;
+    }
+    if (got == 0)
+        return;
+    bool quitting = c->step->phase == PHASE_QUIT;
+    take_reply(c);
+    struct span rest = {bytes.data + used, bytes.len - used};
+    if (rest.len && !quitting && c->want != SEAM_DONE)
+        client_break_unasked(c, rest);
+}
+
+void client_receive(struct client *c, struct span bytes, int64_t first_us, int64_t last_us)
+{
+    if (!c->started || c->want == SEAM_DONE || bytes.len == 0)
+        return;
+    if (first_us > client_deadline(c)) {
+        client_expire(c, first_us); /* it came too late */
+        return;
+    }
+    client_tell_time(c, last_us);
+    size_t room = PLAN_MAX_DIALOGUE - c->received;
+    struct span read = {bytes.data, bytes.len < room ? bytes.len : room};
+    c->received += read.len;
+    if (read.len && c->want == SEAM_WRITE)
+        client_break_unasked(c, read);
+    else if (read.len)
+        feed(c, read, first_us);
+    if (bytes.len > room && c->want != SEAM_DONE)
+        client_break_flood(c);
+}
+
+/* the seam */
+
+static enum seam_want seam_want(const void *engine)
+{
+    return client_want(engine);
+}
+
+static struct span seam_output(const void *engine)
+{
+    return client_output(engine);
+}
+
+static int64_t seam_deadline(const void *engine)
+{
+    return client_deadline(engine);
+}
+
+static void seam_receive(void *engine, struct span bytes, int64_t first_us, int64_t last_us)
+{
+    client_receive(engine, bytes, first_us, last_us);
+}
+
+static void seam_sent(void *engine, size_t len, int64_t now_us)
+{
+    client_sent(engine, len, now_us);
+}
+
+static void seam_broken(void *engine, enum seam_break how, int64_t now_us)
+{
+    client_broken(engine, how, now_us);
+}
+
+static void seam_expire(void *engine, int64_t now_us)
+{
+    client_expire(engine, now_us);
+}
+
+static void seam_stop(void *engine, int64_t now_us)
+{
+    client_stop(engine, now_us);
+}
+
+const struct seam client_seam = {
+    .want = seam_want,
+    .output = seam_output,
+    .deadline = seam_deadline,
+    .receive = seam_receive,
+    .sent = seam_sent,
+    .broken = seam_broken,
+    .expire = seam_expire,
+    .stop = seam_stop,
+};

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROBE_PROTO_CLIENT_H
+#define PROBE_PROTO_CLIENT_H
+
+#include "probe/base/arena.h"
+#include "probe/base/span.h"
+#include "probe/plan.h"
+#include "probe/proto/command.h"
+#include "probe/proto/ehlo.h"
+#include "probe/proto/reply.h"
+#include "probe/proto/seam.h"
+#include "probe/result.h"
+
+/*
+ * The SMTP client: one dialogue as a state machine that touches no socket and knows no clock (RFC 5321).
+ * Bytes and times come in through the calls below; what it wants is asked of it:
+ *
+ *     client_init                                      before names are resolved
+ *     client_start                                     connected
+ *     while (client_want() != SEAM_DONE)
+ *         write client_output(), tell client_sent()    when it is SEAM_WRITE (reading goes on too)
+ *         read, tell client_receive()                  always
+ *         at client_deadline(), after reading what is there: client_expire()
+ *     client_finish
+ *
+ * Times are monotonic microseconds; they are clamped so that what is shown never runs backwards. It never
+ * pipelines, never retries, and once it is done further calls are harmless.
+ */
+struct client {
+    const struct plan *plan;
+    struct arena *arena;
+    struct result *draft; /* commands, routes, extensions, flags, timing, failure are written here */
+    struct result_command *commands;      /* the draft's, writable */
+    struct result_route *routes;          /* likewise */
+    struct result_recipient **recipients; /* likewise, by route */
+    struct reply_parser parser;
+    struct ehlo ehlo;
+
+    const struct client_step *step;
+    enum seam_want want;
+    bool started;
+    size_t route;       /* the route that is being played, or is next */
+    size_t recipient;   /* and its recipient */
+    bool route_begun;   /* its MAIL was sent */
+    bool transaction;   /* its MAIL was accepted: RSET is owed */
+    bool closing;       /* the server ends the session (421): QUIT and no more */
+    enum phase replied; /* the phase of the last whole reply */
+
+    char wire[COMMAND_MAX_LINE + 1];
+    size_t wire_len;
+    size_t wire_sent;
+    int64_t start_us;    /* of the run */
+    int64_t step_us;     /* when the step's clock began: entered, then its last byte written */
+    int64_t limit_at_us; /* when it runs out; the run's own deadline not yet counted in */
+    int64_t now_us;      /* the latest time told */
+    size_t received;     /* bytes in all */
+};
+
+/* The plan, the arena and the draft must outlive the client. start_us is when the run began. The draft is
+ * zeroed but for what the caller knows (names, peer); its timing, flags, duration and failure are set up
+ * here, and the caller may go on to write those of the phases before the dialogue. */
+void client_init(struct client *c, const struct plan *plan, struct arena *arena, struct result *draft,
+                 int64_t start_us);
+void client_free(struct client *c);
+
+void client_start(struct client *c, int64_t now_us);
+void client_receive(struct client *c, struct span bytes, int64_t first_us, int64_t last_us);
+void client_sent(struct client *c, size_t len, int64_t now_us);
+void client_broken(struct client *c, enum seam_break how, int64_t now_us);
+void client_expire(struct client *c, int64_t now_us); /* does nothing before the deadline */
+
+/* The program must end: a reply that is owed is not waited for. What was decided stays decided. */
+void client_stop(struct client *c, int64_t now_us);
+
+enum seam_want client_want(const struct client *c);
+struct span client_output(const struct client *c);
+int64_t client_deadline(const struct client *c); /* CLOCK_NEVER before the start and when done */
+
+/* The same calls, for whoever moves bytes without knowing whose. */
+extern const struct seam client_seam;
+
+/* Whether the verdict is reached: what is left (RSET after the last route, QUIT) is courtesy. */
+bool client_decided(const struct client *c);
+
+/*
+ * Completes the draft with what only the end shows: routes that were never reached, and of a step that is
+ * still under way its time, its partial reply and, if the verdict is not reached, the failure: deadline with
+ * limit_us as the limit. The client is not changed, so a run that goes on can be shown as it stands: draft
+ * may be a copy of the client's own. Also right for a client that was never started (limit_us is then not
+ * looked at: the caller has the failure).
+ *
+ * draft->duration_us is the time of the last reply that decided, or of the failure; the caller sets it when
+ * the dialogue never began.
+ */
+void client_finish(const struct client *c, struct arena *arena, struct result *draft, int64_t now_us,
+                   int64_t limit_us);
+
+#endif

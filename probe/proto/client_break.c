@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a dialogue of the SMTP client ends before its time: what is no reply, what comes unasked, a stream that
+ * breaks, time that is over, a program that stops. Each keeps what came so far and becomes the one failure,
+ * if there was none before; after the verdict (last RSET, QUIT) it is a flag.
+ */
+#include "probe/base/text.h"
+#include "probe/proto/client_step.h"
+
+#define UNSOLICITED_MOST 1024 /* bytes kept of what was not asked for */
+
+/* The step ends without a reply: its time counts, and nothing more is sent. */
+static void end_here(struct client *c)
+{
+    client_record_reply(c);
+    client_add_time(c->draft, c->step->phase, c->now_us - c->step_us);
+    client_end(c);
+}
+
+/* The dialogue breaks off in the middle of a step: what came of its reply is kept. */
+static void cut_short(struct client *c)
+{
+    reply_break(&c->parser);
+    end_here(c);
+}
+
+/* The last RSET and QUIT are courtesy: how they end is a flag. Returns whether that was all. */
+static bool is_courtesy(struct client *c, enum flag quit_flag)
+{
+    if (!client_decided(c))
+        return false;
+    client_note(c, c->step->phase == PHASE_QUIT ? quit_flag : FLAG_RSET_FAILED);
+    return true;
+}
+
+/* What came is no reply; nothing that follows could be told apart. */
+void client_break_misread(struct client *c, enum reason reason)
+{
+    const struct result_reply *reply = &c->parser.reply;
+    const char *line = reply->line_count ? reply->lines[reply->line_count - 1] : "";
+    const char *quoted = client_say_cut(c->arena, line);
+    const char *alike = reason == REASON_NOT_SMTP ? reply_looks_like(span_of(line)) : NULL;
+    const char *to = client_say_asked(c, c->arena);
+
+    if (!is_courtesy(c, FLAG_QUIT_CODE))
+        client_fail(c, reason, NULL,
+                    arena_printf(c->arena, "%s%s%s%s%s%s: \"%s\"", to ? "reply to " : "the greeting: ",
+                                 to ? to : "", to ? ": " : "", reason_sentence(reason),
+                                 alike ? ", it looks like " : "", alike ? alike : "", quoted));
+    end_here(c);
+}
+
+/* A command that is under way when the server speaks unasked: if it never left, it was never said. */
+static void withdraw(struct client *c)
+{
+    if (c->wire_sent > 0) {
+        client_add_time(c->draft, c->step->phase, c->now_us - c->step_us);
+        return;
+    }
+    c->draft->command_count--;
+    c->route_begun = client_last_command(c)->route == (int)c->route;
+}
+
+/* Bytes that answer no command: they belong to what was replied to last. Empty lines are only flagged. */
+void client_break_unasked(struct client *c, struct span bytes)
+{
+    size_t blank = 0;
+    while (blank < bytes.len && (bytes.data[blank] == '\r' || bytes.data[blank] == '\n'))
+        blank++;
+    if (blank)
+        client_note(c, FLAG_STRAY_EMPTY_LINE);
+    if (blank == bytes.len)
+        return;
+
+    struct span rest = {bytes.data + blank, bytes.len - blank};
+    if (rest.len > UNSOLICITED_MOST)
+        rest.len = UNSOLICITED_MOST;
+    while (rest.len && (rest.data[rest.len - 1] == '\r' || rest.data[rest.len - 1] == '\n'))
+        rest.len--;
+    if (c->want == SEAM_WRITE)
+        withdraw(c);
+    const char **line = arena_alloc(c->arena, sizeof(*line));
+    bool escaped = !text_is_clean(rest);
+    *line = escaped ? text_escape(c->arena, rest) : arena_dup_span(c->arena, rest);
+
+    int64_t at_us = c->now_us - c->start_us;
+    int route = client_last_command(c)->route;
+    struct result_command *command = client_add_command(c, c->replied, NULL, "nothing");
+    command->route = route;
+    command->at_us = command->first_byte_us = command->reply_us = at_us;
+    command->replied = true;
+    command->reply = (struct result_reply){.lines = line, .line_count = 1, .escaped = escaped};
+    if (client_fail(c, REASON_UNSOLICITED, NULL,
+                    arena_printf(c->arena, "the server sent \"%s\" though nothing had been asked",
+                                 client_say_cut(c->arena, *line))))
+        c->draft->failure.phase = c->replied;
+    client_end(c);
+}
+
+/* More than a dialogue may hold. */
+void client_break_flood(struct client *c)
+{
+    if (!is_courtesy(c, FLAG_QUIT_CODE))
+        client_fail(c, REASON_TOO_LONG, NULL, "the server sent more than 256 KiB in one dialogue");
+    cut_short(c);
+}
+
+/* the stream breaks, time runs out, the program ends */
+
+static const char *when_broken(const struct client *c)
+{
+    const char *to = client_say_asked(c, c->arena);
+
+    if (c->want == SEAM_WRITE)
+        return arena_printf(c->arena, "before %s could be sent", to);
+    return arena_printf(c->arena, "%s %s%s", reply_begun(&c->parser) ? "in the middle of" : "instead of",
+                        to ? "replying to " : "greeting", to ? to : "");
+}
+
+void client_broken(struct client *c, enum seam_break how, int64_t now_us)
+{
+    static const struct {
+        enum reason reason;
+        enum flag quit_flag;
+        const char *did;
+    } breaks[] = {
+        [SEAM_CLOSED] = {REASON_CLOSED, FLAG_QUIT_CLOSED, "closed"},
+        [SEAM_RESET] = {REASON_RESET, FLAG_QUIT_RESET, "reset"},
+    };
+
+    if (!c->started || c->want == SEAM_DONE)
+        return;
+    client_tell_time(c, now_us);
+    if (!is_courtesy(c, breaks[how].quit_flag))
+        client_fail(
+            c, breaks[how].reason, NULL,
+            arena_printf(c->arena, "the server %s the connection %s", breaks[how].did, when_broken(c)));
+    cut_short(c);
+}
+
+void client_expire(struct client *c, int64_t now_us)
+{
+    if (!c->started || c->want == SEAM_DONE || now_us < client_deadline(c))
+        return;
+    client_tell_time(c, now_us);
+    if (!is_courtesy(c, FLAG_QUIT_NO_REPLY)) {
+        bool by_run = client_run_ends_at(c) < c->limit_at_us;
+        enum reason reason = by_run                  ? REASON_DEADLINE
+                             : c->want == SEAM_WRITE ? REASON_SEND_TIMEOUT
+                                                     : REASON_TIMEOUT;
+        if (client_fail(c, reason, NULL, client_say_overdue(c, c->arena, reason, c->now_us)))
+            c->draft->failure.limit_us = c->plan->limits_us[by_run ? LIMIT_RUN : c->step->limit];
+    }
+    cut_short(c);
+}
+
+void client_stop(struct client *c, int64_t now_us)
+{
+    if (!c->started || c->want == SEAM_DONE)
+        return;
+    client_tell_time(c, now_us);
+    if (!is_courtesy(c, FLAG_QUIT_NO_REPLY))
+        client_fail(c, REASON_LOCAL_RESOURCE, NULL, "ehlod was stopped before the run was over");
+    cut_short(c);
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The steps of an SMTP dialogue, a row each (RFC 5321 section 4.1.4 has their order): what is sent, what is
+ * hoped for, and what follows from the reply. A got function returns the next step, so none can forget to
+ * decide. Steps that do not apply are passed over in the order of the table.
+ *
+ *     banner -> EHLO [-> HELO] -> ( MAIL -> RCPT ... -> RSET ) for each route -> QUIT
+ */
+#include "probe/proto/client_step.h"
+
+#include "probe/base/clock.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* Postfix' smtpd waits just so long before a reply when mail comes in faster than it goes out
+ * (in_flow_delay), and counts MAIL and RCPT that are followed by RSET as coming in. */
+#define FLOW_DELAY_US       (1 * CLOCK_US_PER_S)
+#define FLOW_DELAY_SLACK_US (50 * CLOCK_US_PER_MS)
+
+#define FIXUP_ASTERISKS 8 /* so many in a greeting, and a middlebox has masked it */
+
+static bool always(const struct client *c)
+{
+    (void)c;
+    return true;
+}
+
+static bool goes_as_far_as(const struct client *c, enum phase phase)
+{
+    return phase <= c->plan->stop_after;
+}
+
+static const char *expect_220(struct client *c)
+{
+    (void)c;
+    return "220";
+}
+
+static const char *expect_250(struct client *c)
+{
+    (void)c;
+    return "250";
+}
+
+static const char *expect_221(struct client *c)
+{
+    (void)c;
+    return "221";
+}
+
+/* After an unwanted 3xx the server may be waiting for a message, and QUIT would be its first line: the
+ * connection is just closed. */
+static enum client_step_id farewell(const struct result_reply *reply)
+{
+    return reply->code / 100 == 3 ? STEP_END : STEP_QUIT;
+}
+
+/* A refusal or nonsense where only success leads on. */
+static enum client_step_id refused(struct client *c, const struct result_command *command, const char *what)
+{
+    const struct result_reply *reply = &command->reply;
+    enum reason reason = reply->code / 100 == 4   ? REASON_DEFERRED
+                         : reply->code / 100 == 5 ? REASON_REJECTED
+                                                  : REASON_UNEXPECTED_REPLY;
+    const char *verb = reason == REASON_UNEXPECTED_REPLY ? "answered" : "refused";
+
+    client_fail(c, reason, reply,
+                arena_printf(c->arena, "%s %s: %s", what, verb, client_say_quote(c, reply)));
+    return farewell(reply);
+}
+
+/* banner */
+
+static bool is_masked(const char *text)
+{
+    size_t asterisks = 0;
+    for (; *text; text++)
+        asterisks += *text == '*';
+    return asterisks >= FIXUP_ASTERISKS;
+}
+
+static enum client_step_id got_banner(struct client *c, struct result_command *command)
+{
+    const struct result_reply *reply = &command->reply;
+    int second = reply->code / 10 % 10;
+    bool refusal = reply->code >= 400 && (second == 2 || second == 5); /* connections, mail system */
+
+    if (reply->code == 220) {
+        size_t len = strcspn(reply->lines[0], " \t");
+        command->ok = true;
+        if (len)
+            c->draft->peer_name = arena_dup_span(c->arena, (struct span){reply->lines[0], len});
+        if (is_masked(reply->lines[0]))
+            client_note(c, FLAG_SMTP_FIXUP);
+        return STEP_EHLO;
+    }
+    if (refusal)
+        return refused(c, command, "the connection was");
+    client_fail(c, REASON_UNEXPECTED_REPLY, reply,
+                arena_printf(c->arena, "a greeting with a code that is none for a greeting: %s",
+                             client_say_quote(c, reply)));
+    return farewell(reply);
+}
+
+/* EHLO, and HELO where EHLO is not known */
+
+static bool hello_applies(const struct client *c)
+{
+    return goes_as_far_as(c, PHASE_EHLO);
+}
+
+/* Only right after a refused EHLO (RFC 5321 section 3.2). */
+static bool helo_applies(const struct client *c)
+{
+    return c->step == &client_step_table[STEP_EHLO];
+}
+
+static char *send_ehlo(struct client *c)
+{
+    return command_build(c->arena, "EHLO ", c->plan->helo, COMMAND_END);
+}
+
+static char *send_helo(struct client *c)
+{
+    return command_build(c->arena, "HELO ", c->plan->helo, COMMAND_END);
+}
+
+static void learn(struct client *c, const struct result_reply *reply)
+{
+    ehlo_read(&c->ehlo, c->arena, reply);
+    c->draft->extensions = c->ehlo.extensions;
+    c->draft->extension_count = c->ehlo.count;
+    c->draft->flags |= c->ehlo.flags;
+    if (!c->draft->peer_name)
+        c->draft->peer_name = c->ehlo.name;
+}
+
+static enum client_step_id hello_refused(struct client *c, struct result_command *command)
+{
+    const char *verb = c->step == &client_step_table[STEP_EHLO] ? "EHLO" : "HELO";
+    const char *text = reply_text(&command->reply);
+    bool name_is_at_fault = strcasestr(text, "helo") || strcasestr(text, "ehlo");
+    const char *hint = name_is_at_fault ? " (the server may want another name than this one: helo)" : "";
+
+    return refused(c, command, arena_printf(c->arena, "%s %s%s was", verb, c->plan->helo, hint));
+}
+
+static enum client_step_id got_ehlo(struct client *c, struct result_command *command)
+{
+    const struct result_reply *reply = &command->reply;
+
+    if (reply->code / 100 == 5)
+        return STEP_HELO;
+    if (reply->code / 100 != 2)
+        return hello_refused(c, command);
+    command->ok = true;
+    if (reply->code != 250)
+        client_note(c, FLAG_EHLO_CODE);
+    learn(c, reply);
+    return STEP_MAIL;
+}
+
+static enum client_step_id got_helo(struct client *c, struct result_command *command)
+{
+    if (command->reply.code / 100 != 2)
+        return hello_refused(c, command);
+    command->ok = true;
+    client_note(c, FLAG_NO_ESMTP);
+    if (command->reply.code != 250)
+        client_note(c, FLAG_EHLO_CODE);
+    return STEP_MAIL;
+}
+
+/* MAIL */
+
+static const struct plan_route *route_of(const struct client *c)
+{
+    return &c->plan->routes[c->route];
+}
+
+static bool mail_applies(const struct client *c)
+{
+    return c->route < c->plan->route_count && goes_as_far_as(c, PHASE_MAIL);
+}
+
+static char *send_mail(struct client *c)
+{
+    c->route_begun = true;
+    c->recipient = 0;
+    return command_build(c->arena, "MAIL FROM:<", route_of(c)->from, ">", COMMAND_END);
+}
+
+static const char *expect_mail(struct client *c)
+{
+    unsigned expect = route_of(c)->expect;
+    if (expect & EXPECT_DEFERRED)
+        return expect & EXPECT_REJECTED ? "2xx, 4xx or 5xx" : "2xx or 4xx";
+    return expect & EXPECT_REJECTED ? "2xx or 5xx" : "2xx";
+}
+
+/* The route is over; the next one, if the server goes on. */
+static enum client_step_id next_route(struct client *c, const struct result_reply *reply)
+{
+    c->route++;
+    c->route_begun = false;
+    c->transaction = false;
+    if (!c->closing)
+        return STEP_MAIL;
+    client_judge_unplayed(c, c->route, reply);
+    return farewell(reply);
+}
+
+static enum client_step_id got_mail(struct client *c, struct result_command *command)
+{
+    const struct result_reply *reply = &command->reply;
+
+    if (reply->code / 100 == 3)
+        return refused(c, command, "MAIL was");
+    if (reply->code / 100 == 2) {
+        command->ok = true;
+        c->transaction = true;
+        return STEP_RCPT;
+    }
+    command->ok = client_judge_mail_refused(c, reply);
+    return next_route(c, reply);
+}
+
+/* RCPT */
+
+static bool rcpt_applies(const struct client *c)
+{
+    return c->transaction && goes_as_far_as(c, PHASE_RCPT);
+}
+
+static char *send_rcpt(struct client *c)
+{
+    return command_build(c->arena, "RCPT TO:<", route_of(c)->to[c->recipient], ">", COMMAND_END);
+}
+
+static bool contains_word(const char *text, const char *const *words)
+{
+    for (; *words; words++)
+        if (strcasestr(text, *words))
+            return true;
+    return false;
+}
+
+/* What a reply to RCPT tells beside its verdict. */
+static void note_rcpt(struct client *c, const struct result_command *command)
+{
+    static const char *const grey[] = {"greylist", "graylist", "grey-list", "gray-list", "grey list", NULL};
+    const struct result_reply *reply = &command->reply;
+    int64_t took_us = command->reply_us - command->at_us;
+    bool looks_grey = reply->enhanced.class == 4 && reply->enhanced.subject == 7 &&
+                      reply->enhanced.detail == 1 && (reply->code == 450 || reply->code == 451);
+
+    if (reply->code == 251)
+        client_note(c, FLAG_FORWARDED);
+    if (reply->code == 252)
+        client_note(c, FLAG_UNVERIFIED);
+    if (reply->code / 100 == 4 && (looks_grey || contains_word(reply_text(reply), grey)))
+        client_note(c, FLAG_MAYBE_GREYLISTED);
+    if (took_us >= FLOW_DELAY_US && took_us < FLOW_DELAY_US + FLOW_DELAY_SLACK_US)
+        client_note(c, FLAG_FLOW_DELAY);
+}
+
+static enum client_step_id got_rcpt(struct client *c, struct result_command *command)
+{
+    const struct result_reply *reply = &command->reply;
+
+    if (reply->code / 100 == 3) {
+        client_judge_senseless(c, reply);
+        return refused(c, command, "RCPT was");
+    }
+    note_rcpt(c, command);
+    command->ok = client_judge_recipient(c, reply);
+    c->recipient++;
+    if (c->closing && c->recipient < route_of(c)->to_count)
+        client_judge_unplayed(c, c->route, reply);
+    if (c->closing)
+        return next_route(c, reply);
+    return c->recipient < route_of(c)->to_count ? STEP_RCPT : STEP_RSET;
+}
+
+/* RSET */
+
+static bool rset_applies(const struct client *c)
+{
+    return c->transaction;
+}
+
+static char *send_rset(struct client *c)
+{
+    return command_build(c->arena, "RSET", COMMAND_END);
+}
+
+static enum client_step_id got_rset(struct client *c, struct result_command *command)
+{
+    command->ok = command->reply.code / 100 == 2;
+    if (!command->ok) {
+        client_note(c, FLAG_RSET_FAILED);
+        c->closing = true;
+    }
+    return next_route(c, &command->reply);
+}
+
+/* QUIT: courtesy, whose fate changes no verdict */
+
+static char *send_quit(struct client *c)
+{
+    return command_build(c->arena, "QUIT", COMMAND_END);
+}
+
+static enum client_step_id got_quit(struct client *c, struct result_command *command)
+{
+    command->ok = command->reply.code == 221;
+    if (!command->ok)
+        client_note(c, FLAG_QUIT_CODE);
+    return STEP_END;
+}
+
+const struct client_step client_step_table[STEP_END + 1] = {
+    [STEP_BANNER] = {PHASE_BANNER, LIMIT_BANNER, always, NULL, expect_220, got_banner},
+    [STEP_EHLO] = {PHASE_EHLO, LIMIT_REPLY, hello_applies, send_ehlo, expect_250, got_ehlo},
+    [STEP_HELO] = {PHASE_EHLO, LIMIT_REPLY, helo_applies, send_helo, expect_250, got_helo},
+    [STEP_MAIL] = {PHASE_MAIL, LIMIT_REPLY, mail_applies, send_mail, expect_mail, got_mail},
+    [STEP_RCPT] = {PHASE_RCPT, LIMIT_REPLY, rcpt_applies, send_rcpt, client_judge_wanted, got_rcpt},
+    [STEP_RSET] = {PHASE_RSET, LIMIT_REPLY, rset_applies, send_rset, expect_250, got_rset},
+    [STEP_QUIT] = {PHASE_QUIT, LIMIT_QUIT, always, send_quit, expect_221, got_quit},
+    [STEP_END] = {PHASE_QUIT, LIMIT_QUIT, always, NULL, NULL, NULL},
+};

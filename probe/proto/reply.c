@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reply parser, line by line (RFC 5321 section 4.2):
+ *
+ *     Reply-line  = *( Reply-code "-" [ textstring ] CRLF )
+ *                   Reply-code [ SP textstring ] CRLF
+ *     Reply-code  = %x32-35 %x30-35 %x30-39
+ *
+ * A line is judged when it is whole, so how bytes are split changes nothing; only NUL and the limits on size
+ * are judged where they come. What a code means in its place is the client's business.
+ */
+#include "probe/proto/reply.h"
+
+#include "probe/base/text.h"
+
+#include <string.h>
+
+void reply_init(struct reply_parser *p, struct arena *arena)
+{
+    *p = (struct reply_parser){.arena = arena};
+    buffer_init(&p->line, REPLY_MAX_LINE);
+}
+
+void reply_free(struct reply_parser *p)
+{
+    buffer_free(&p->line);
+}
+
+void reply_next(struct reply_parser *p, bool banner, bool enhanced)
+{
+    struct arena *arena = p->arena;
+    struct buffer line = p->line;
+
+    buffer_clear(&line);
+    *p = (struct reply_parser){.arena = arena, .line = line, .banner = banner, .enhanced = enhanced};
+}
+
+static void note(struct reply_parser *p, enum flag flag)
+{
+    p->flags |= UINT64_C(1) << flag;
+}
+
+/* Keeps a line as it is to be shown. */
+static void keep_line(struct reply_parser *p, struct span text)
+{
+    struct result_reply *r = &p->reply;
+    const char **lines = arena_grow(p->arena, (void *)r->lines, r->line_count, sizeof(*lines));
+
+    if (text_is_clean(text)) {
+        lines[r->line_count] = arena_dup_span(p->arena, text);
+    } else {
+        lines[r->line_count] = text_escape(p->arena, text);
+        r->escaped = true;
+        if (!text_is_utf8(text))
+            note(p, FLAG_NON_UTF8);
+    }
+    r->lines = lines;
+    r->line_count++;
+}
+
+static bool is_digit(struct span line, size_t at)
+{
+    return at < line.len && line.data[at] >= '0' && line.data[at] <= '9';
+}
+
+/* A greeting that does not even begin with a digit comes from something that does not speak SMTP. */
+static bool is_foreign(const struct reply_parser *p, struct span line)
+{
+    return p->banner && p->reply.line_count == 0 && !is_digit(line, 0);
+}
+
+/* The code at the start of the line: 0, or -1 with the reason. */
+static int read_code(const struct reply_parser *p, struct span line, int *code_r, enum reason *reason_r)
+{
+    int code = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (!is_digit(line, i)) {
+            *reason_r = is_foreign(p, line) ? REASON_NOT_SMTP : REASON_BAD_SYNTAX;
+            return -1;
+        }
+        code = code * 10 + (line.data[i] - '0');
+    }
+    if (line.len > 3 && line.data[3] != ' ' && line.data[3] != '-') {
+        *reason_r = REASON_BAD_SYNTAX;
+        return -1;
+    }
+    if (code < 200 || code > 599 || code / 10 % 10 > 5) {
+        *reason_r = REASON_BAD_CODE;
+        return -1;
+    }
+    if (p->reply.line_count > 0 && code != p->reply.code) {
+        *reason_r = REASON_CODE_MISMATCH;
+        return -1;
+    }
+    *code_r = code;
+    return 0;
+}
+
+/* RFC 2034 section 4: on each line of a 2xx, 4xx or 5xx reply, the same one, its class that of the code. One
+ * that is malformed, or not the same on every line, is none. */
+static void read_enhanced(struct reply_parser *p, struct span text)
+{
+    struct result_reply *r = &p->reply;
+    struct enhanced code = {0};
+    size_t len;
+
+    if (!p->enhanced || r->code / 100 == 3)
+        return;
+    if (enhanced_parse(text, &code, &len) < 0)
+        note(p, FLAG_ENHANCED_MALFORMED);
+    if (r->line_count == 0)
+        r->enhanced = code;
+    else if (!enhanced_same(code, r->enhanced))
+        p->enhanced_differs = true;
+}
+
+static void finish_enhanced(struct reply_parser *p)
+{
+    struct result_reply *r = &p->reply;
+    if (p->enhanced_differs) {
+        r->enhanced = (struct enhanced){0};
+        note(p, FLAG_ENHANCED_MALFORMED);
+    }
+    if (r->enhanced.class && r->enhanced.class != r->code / 100)
+        note(p, FLAG_ENHANCED_MISMATCH);
+}
+
+/* One whole line without its end: 1 = the last, 0 = more follow, -1 = wrong. */
+static int read_line(struct reply_parser *p, struct span line, enum reason *reason_r)
+{
+    int code;
+    if (read_code(p, line, &code, reason_r) < 0) {
+        keep_line(p, line);
+        return -1;
+    }
+    if (p->reply.line_count == REPLY_MAX_LINES) {
+        *reason_r = REASON_TOO_MANY_LINES;
+        return -1;
+    }
+    p->reply.code = code;
+    struct span text = line.len > 4 ? (struct span){line.data + 4, line.len - 4} : span_of("");
+    read_enhanced(p, text);
+    keep_line(p, text);
+    if (line.len > 3 && line.data[3] == '-')
+        return 0;
+    finish_enhanced(p);
+    return 1;
+}
+
+/* A line end was read: takes the line out of the buffer and judges it. */
+static int end_line(struct reply_parser *p, enum reason *reason_r)
+{
+    struct span line = buffer_span(&p->line);
+
+    line.len--; /* the LF */
+    if (line.len > 0 && line.data[line.len - 1] == '\r')
+        line.len--;
+    else
+        note(p, FLAG_BARE_LF);
+    if (line.len == 0 && p->reply.line_count == 0) {
+        note(p, FLAG_STRAY_EMPTY_LINE);
+        buffer_clear(&p->line);
+        if (++p->stray <= REPLY_MAX_STRAY)
+            return 0;
+        *reason_r = REASON_BAD_SYNTAX;
+        return -1;
+    }
+    if (line.len > 0 && memchr(line.data, '\r', line.len))
+        note(p, FLAG_BARE_CR);
+    if (p->line.len > REPLY_LONG_LINE)
+        note(p, FLAG_REPLY_LINE_LONG);
+    int got = read_line(p, line, reason_r);
+    buffer_clear(&p->line);
+    return got;
+}
+
+/* A line that is not read to its end; what came of it is shown. */
+static int refuse(struct reply_parser *p, enum reason reason, enum reason *reason_r)
+{
+    struct span line = buffer_span(&p->line);
+
+    *reason_r = is_foreign(p, line) ? REASON_NOT_SMTP : reason;
+    keep_line(p, line);
+    buffer_clear(&p->line);
+    return -1;
+}
+
+int reply_feed(struct reply_parser *p, struct span bytes, size_t *used_r, enum reason *reason_r)
+{
+    size_t used = 0;
+    int got = 0;
+
+    while (got == 0 && used < bytes.len) {
+        char c = bytes.data[used++];
+        buffer_put(&p->line, &c, 1);
+        p->bytes++;
+        if (c == '\0')
+            got = refuse(p, REASON_NUL, reason_r);
+        else if (p->bytes > REPLY_MAX_BYTES || (p->line.len == REPLY_MAX_LINE && c != '\n'))
+            got = refuse(p, REASON_TOO_LONG, reason_r);
+        else if (c == '\n')
+            got = end_line(p, reason_r);
+    }
+    *used_r = used;
+    return got;
+}
+
+void reply_break(struct reply_parser *p)
+{
+    struct span line = buffer_span(&p->line);
+
+    if (line.len > 0 && memchr(line.data, '\r', line.len))
+        note(p, FLAG_BARE_CR);
+    while (line.len > 0 && line.data[line.len - 1] == '\r')
+        line.len--;
+    if (reply_begun(p))
+        note(p, FLAG_REPLY_INCOMPLETE);
+    if (line.len > 0)
+        keep_line(p, line);
+    buffer_clear(&p->line);
+}
+
+bool reply_begun(const struct reply_parser *p)
+{
+    return p->reply.line_count > 0 || p->line.len > 0;
+}
+
+const char *reply_text(const struct result_reply *reply)
+{
+    struct enhanced code;
+    size_t len;
+
+    if (reply->line_count == 0)
+        return "";
+    const char *text = reply->lines[reply->line_count - 1];
+    if (reply->enhanced.class == 0 || enhanced_parse(span_of(text), &code, &len) != 1)
+        return text;
+    text += len;
+    return *text == ' ' ? text + 1 : text;
+}
+
+const char *reply_looks_like(struct span line)
+{
+    static const struct {
+        const char *start;
+        const char *protocol;
+    } known[] = {
+        {"SSH-", "SSH"},  {"HTTP/", "HTTP"},     {"<", "HTML"},         {"+OK", "POP3"},
+        {"-ERR", "POP3"}, {"* OK", "IMAP"},      {"* BYE", "IMAP"},     {"* PREAUTH", "IMAP"},
+        {"RFB ", "VNC"},  {"\\x15\\x03", "TLS"}, {"\\x16\\x03", "TLS"}, {"@RSYNCD", "rsync"},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        size_t len = strlen(known[i].start);
+        if (line.len >= len && memcmp(line.data, known[i].start, len) == 0)
+            return known[i].protocol;
+    }
+    return NULL;
+}

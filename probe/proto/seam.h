@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROBE_PROTO_SEAM_H
+#define PROBE_PROTO_SEAM_H
+
+#include "probe/base/span.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What an engine shows to whoever moves its bytes, be it a socket, a test or a fuzzer. An engine touches no
+ * socket and knows no clock: bytes and times (monotonic microseconds) come in, what it wants is asked of it.
+ *
+ *     while (want() != SEAM_DONE)
+ *         write output(), tell sent()              when it is SEAM_WRITE (reading goes on too)
+ *         read, tell receive() or broken()         always
+ *         at deadline(), after reading what is there: expire()
+ *
+ * Once it is done, further calls are harmless. Nothing here is called from inside another of these.
+ */
+enum seam_want { SEAM_READ, SEAM_WRITE, SEAM_DONE };
+
+enum seam_break { SEAM_CLOSED, SEAM_RESET };
+
+struct seam {
+    enum seam_want (*want)(const void *engine);
+    struct span (*output)(const void *engine); /* empty unless it wants to write */
+    int64_t (*deadline)(const void *engine);   /* CLOCK_NEVER = none */
+    void (*receive)(void *engine, struct span bytes, int64_t first_us, int64_t last_us);
+    void (*sent)(void *engine, size_t len, int64_t now_us);
+    void (*broken)(void *engine, enum seam_break how, int64_t now_us);
+    void (*expire)(void *engine, int64_t now_us); /* does nothing before the deadline */
+    void (*stop)(void *engine, int64_t now_us);   /* the program ends: be done as soon as is polite */
+};
+
+#endif

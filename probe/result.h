@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROBE_RESULT_H
+#define PROBE_RESULT_H
+
+#include "probe/base/address.h"
+#include "probe/enhanced.h"
+#include "probe/verdict.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What one dialogue showed. A run builds a draft in its arena, result_publish copies it into one exact
+ * block of memory; from then on it is immutable and shared by count, over threads too.
+ *
+ * Times: *_us fields of a run are microseconds from the run's start (monotonic), CLOCK_NONE = never;
+ * names with "wall" are microseconds since 1970. Texts are terminated, valid UTF-8 without controls (server
+ * text that is not has been escaped, see probe/base/text.h); null where absent.
+ */
+
+/* One reply of the server (RFC 5321 section 4.2). A reply that broke off or does not parse is kept as far
+ * as it came: code is then 0 if no line of it was good, and a line that does not parse stands whole. */
+struct result_reply {
+    int code;
+    struct enhanced enhanced; /* class 0 = none */
+    const char *const *lines; /* without code, separator and enhanced-code stripping: the text after "250-" */
+    size_t line_count;
+    bool escaped; /* at least one line is shown by text_escape */
+};
+
+/* One command with its reply; the banner is one that was not sent. */
+struct result_command {
+    enum phase phase;
+    int route;        /* index into routes, -1 = none */
+    const char *sent; /* without CRLF, secrets masked; null for the banner */
+    int64_t at_us;    /* last byte written (banner: connected) */
+    int64_t first_byte_us;
+    int64_t reply_us; /* last byte of the final line */
+    bool replied;     /* anything came at all: reply is filled in */
+    struct result_reply reply;
+    const char *expected; /* "2xx", "250", "4xx or 5xx", "550 5.1.1" */
+    bool ok;
+};
+
+struct result_recipient {
+    const char *to;
+    int code; /* 0 = was never asked, or no answer */
+    struct enhanced enhanced;
+    const char *text; /* of the reply, its last line without the enhanced code; null without a reply */
+    enum tri ok;
+};
+
+struct result_route {
+    const char *name;
+    const char *from;
+    unsigned expect;        /* set of enum expect (plan.h) */
+    enum route_state state; /* ROUTE_NONE: it broke before there was an answer */
+    enum tri ok;
+    const struct result_recipient *recipients;
+    size_t recipient_count;
+};
+
+struct result_extension {
+    const char *keyword; /* upper case */
+    const char *params;  /* "" when there are none; parted by single spaces */
+};
+
+struct result_failure {
+    enum phase phase;
+    enum reason reason;
+    const char *route; /* its name; null = no route's */
+    int code;          /* of the reply that decided; 0 = none */
+    struct enhanced enhanced;
+    const char *message; /* one sentence that stands alone */
+    int64_t limit_us;    /* the limit that fired; CLOCK_NONE = none did */
+    int64_t elapsed_us;  /* in the command or step that failed */
+};
+
+/* The last run of this target that passed, as seen from a failed one. */
+struct result_last_ok {
+    const char *run; /* id; null = none is known */
+    int64_t started_wall_us;
+    int code;           /* what it got in the phase that failed now; 0 = nothing */
+    int64_t elapsed_us; /* and how long that phase took */
+};
+
+/* One address that was dialled. */
+struct result_attempt {
+    struct address address;
+    struct result_failure failure; /* reason REASON_NONE: connected */
+    int64_t connect_us;            /* how long it took */
+};
+
+struct result {
+    enum status status;
+    const char *target;
+    const char *id;
+    const char *vantage;
+    const char *summary;
+    struct result_failure failure; /* reason REASON_NONE: there is none */
+    struct result_last_ok last_ok;
+    uint64_t flags; /* bit 1 << enum flag */
+    int64_t started_wall_us;
+    int64_t started_mono_us;
+    int64_t ended_mono_us; /* its age counts from here */
+    int64_t duration_us;   /* to the last reply that decides: without QUIT */
+
+    const char *host; /* as configured */
+    uint16_t port;
+    struct address peer;   /* AF_UNSPEC: nothing was dialled */
+    const char *peer_name; /* as the server calls itself in banner or EHLO; null = it did not */
+    struct address local;  /* AF_UNSPEC: never connected */
+
+    int64_t timing_us[PHASE_COUNT]; /* CLOCK_NONE = never begun */
+
+    const struct result_extension *extensions;
+    size_t extension_count;
+    const struct result_command *commands;
+    size_t command_count;
+    const struct result_route *routes;
+    size_t route_count;
+    const struct result_attempt *attempts; /* in the order dialled; empty when there was but one address */
+    size_t attempt_count;
+};
+
+/* A deep copy of the draft in one block, with one reference, the caller's. Nothing of it points into the
+ * draft any more. */
+struct result *result_publish(const struct result *draft);
+
+struct result *result_ref(struct result *r);
+void result_unref(struct result *r); /* null is fine */
+
+/* The last command of the phase that got a reply; null when none did. */
+const struct result_command *result_command_of(const struct result *r, enum phase phase);
+
+#endif

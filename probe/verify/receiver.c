@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plays sinks over sockets. A session lives until its sink is done, which the sink's own limits see to; there
+ * are never more than RECEIVER_MAX_SESSIONS, so a receiver's memory has a bound. What is said in a session is
+ * probe/proto/sink.c's.
+ */
+#include "probe/verify/receiver.h"
+
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+#include "probe/drive.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct session {
+    struct session *next;
+    struct session *prev;
+    struct receiver *receiver;
+    struct socket socket;
+    struct drive drive;
+    struct sink sink;
+};
+
+struct receiver {
+    uv_loop_t *loop;
+    const struct sink_policy *policy;
+    struct session *sessions;
+    size_t count;
+};
+
+struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy)
+{
+    struct receiver *r = mem_alloc(sizeof *r);
+
+    r->loop = loop;
+    r->policy = policy;
+    return r;
+}
+
+static void session_free(struct session *s)
+{
+    struct receiver *r = s->receiver;
+
+    if (s->prev)
+        s->prev->next = s->next;
+    else
+        r->sessions = s->next;
+    if (s->next)
+        s->next->prev = s->prev;
+    r->count--;
+    drive_clear(&s->drive);
+    socket_close(&s->socket);
+    sink_free(&s->sink);
+    free(s);
+}
+
+static void on_driven(void *context)
+{
+    session_free(context);
+}
+
+static void turn_away(int fd)
+{
+    static const char full[] = "421 4.7.0 Too many connections, come back later\r\n";
+    ssize_t sent = send(fd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    (void)sent;
+    close(fd);
+}
+
+void receiver_take(struct receiver *r, int fd)
+{
+    struct session *s;
+
+    if (r->count == RECEIVER_MAX_SESSIONS) {
+        turn_away(fd);
+        return;
+    }
+    s = mem_alloc(sizeof *s);
+    if (socket_adopt(&s->socket, r->loop, fd)) {
+        free(s);
+        return;
+    }
+    s->receiver = r;
+    s->next = r->sessions;
+    if (s->next)
+        s->next->prev = s;
+    r->sessions = s;
+    r->count++;
+    sink_init(&s->sink, r->policy, clock_mono_us());
+    drive_start(&s->drive, r->loop, &sink_seam, &s->sink, &s->socket, on_driven, s);
+}
+
+void receiver_free(struct receiver *r)
+{
+    if (!r)
+        return;
+    while (r->sessions) {
+        struct session *s = r->sessions;
+        size_t len;
+
+        sink_seam.stop(&s->sink, clock_mono_us());
+        (void)socket_write(&s->socket, sink_seam.output(&s->sink), &len); /* what goes out at once */
+        session_free(s);
+    }
+    free(r);
+}

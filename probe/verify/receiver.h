@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROBE_VERIFY_RECEIVER_H
+#define PROBE_VERIFY_RECEIVER_H
+
+#include "probe/proto/sink.h"
+
+#include <uv.h>
+
+/*
+ * The sessions of one built-in receiver on a loop: each connection it is given is played by a sink
+ * (probe/proto/sink.h). Who listens, and where, is the caller's.
+ */
+struct receiver;
+
+#define RECEIVER_MAX_SESSIONS 100 /* one more is told to come back later (421) */
+
+struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy); /* the policy is kept */
+
+/* Takes a connected, non-blocking socket, whatever becomes of it. */
+void receiver_take(struct receiver *receiver, int fd);
+
+/* Every session is told that it is over and closed. Memory follows after the loop has run once more. */
+void receiver_free(struct receiver *receiver); /* null is fine */
+
+#endif

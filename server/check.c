@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a question to runs and back: reads the parameters, asks server/jobs for each target (a kept result,
+ * else a run), waits until the last is there, has it rendered and gives it the HTTP status that its verdict
+ * means. A scrape is the same question with another view, and with 200 whatever the verdict: 503 only when
+ * ehlod itself cannot tell, so that `up` is 0 and not `probe_success`.
+ */
+#include "server/check.h"
+
+#include "config/nearest.h"
+#include "config/value.h"
+#include "probe/base/clock.h"
+#include "server/accept.h"
+#include "server/render/render.h"
+#include "server/scrape.h"
+
+#include <string.h>
+
+/* One way to show results. A view for one target alone has no set. */
+struct view {
+    const char *name;
+    const char *content_type;
+    void (*one)(struct buffer *out, const struct result *r, int64_t now_us);
+    void (*set)(struct buffer *out, const struct render_set *set, int64_t now_us);
+};
+
+static const struct view views[] = {
+    {"json", "application/json", json_result, json_set},
+    {"text", "text/plain; charset=utf-8", text_result, text_set},
+};
+/* The views in the same order, as Accept names them. */
+static const char *const media_types[] = {"application/json", "text/plain"};
+#define VIEW_COUNT (sizeof views / sizeof views[0])
+
+struct check;
+
+/* A target's share of a check. */
+struct part {
+    struct check *check;
+    struct jobs_waiter *waiter; /* null once there is a result */
+    struct result *result;
+};
+
+struct check {
+    struct question *q;
+    const struct snapshot *snapshot;
+    const struct view *view; /* null: a scrape */
+    bool whole;              /* every target, shown as a set */
+    size_t open;             /* parts without a result */
+    size_t count;
+    struct part *parts;
+};
+
+/* ---- answering ---- */
+
+static int http_status(const struct snapshot *snapshot, enum status status)
+{
+    if (status == STATUS_FAIL)
+        return 503;
+    return status == STATUS_UNKNOWN ? snapshot->unknown_status : 200;
+}
+
+static void drop_results(struct check *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->parts[i].waiter != NULL)
+            jobs_leave(c->parts[i].waiter);
+        result_unref(c->parts[i].result);
+    }
+}
+
+static void show(struct check *c, struct buffer *out, struct question_answer *answer)
+{
+    const struct result **results = arena_alloc(&c->q->arena, (c->count + 1) * sizeof(struct result *));
+    struct render_set set = {.results = results, .count = c->count};
+    int64_t now_us = clock_mono_us();
+
+    for (size_t i = 0; i < c->count; i++) {
+        results[i] = c->parts[i].result;
+        if (render_age_us(results[i], now_us) > answer->age_us)
+            answer->age_us = render_age_us(results[i], now_us);
+    }
+    answer->status = http_status(c->snapshot, render_set_status(&set));
+    answer->content_type = c->view->content_type;
+    if (c->whole)
+        c->view->set(out, &set, now_us);
+    else
+        c->view->one(out, results[0], now_us);
+}
+
+static void answer_check(struct check *c)
+{
+    struct question_answer answer = {.age_us = CLOCK_NONE, .negotiated = true};
+    struct buffer body;
+
+    buffer_init(&body, c->whole ? RENDER_MAX_SET : RENDER_MAX_RESULT);
+    show(c, &body, &answer);
+    drop_results(c);
+    if (body.full) {
+        buffer_free(&body);
+        question_refuse(c->q, 500, NULL, "The answer is too long.");
+        return;
+    }
+    answer.body = &body;
+    question_answer(c->q, &answer);
+}
+
+static void answer_scrape(struct check *c)
+{
+    const struct result *r = c->parts[0].result;
+    struct buffer body;
+    struct question_answer answer = {
+        .status = 200,
+        .content_type = "text/plain; version=0.0.4; charset=utf-8",
+        .body = &body,
+        .age_us = render_age_us(r, clock_mono_us()),
+    };
+
+    if (r->status == STATUS_UNKNOWN) {
+        const char *text =
+            arena_printf(&c->q->arena, "ehlod cannot tell how %s is: %s", r->target, r->summary);
+        drop_results(c);
+        question_text(c->q, 503, text);
+        return;
+    }
+    buffer_init(&body, RENDER_MAX_RESULT);
+    metrics_probe(&body, r);
+    drop_results(c);
+    question_answer(c->q, &answer);
+}
+
+static void answer_when_done(struct check *c)
+{
+    if (c->open > 0)
+        return;
+    if (c->view == NULL)
+        answer_scrape(c);
+    else
+        answer_check(c);
+}
+
+/* ---- asking ---- */
+
+static void on_result(void *context, struct result *result)
+{
+    struct part *part = context;
+
+    part->waiter = NULL;
+    part->result = result;
+    part->check->open--;
+    answer_when_done(part->check);
+}
+
+static void leave(struct question *q)
+{
+    drop_results(q->waiting);
+}
+
+/* Asks for count targets from the first on. The ask's own target is not looked at. */
+static void begin(struct check *c, struct desk *desk, const struct snapshot_target *first, size_t count,
+                  const struct jobs_ask *ask)
+{
+    c->parts = arena_alloc(&c->q->arena, (count + 1) * sizeof *c->parts);
+    c->q->waiting = c;
+    c->q->leave = leave;
+    for (size_t i = 0; i < count; i++) {
+        struct part *part = &c->parts[c->count++];
+        struct jobs_ask one = *ask;
+        one.target = &first[i];
+        part->check = c;
+        part->result = jobs_recall(desk->jobs, &one);
+        if (part->result != NULL)
+            continue;
+        part->waiter = jobs_wait(desk->jobs, &one, on_result, part);
+        c->open++;
+    }
+    answer_when_done(c);
+}
+
+static struct check *new_check(struct desk *desk, struct question *q)
+{
+    struct check *c = arena_alloc(&q->arena, sizeof *c);
+
+    c->q = q;
+    c->snapshot = desk->snapshot;
+    return c;
+}
+
+/* The target of that name; null once the question was refused. */
+static const struct snapshot_target *find_target(const struct desk *desk, struct question *q,
+                                                 const char *name, int refusal, const char *parameter)
+{
+    const struct snapshot *s = desk->snapshot;
+    const struct snapshot_target *target = snapshot_target(s, name);
+
+    if (target != NULL)
+        return target;
+    const char **names = arena_alloc(&q->arena, (s->target_count + 1) * sizeof(char *));
+    for (size_t i = 0; i < s->target_count; i++)
+        names[i] = s->targets[i].name;
+    const char *near = nearest(name, names, s->target_count);
+    const char *hint = near != NULL ? arena_printf(&q->arena, " Did you mean %s?", near) : "";
+    question_refuse(q, refusal, parameter,
+                    arena_printf(&q->arena, "There is no target named %s.%s", name, hint));
+    return NULL;
+}
+
+/* ---- parameters ---- */
+
+static int refuse_value(struct question *q, const char *name, const char *expected)
+{
+    question_refuse(q, 400, name,
+                    arena_printf(&q->arena, "The parameter %s is to be %s, not %s.", name, expected,
+                                 url_value(&q->url, name)));
+    return -1;
+}
+
+static int read_duration(struct question *q, const char *name, bool zero, int64_t *us_r)
+{
+    const char *text = url_value(&q->url, name);
+    int64_t us;
+
+    if (text == NULL)
+        return 0;
+    if (value_duration(text, &us) != 0 || us < 0)
+        return refuse_value(q, name, VALUE_DURATION_EXPECTED);
+    if (us == 0 && !zero)
+        return refuse_value(q, name, "longer than 0");
+    *us_r = us;
+    return 0;
+}
+
+static int read_stop_after(struct question *q, enum phase *phase_r)
+{
+    const char *text = url_value(&q->url, "stop_after");
+    const char *names[PHASE_COUNT];
+    size_t count = 0;
+
+    if (text == NULL)
+        return 0;
+    enum phase phase = phase_by_name(text);
+    if (phase != PHASE_COUNT && phase_is_timed(phase)) {
+        *phase_r = phase;
+        return 0;
+    }
+    for (enum phase p = 0; p < PHASE_COUNT; p++)
+        if (phase_is_timed(p))
+            names[count++] = phase_name(p);
+    const char *near = nearest(text, names, count);
+    return refuse_value(q, "stop_after",
+                        near != NULL ? arena_printf(&q->arena, "a phase (did you mean %s?)", near)
+                                     : "a phase such as banner, ehlo, mail or rcpt");
+}
+
+static int read_view(struct question *q, const struct view **view_r)
+{
+    const char *text = url_value(&q->url, "format");
+
+    if (text == NULL) {
+        *view_r = &views[accept_choose(q->request->accept, media_types, VIEW_COUNT)];
+        return 0;
+    }
+    for (size_t i = 0; i < VIEW_COUNT; i++) {
+        if (strcmp(text, views[i].name) == 0) {
+            *view_r = &views[i];
+            return 0;
+        }
+    }
+    return refuse_value(q, "format", "json or text");
+}
+
+/* What /check and /check/{target} take. -1 once the question was refused. */
+static int read_ask(struct question *q, struct jobs_ask *ask_r, const struct view **view_r)
+{
+    *ask_r =
+        (struct jobs_ask){.stop_after = PHASE_COUNT, .max_age_us = CLOCK_NONE, .timeout_us = CLOCK_NEVER};
+    if (read_view(q, view_r) != 0 || read_duration(q, "max_age", true, &ask_r->max_age_us) != 0 ||
+        read_duration(q, "timeout", false, &ask_r->timeout_us) != 0)
+        return -1;
+    return read_stop_after(q, &ask_r->stop_after);
+}
+
+/* ---- the handlers ---- */
+
+void check_one(struct desk *desk, struct question *q)
+{
+    struct check *c = new_check(desk, q);
+    struct jobs_ask ask;
+
+    if (read_ask(q, &ask, &c->view) != 0)
+        return;
+    const struct snapshot_target *target = find_target(desk, q, q->url.segments[1], 404, NULL);
+    if (target != NULL)
+        begin(c, desk, target, 1, &ask);
+}
+
+void check_all(struct desk *desk, struct question *q)
+{
+    struct check *c = new_check(desk, q);
+    struct jobs_ask ask;
+
+    c->whole = true;
+    if (read_ask(q, &ask, &c->view) == 0)
+        begin(c, desk, desk->snapshot->targets, desk->snapshot->target_count, &ask);
+}
+
+void check_probe(struct desk *desk, struct question *q)
+{
+    const char *name = url_value(&q->url, "target");
+    const char *limit = q->request->scrape_timeout;
+    struct jobs_ask ask = {.stop_after = PHASE_COUNT, .max_age_us = CLOCK_NONE, .timeout_us = CLOCK_NEVER};
+
+    if (name == NULL) {
+        question_refuse(q, 400, "target",
+                        "The parameter target is missing: it names a target of the config.");
+        return;
+    }
+    if (limit != NULL && scrape_timeout(limit, &ask.timeout_us) != 0) {
+        question_refuse(q, 400, NULL, "X-Prometheus-Scrape-Timeout-Seconds is not a number of seconds.");
+        return;
+    }
+    const struct snapshot_target *target = find_target(desk, q, name, 400, "target");
+    if (target != NULL)
+        begin(new_check(desk, q), desk, target, 1, &ask);
+}

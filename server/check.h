@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_CHECK_H
+#define SERVER_CHECK_H
+
+#include "server/desk.h"
+#include "server/question.h"
+
+/* The questions that runs answer. The path and the names of the parameters have been checked. */
+void check_one(struct desk *desk, struct question *q);   /* /check/{target} */
+void check_all(struct desk *desk, struct question *q);   /* /check */
+void check_probe(struct desk *desk, struct question *q); /* /probe, for Prometheus */
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The URL table and the answers that need no run. Paths and parameters are matched exactly; whatever does
+ * not fit is refused with a sentence that says what would. OPTIONS tells what is allowed; where a balancer
+ * may use it as its check (HAProxy's httpchk sends OPTIONS and believes any 2xx) it gives the same status
+ * as GET. Runs are asked for in server/check.c.
+ */
+#include "server/desk.h"
+
+#include "config/nearest.h"
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+#include "server/check.h"
+#include "server/question.h"
+#include "server/render/render.h"
+#include "server/url.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DESK_MAX_PARAMETERS 8
+
+enum method { METHOD_GET = 1, METHOD_HEAD = 2, METHOD_OPTIONS = 4 };
+#define METHODS_READ (METHOD_GET | METHOD_HEAD | METHOD_OPTIONS)
+
+static const struct {
+    enum method method;
+    const char *name;
+} methods[] = {{METHOD_GET, "GET"}, {METHOD_HEAD, "HEAD"}, {METHOD_OPTIONS, "OPTIONS"}};
+
+static const char *allow_text(struct arena *arena, unsigned set)
+{
+    const char *text = "";
+
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if ((set & methods[i].method) != 0)
+            text = arena_printf(arena, "%s%s%s", text, *text != '\0' ? ", " : "", methods[i].name);
+    return text;
+}
+
+struct row {
+    const char *path; /* "*" as a last segment stands for any one */
+    unsigned methods; /* set of enum method */
+    bool verdict;     /* OPTIONS gives the status that GET gives */
+    void (*handle)(struct desk *desk, struct question *q);
+    const char *parameters[DESK_MAX_PARAMETERS];
+};
+
+static void show_targets(struct desk *desk, struct question *q)
+{
+    const struct snapshot *snapshot = desk->snapshot;
+    const struct result **latest = mem_alloc((snapshot->target_count + 1) * sizeof(struct result *));
+    struct buffer body;
+
+    for (size_t i = 0; i < snapshot->target_count; i++)
+        latest[i] = jobs_latest(desk->jobs, &snapshot->targets[i]);
+    buffer_init(&body, RENDER_MAX_SET);
+    json_targets(&body, snapshot, latest, clock_mono_us());
+    free(latest);
+    question_answer(
+        q, &(struct question_answer){
+               .status = 200, .content_type = "application/json", .body = &body, .age_us = CLOCK_NONE});
+}
+
+static void show_health(struct desk *desk, struct question *q)
+{
+    (void)desk;
+    question_text(q, 200, "ehlod is healthy.");
+}
+
+static void show_readiness(struct desk *desk, struct question *q)
+{
+    if (desk->stopping)
+        question_text(q, 503, "ehlod is stopping.");
+    else
+        question_text(q, 200, "ehlod is ready.");
+}
+
+/* "OPTIONS *" asks about the server as a whole (RFC 9110 section 9.3.7). */
+static void show_options(struct desk *desk, struct question *q)
+{
+    (void)desk;
+    q->allow = allow_text(&q->arena, ~0u);
+    question_text(q, 200, "");
+}
+
+static const struct row rows[] = {
+    {"/check", METHODS_READ, true, check_all, {"format", "max_age", "timeout", "stop_after"}},
+    {"/check/*", METHODS_READ, true, check_one, {"format", "max_age", "timeout", "stop_after"}},
+    {"/probe", METHODS_READ, true, check_probe, {"target"}},
+    {"/targets", METHODS_READ, false, show_targets, {NULL}},
+    {"/-/healthy", METHODS_READ, true, show_health, {NULL}},
+    {"/-/ready", METHODS_READ, true, show_readiness, {NULL}},
+    {"*", METHOD_OPTIONS, true, show_options, {NULL}},
+};
+#define ROW_COUNT (sizeof rows / sizeof rows[0])
+
+/* Whether the segments are those of the row's path. */
+static bool fits(const struct row *row, const struct url *url)
+{
+    const char *rest = row->path;
+
+    for (size_t i = 0; i < url->segment_count; i++) {
+        if (*rest++ != '/')
+            return false;
+        size_t len = strcspn(rest, "/");
+        bool any = i > 0 && len == 1 && rest[0] == '*';
+        if (any ? *url->segments[i] == '\0'
+                : strlen(url->segments[i]) != len || memcmp(url->segments[i], rest, len) != 0)
+            return false;
+        rest += len;
+    }
+    return *rest == '\0';
+}
+
+static const struct row *find_row(const struct url *url)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (strcmp(rows[i].path, "*") == 0 ? strcmp(url->segments[0], "*") == 0 : fits(&rows[i], url))
+            return &rows[i];
+    return NULL;
+}
+
+static unsigned method_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(methods[i].name, name) == 0)
+            return methods[i].method;
+    return 0;
+}
+
+/* "/check, /check/{target}, /probe" */
+static const char *list_paths(struct arena *arena)
+{
+    const char *list = "";
+
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        size_t len = strcspn(rows[i].path, "*");
+        if (len > 0)
+            list = arena_printf(arena, "%s%s%.*s%s", list, *list != '\0' ? ", " : "", (int)len, rows[i].path,
+                                rows[i].path[len] == '*' ? "{target}" : "");
+    }
+    return list;
+}
+
+static void refuse_path(struct question *q)
+{
+    const char *candidates[ROW_COUNT];
+    const char *path = "";
+    const char *hint;
+
+    for (size_t i = 0; i < q->url.segment_count; i++)
+        path = arena_printf(&q->arena, "%s/%s", path, q->url.segments[i]);
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        candidates[i] = rows[i].path;
+    const char *near = nearest(path, candidates, ROW_COUNT);
+    if (near != NULL && strchr(near, '*') == NULL)
+        hint = arena_printf(&q->arena, "Did you mean %s?", near);
+    else
+        hint = arena_printf(&q->arena, "There is %s.", list_paths(&q->arena));
+    question_refuse(q, 404, NULL, arena_printf(&q->arena, "There is nothing at %s. %s", path, hint));
+}
+
+static size_t count_parameters(const struct row *row)
+{
+    size_t count = 0;
+
+    while (count < DESK_MAX_PARAMETERS && row->parameters[count] != NULL)
+        count++;
+    return count;
+}
+
+static void dispatch(struct desk *desk, struct question *q, const struct row *row)
+{
+    unsigned method = method_of(q->request->method);
+    struct url_mistake mistake;
+
+    if ((row->methods & method) == 0) {
+        q->allow = allow_text(&q->arena, row->methods);
+        question_refuse(
+            q, 405, NULL,
+            arena_printf(&q->arena, "%s is not allowed here, only %s.", q->request->method, q->allow));
+        return;
+    }
+    if (method == METHOD_OPTIONS) {
+        q->allow = allow_text(&q->arena, row->methods);
+        q->bodyless = true;
+    }
+    if (url_check(&q->arena, &q->url, row->parameters, count_parameters(row), &mistake) != 0)
+        question_refuse(q, 400, mistake.parameter, mistake.detail);
+    else if (method == METHOD_OPTIONS && !row->verdict)
+        question_text(q, 200, "");
+    else
+        row->handle(desk, q);
+}
+
+void desk_handle(void *context, struct http_request *request)
+{
+    struct desk *desk = context;
+    struct question *q = question_new(request);
+    struct url_mistake mistake;
+
+    if (request->fault != NULL) {
+        question_refuse(q, 400, NULL, request->fault);
+        return;
+    }
+    if (url_parse(&q->arena, span_of(request->target), &q->url, &mistake) != 0) {
+        question_refuse(q, 400, mistake.parameter, mistake.detail);
+        return;
+    }
+    const struct row *row = find_row(&q->url);
+    if (row == NULL)
+        refuse_path(q);
+    else
+        dispatch(desk, q, row);
+}
+
+void desk_gone(void *context, struct http_request *request)
+{
+    struct question *q = request->pending;
+
+    (void)context;
+    q->leave(q);
+    question_drop(q);
+}

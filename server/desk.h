@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_DESK_H
+#define SERVER_DESK_H
+
+#include "config/snapshot.h"
+#include "server/http.h"
+#include "server/jobs.h"
+
+#include <stdbool.h>
+
+/* Where every request comes in: finds who answers it, and refuses what nobody does. */
+struct desk {
+    const struct snapshot *snapshot; /* kept by whoever made the desk */
+    struct jobs *jobs;
+    bool stopping; /* no longer ready, for balancers before us */
+};
+
+/* For http_order: the context is the desk. */
+void desk_handle(void *context, struct http_request *request);
+void desk_gone(void *context, struct http_request *request);
+
+#endif

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libmicrohttpd 0.9.75 in external-epoll mode on our loop, without a listen socket. Learnt from its source:
+ * an answer queued in the first of the two calls for a request closes the connection, so a request without a
+ * body is answered in the second; sockets are edge-triggered, so after every turn and every resume its
+ * timeout must be asked; a suspended connection has no timeout and no disconnect notice; nobody bounds the
+ * time a request head takes. So a sweep looks at every connection once a second. Its parsed URL and its
+ * parameters are not used: the target is copied raw. What it lets pass is judged in server/head.c.
+ */
+#include "server/http.h"
+
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+#include "server/head.h"
+
+#include <assert.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HTTP_CONNECTION_MEMORY ((size_t)16 * 1024)
+#define HTTP_SWEEP_MS          1000
+#define HTTP_HEAD_US           (10 * CLOCK_US_PER_S) /* from accepting to the end of the first head */
+#define HTTP_IDLE_US           (75 * CLOCK_US_PER_S) /* from an answer to the end of the next head */
+#define HTTP_SEND_US           (60 * CLOCK_US_PER_S) /* for a client to take its answer */
+#define HTTP_INACTIVE_S        120u                  /* the library's own limit: a second line */
+
+enum connection_state {
+    CONNECTION_HEAD,     /* no request yet */
+    CONNECTION_READ,     /* head complete, the handler has not been called */
+    CONNECTION_ASKED,    /* inside the handler */
+    CONNECTION_WAITING,  /* suspended */
+    CONNECTION_ANSWERED, /* the answer is on its way, or the connection about to be closed */
+};
+
+struct connection {
+    struct connection *next;
+    struct connection *prev;
+    struct http *http;
+    struct MHD_Connection *mhd;
+    int fd;
+    enum connection_state state;
+    bool given_up; /* no answer will come: close */
+    bool last;     /* the request could be misread about where it ends: its answer closes */
+    int status;
+    int64_t asked_us;
+    int64_t deadline_us;
+    char *target;
+    const char *target_end; /* where it ended in the library's buffer: only to compare with */
+    struct http_request request;
+};
+
+struct http {
+    struct http_order order;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;
+    uv_timer_t turn;
+    uv_timer_t sweep;
+    uv_timer_t drain;
+    unsigned open_handles;
+    unsigned connection_count;
+    unsigned under_way; /* requests between handler and completion */
+    struct connection *connections;
+    struct pollfd *watched; /* room for the sweep: max_connections of each */
+    struct connection **watched_of;
+    http_drained *drained; /* null: not draining, or done */
+    void *drained_context;
+    bool draining;
+};
+
+void http_version(char built_r[HTTP_VERSION_SIZE], const char **running_r)
+{
+    unsigned v = MHD_VERSION; /* 0x00097500 is 0.9.75 */
+
+    snprintf(built_r, HTTP_VERSION_SIZE, "%x.%x.%x", v >> 24, v >> 16 & 0xff, v >> 8 & 0xff);
+    *running_r = MHD_get_version();
+}
+
+static struct connection *connection_of(struct http_request *request)
+{
+    return (struct connection *)(void *)((char *)request - offsetof(struct connection, request));
+}
+
+/* ---- turns of the library ---- */
+
+static void on_turn(uv_timer_t *timer);
+
+static void finish_drain(struct http *http)
+{
+    http_drained *done = http->drained;
+
+    if (done == NULL)
+        return;
+    http->drained = NULL;
+    uv_timer_stop(&http->drain);
+    done(http->drained_context);
+}
+
+static void take_turn(struct http *http)
+{
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+
+    MHD_run(http->daemon);
+    if (MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES)
+        uv_timer_start(&http->turn, on_turn, wait_ms, 0);
+    else
+        uv_timer_stop(&http->turn);
+    if (http->draining && http->under_way == 0)
+        finish_drain(http);
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+    take_turn(timer->data);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    take_turn(poll->data);
+}
+
+static void turn_soon(struct http *http)
+{
+    uv_timer_start(&http->turn, on_turn, 0, 0);
+}
+
+/* ---- requests ---- */
+
+static const char *field(struct MHD_Connection *mhd, const char *name)
+{
+    return MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, name);
+}
+
+/* A field's value stands behind its name in the buffer that was read. Of one that is folded over lines the
+ * library copies the name elsewhere, further on, and glues the rest of the value to it. */
+static enum MHD_Result note_field(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct head *head = context;
+
+    (void)kind;
+    if (value != NULL && value < name)
+        head->folded = true;
+    head_note(head, name, value != NULL ? value : "");
+    return MHD_YES;
+}
+
+static void read_head(struct connection *c, const char *version, struct head *head_r)
+{
+    *head_r = (struct head){
+        .version = version,
+        .target = c->target,
+        .nul = version != c->target_end + 1, /* the version stands behind the target */
+    };
+    MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, note_field, head_r);
+}
+
+static enum MHD_Result ask_handler(struct connection *c)
+{
+    struct http *http = c->http;
+
+    c->state = CONNECTION_ASKED;
+    c->asked_us = clock_mono_us();
+    c->deadline_us = CLOCK_NEVER;
+    http->under_way++;
+    http->order.handle(http->order.context, &c->request);
+    if (c->state == CONNECTION_ASKED) {
+        c->state = CONNECTION_WAITING;
+        MHD_suspend_connection(c->mhd);
+    }
+    return c->given_up ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, const char *url,
+                                 const char *method, const char *version, const char *upload_data,
+                                 size_t *upload_data_size, void **request_context)
+{
+    struct connection *c = *request_context;
+    struct head head;
+
+    (void)context;
+    (void)url;
+    (void)upload_data;
+    (void)upload_data_size;
+    if (c->state == CONNECTION_READ)
+        return ask_handler(c);
+    if (c->state != CONNECTION_HEAD)
+        return MHD_NO;
+    read_head(c, version, &head);
+    c->request = (struct http_request){
+        .method = method,
+        .target = c->target,
+        .accept = field(mhd, "Accept"),
+        .scrape_timeout = field(mhd, "X-Prometheus-Scrape-Timeout-Seconds"),
+        .fault = head_fault(&head),
+    };
+    c->last = c->request.fault != NULL || head_has_body(&head);
+    if (head_has_body(&head))
+        return ask_handler(c);
+    c->state = CONNECTION_READ;
+    return MHD_YES;
+}
+
+static struct MHD_Response *make_response(const struct http_reply *reply, bool last)
+{
+    struct buffer *body = reply->body;
+    size_t len = body != NULL ? body->len : 0;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(len, len > 0 ? body->data : NULL, MHD_RESPMEM_MUST_FREE);
+
+    if (response == NULL)
+        return NULL;
+    if (len > 0)
+        buffer_init(body, body->limit); /* its bytes are the response's now */
+    bool good = reply->content_type == NULL ||
+                MHD_add_response_header(response, "Content-Type", reply->content_type) == MHD_YES;
+    for (size_t i = 0; good && i < reply->header_count; i++)
+        good = MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value) == MHD_YES;
+    if (good && last)
+        good = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
+    if (!good) {
+        MHD_destroy_response(response);
+        return NULL;
+    }
+    return response;
+}
+
+void http_answer(struct http_request *request, const struct http_reply *reply)
+{
+    struct connection *c = connection_of(request);
+    bool waiting = c->state == CONNECTION_WAITING;
+    struct MHD_Response *response = make_response(reply, c->last || c->http->draining);
+
+    assert(waiting || c->state == CONNECTION_ASKED);
+    c->state = CONNECTION_ANSWERED;
+    c->deadline_us = clock_mono_us() + HTTP_SEND_US;
+    c->status = reply->status;
+    c->given_up =
+        response == NULL || MHD_queue_response(c->mhd, (unsigned)reply->status, response) != MHD_YES;
+    if (response != NULL)
+        MHD_destroy_response(response);
+    if (reply->body != NULL)
+        buffer_free(reply->body);
+    if (waiting) {
+        MHD_resume_connection(c->mhd);
+        turn_soon(c->http);
+    }
+}
+
+/* ---- what the library tells of a connection ---- */
+
+static void *on_target(void *context, const char *uri, struct MHD_Connection *mhd)
+{
+    struct connection *c = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+
+    const char *target = uri != NULL ? uri : "";
+
+    (void)context;
+    free(c->target);
+    c->target = mem_dup(target);
+    c->target_end = target + strlen(target);
+    return c;
+}
+
+static void on_completed(void *context, struct MHD_Connection *mhd, void **request_context,
+                         enum MHD_RequestTerminationCode how)
+{
+    struct connection *c = *request_context;
+    struct http *http = context;
+    char status[16];
+    char ms[32];
+
+    (void)mhd;
+    if (c->state < CONNECTION_ASKED) {
+        c->state = CONNECTION_HEAD;
+        return;
+    }
+    http->under_way--;
+    if (log_wants(http->order.log, LOG_LEVEL_DEBUG)) {
+        snprintf(status, sizeof status, "%d", c->status);
+        snprintf(ms, sizeof ms, "%.3f", (double)(clock_mono_us() - c->asked_us) / CLOCK_US_PER_MS);
+        log_event(http->order.log, LOG_LEVEL_DEBUG, "request", "method", c->request.method, "target",
+                  c->target, "status", status, "ms", ms, "ended",
+                  how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? NULL : "early", NULL);
+    }
+    c->state = CONNECTION_HEAD;
+    c->deadline_us = clock_mono_us() + HTTP_IDLE_US;
+}
+
+static void on_sweep(uv_timer_t *timer);
+
+static void open_connection(struct http *http, struct MHD_Connection *mhd, void **socket_context)
+{
+    struct connection *c = mem_alloc(sizeof *c);
+
+    c->http = http;
+    c->mhd = mhd;
+    c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    c->deadline_us = clock_mono_us() + HTTP_HEAD_US;
+    c->next = http->connections;
+    if (c->next != NULL)
+        c->next->prev = c;
+    http->connections = c;
+    if (http->connection_count++ == 0)
+        uv_timer_start(&http->sweep, on_sweep, HTTP_SWEEP_MS, HTTP_SWEEP_MS);
+    *socket_context = c;
+}
+
+static void close_connection(struct http *http, struct connection *c)
+{
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        http->connections = c->next;
+    if (--http->connection_count == 0)
+        uv_timer_stop(&http->sweep);
+    free(c->target);
+    free(c);
+}
+
+static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        open_connection(context, mhd, socket_context);
+    else
+        close_connection(context, *socket_context);
+}
+
+void http_take(struct http *http, int fd, const struct address *peer)
+{
+    static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+                               "Connection: close\r\n\r\n";
+
+    if (http->connection_count >= http->order.max_connections) {
+        ssize_t sent = send(fd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)sent;
+        close(fd);
+        return;
+    }
+    /* A socket that cannot be taken is closed by the library. */
+    MHD_add_connection(http->daemon, fd, &peer->any, address_len(peer));
+    turn_soon(http);
+}
+
+/* ---- the sweep ---- */
+
+static void give_up(struct connection *c)
+{
+    struct http *http = c->http;
+
+    http->order.gone(http->order.context, &c->request);
+    c->state = CONNECTION_ANSWERED;
+    c->given_up = true;
+    c->deadline_us = CLOCK_NEVER;
+    MHD_resume_connection(c->mhd);
+    turn_soon(http);
+}
+
+/* A client that closed both directions, or reset, waits for nothing any more. One that only closed its own
+ * may well read the answer. */
+static void look_for_gone(struct http *http)
+{
+    nfds_t count = 0;
+
+    for (struct connection *c = http->connections; c != NULL; c = c->next) {
+        if (c->state != CONNECTION_WAITING)
+            continue;
+        http->watched[count] = (struct pollfd){.fd = c->fd};
+        http->watched_of[count++] = c;
+    }
+    if (count == 0 || poll(http->watched, count, 0) <= 0)
+        return;
+    for (nfds_t i = 0; i < count; i++)
+        if ((http->watched[i].revents & (POLLHUP | POLLERR)) != 0)
+            give_up(http->watched_of[i]);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct http *http = timer->data;
+    int64_t now_us = clock_mono_us();
+
+    for (struct connection *c = http->connections; c != NULL; c = c->next) {
+        if (now_us < c->deadline_us)
+            continue;
+        c->deadline_us = CLOCK_NEVER;
+        shutdown(c->fd, SHUT_RDWR); /* the library sees it and closes */
+    }
+    look_for_gone(http);
+}
+
+/* ---- life ---- */
+
+static struct MHD_Daemon *start_daemon(struct http *http)
+{
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
+
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_access, http, MHD_OPTION_CONNECTION_LIMIT,
+                            http->order.max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                            HTTP_CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, HTTP_INACTIVE_S,
+                            MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target,
+                            http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
+}
+
+struct http *http_new(const struct http_order *order)
+{
+    struct http *http = mem_alloc(sizeof *http);
+    int started;
+
+    http->order = *order;
+    http->daemon = start_daemon(http);
+    if (http->daemon == NULL) {
+        free(http);
+        return NULL;
+    }
+    http->watched = mem_alloc(order->max_connections * sizeof *http->watched);
+    http->watched_of = mem_alloc(order->max_connections * sizeof(struct connection *));
+    uv_timer_init(order->loop, &http->turn);
+    uv_timer_init(order->loop, &http->sweep);
+    uv_timer_init(order->loop, &http->drain);
+    started = uv_poll_init(order->loop, &http->poll,
+                           MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
+    assert(started == 0);
+    http->turn.data = http->sweep.data = http->drain.data = http->poll.data = http;
+    http->open_handles = 4;
+    uv_poll_start(&http->poll, UV_READABLE, on_ready);
+    return http;
+}
+
+static void on_drain_limit(uv_timer_t *timer)
+{
+    finish_drain(timer->data);
+}
+
+void http_drain(struct http *http, unsigned limit_ms, http_drained *done, void *context)
+{
+    http->draining = true;
+    http->drained = done;
+    http->drained_context = context;
+    uv_timer_start(&http->drain, on_drain_limit, limit_ms, 0);
+    turn_soon(http);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct http *http = handle->data;
+
+    if (--http->open_handles > 0)
+        return;
+    free(http->watched);
+    free(http->watched_of);
+    free(http);
+}
+
+void http_free(struct http *http)
+{
+    if (http == NULL)
+        return;
+    for (struct connection *c = http->connections; c != NULL; c = c->next)
+        if (c->state == CONNECTION_WAITING)
+            give_up(c);
+    uv_close((uv_handle_t *)&http->poll, on_handle_closed);
+    MHD_stop_daemon(http->daemon);
+    uv_close((uv_handle_t *)&http->turn, on_handle_closed);
+    uv_close((uv_handle_t *)&http->sweep, on_handle_closed);
+    uv_close((uv_handle_t *)&http->drain, on_handle_closed);
+}

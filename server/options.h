@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_OPTIONS_H
+#define SERVER_OPTIONS_H
+
+#include "server/log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* What may stand on a command line behind the command. */
+enum option_id {
+    OPTION_CONFIG = 1,
+    OPTION_SET = 2,
+    OPTION_FORMAT = 4,
+    OPTION_LOG = 8, /* --log-format and --log-level */
+};
+
+enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_NAGIOS, OUTPUT_COUNT };
+
+struct options {
+    const char *config;
+    const char **sets; /* owned: options_clear */
+    size_t set_count;
+    enum output output;
+    enum log_level log_level;
+    enum log_format log_format;
+    bool help;
+    char *const *names; /* what is not an option, null at the end */
+    size_t name_count;
+};
+
+/* Reads argv from its second word on (the first names the command in complaints), taking the options in the
+ * set, and --help. 0, or -1 after it said on standard error what is wrong. */
+int options_read(int argc, char **argv, unsigned set, struct options *options_r);
+void options_clear(struct options *options);
+
+/* One paragraph on each option of the set. */
+void options_help(FILE *out, unsigned set);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers in their final form: what every answer carries (Cache-Control; Age, Vary and Allow where they
+ * apply), problems as RFC 9457 wants them, and no body for OPTIONS. Nothing here may be cached on the way:
+ * freshness is the caller's choice (max_age), and a balancer must never see an old verdict.
+ */
+#include "server/question.h"
+
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+#include "server/render/render.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define QUESTION_MAX_PROBLEM ((size_t)64 * 1024)
+#define QUESTION_MAX_HEADERS 4
+
+static const struct {
+    int status;
+    const char *title;
+} titles[] = {
+    {400, "Bad Request"},           {404, "Not Found"},           {405, "Method Not Allowed"},
+    {500, "Internal Server Error"}, {503, "Service Unavailable"},
+};
+
+static const char *title_of(int status)
+{
+    for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++)
+        if (titles[i].status == status)
+            return titles[i].title;
+    return "Error";
+}
+
+struct question *question_new(struct http_request *request)
+{
+    struct question *q = mem_alloc(sizeof *q);
+
+    q->request = request;
+    request->pending = q;
+    return q;
+}
+
+void question_drop(struct question *q)
+{
+    arena_free(&q->arena);
+    free(q);
+}
+
+/* Every answer ends its line, so that a terminal's prompt stands below it. */
+static void end_line(struct buffer *body)
+{
+    if (body->len > 0 && body->data[body->len - 1] != '\n')
+        buffer_puts(body, "\n");
+}
+
+void question_answer(struct question *q, const struct question_answer *answer)
+{
+    struct http_header headers[QUESTION_MAX_HEADERS] = {{"Cache-Control", "no-store"}};
+    struct http_reply reply = {.status = answer->status, .headers = headers, .header_count = 1};
+
+    if (answer->age_us != CLOCK_NONE)
+        headers[reply.header_count++] =
+            (struct http_header){"Age", arena_printf(&q->arena, "%" PRId64, answer->age_us / CLOCK_US_PER_S)};
+    if (answer->negotiated)
+        headers[reply.header_count++] = (struct http_header){"Vary", "Accept"};
+    if (q->allow != NULL)
+        headers[reply.header_count++] = (struct http_header){"Allow", q->allow};
+    if (q->bodyless) {
+        buffer_free(answer->body);
+    } else {
+        reply.content_type = answer->content_type;
+        reply.body = answer->body;
+        end_line(reply.body);
+    }
+    http_answer(q->request, &reply);
+    question_drop(q);
+}
+
+void question_text(struct question *q, int status, const char *text)
+{
+    struct buffer body;
+
+    buffer_init(&body, QUESTION_MAX_PROBLEM);
+    buffer_printf(&body, "%s\n", text);
+    question_answer(q, &(struct question_answer){.status = status,
+                                                 .content_type = "text/plain; charset=utf-8",
+                                                 .body = &body,
+                                                 .age_us = CLOCK_NONE});
+}
+
+void question_refuse(struct question *q, int status, const char *parameter, const char *detail)
+{
+    struct problem problem = {
+        .status = status, .title = title_of(status), .detail = detail, .parameter = parameter};
+    struct buffer body;
+
+    buffer_init(&body, QUESTION_MAX_PROBLEM);
+    json_problem(&body, &problem);
+    question_answer(q, &(struct question_answer){.status = status,
+                                                 .content_type = "application/problem+json",
+                                                 .body = &body,
+                                                 .age_us = CLOCK_NONE});
+}

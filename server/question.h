@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_QUESTION_H
+#define SERVER_QUESTION_H
+
+#include "probe/base/arena.h"
+#include "probe/base/buffer.h"
+#include "server/http.h"
+#include "server/url.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A request taken apart, from its arrival to its answer; and the ways to answer it. */
+struct question {
+    struct http_request *request;
+    struct arena arena; /* lives as long as the question */
+    struct url url;
+    const char *allow; /* sent with the answer; null = not */
+    bool bodyless;     /* OPTIONS: the answer is a status and a header */
+    /* For a handler that answers later: undoes what waits, because the client is gone. */
+    void (*leave)(struct question *q);
+    void *waiting; /* that handler's own */
+};
+
+struct question *question_new(struct http_request *request);
+
+struct question_answer {
+    int status;
+    const char *content_type;
+    struct buffer *body; /* taken */
+    int64_t age_us;      /* of what is shown; CLOCK_NONE = it has none */
+    bool negotiated;     /* on Accept: a cache must know */
+};
+
+/* Each of these answers the request and frees the question. */
+void question_answer(struct question *q, const struct question_answer *answer);
+void question_text(struct question *q, int status, const char *text); /* one line, ours */
+/* application/problem+json; parameter is the offending one or null. */
+void question_refuse(struct question *q, int status, const char *parameter, const char *detail);
+
+/* The client is gone: frees the question, without an answer. */
+void question_drop(struct question *q);
+
+#endif

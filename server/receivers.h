@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_RECEIVERS_H
+#define SERVER_RECEIVERS_H
+
+#include "config/snapshot.h"
+#include "server/listen.h"
+
+/* The built-in receivers of a config (mailboxes with a sink), each listening at its own address. */
+struct receivers;
+
+struct receivers_order {
+    uv_loop_t *loop;
+    struct log *log;
+    struct snapshot *snapshot; /* the receivers take a reference of their own */
+};
+
+/* Null when an address cannot be listened on: a sentence says which, and why. */
+struct receivers *receivers_new(const struct receivers_order *order, char error_r[LISTEN_ERROR_SIZE]);
+
+/* Sessions are told that they are over. Memory follows after the loop has run once more. */
+void receivers_free(struct receivers *receivers); /* null is fine */
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the views share: counting a set, numbers as digits, and which command a failure is about. Numbers are
+ * made from whole microseconds by division, so that none is ever shown as 0.10000000000000001.
+ */
+#include "server/render/render.h"
+
+#include "probe/base/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum status render_set_status(const struct render_set *set)
+{
+    enum status worst = STATUS_PASS;
+    for (size_t i = 0; i < set->count; i++)
+        if (set->results[i]->status > worst)
+            worst = set->results[i]->status;
+    return worst;
+}
+
+void render_set_count(const struct render_set *set, size_t counts_r[STATUS_COUNT])
+{
+    memset(counts_r, 0, STATUS_COUNT * sizeof(*counts_r));
+    for (size_t i = 0; i < set->count; i++)
+        counts_r[set->results[i]->status]++;
+}
+
+void render_set_summary(const struct render_set *set, char out_r[RENDER_SUMMARY_SIZE])
+{
+    static const struct {
+        enum status status;
+        const char *one, *many;
+    } others[] = {
+        {STATUS_FAIL, "fails", "fail"},
+        {STATUS_UNKNOWN, "is unknown", "are unknown"},
+        {STATUS_WARN, "warns", "warn"},
+    };
+    size_t counts[STATUS_COUNT];
+
+    if (set->count == 0) {
+        snprintf(out_r, RENDER_SUMMARY_SIZE, "no targets");
+        return;
+    }
+    render_set_count(set, counts);
+    int len =
+        snprintf(out_r, RENDER_SUMMARY_SIZE, "%zu of %zu target%s %s", counts[STATUS_PASS], set->count,
+                 set->count == 1 ? "" : "s", counts[STATUS_PASS] == 1 || set->count == 1 ? "passes" : "pass");
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        size_t count = counts[others[i].status];
+        if (count)
+            len += snprintf(out_r + len, RENDER_SUMMARY_SIZE - (size_t)len, ", %zu %s", count,
+                            count == 1 ? others[i].one : others[i].many);
+    }
+}
+
+static int64_t not_negative(int64_t us)
+{
+    return us < 0 ? 0 : us;
+}
+
+void render_ms(int64_t us, char out_r[RENDER_NUMBER_SIZE])
+{
+    us = not_negative(us);
+    snprintf(out_r, RENDER_NUMBER_SIZE, "%" PRId64 ".%03" PRId64, us / 1000, us % 1000);
+}
+
+void render_ms_tenth(int64_t us, char out_r[RENDER_NUMBER_SIZE])
+{
+    int64_t tenths = (not_negative(us) + 50) / 100;
+    snprintf(out_r, RENDER_NUMBER_SIZE, "%" PRId64 ".%" PRId64, tenths / 10, tenths % 10);
+}
+
+void render_seconds(int64_t us, char out_r[RENDER_NUMBER_SIZE])
+{
+    us = not_negative(us);
+    int len = snprintf(out_r, RENDER_NUMBER_SIZE, "%" PRId64 ".%06" PRId64, us / CLOCK_US_PER_S,
+                       us % CLOCK_US_PER_S);
+    while (out_r[len - 1] == '0')
+        len--;
+    if (out_r[len - 1] == '.')
+        len--;
+    out_r[len] = '\0';
+}
+
+void render_host(const char *host, uint16_t port, char out_r[RENDER_HOST_SIZE])
+{
+    bool literal = strchr(host, ':');
+    snprintf(out_r, RENDER_HOST_SIZE, "%s%.260s%s:%u", literal ? "[" : "", host, literal ? "]" : "", port);
+}
+
+void render_address(const struct address *a, char out_r[RENDER_HOST_SIZE])
+{
+    char text[ADDRESS_TEXT_SIZE];
+    address_text(a, text);
+    render_host(text, address_port(a), out_r);
+}
+
+int64_t render_age_us(const struct result *r, int64_t now_us)
+{
+    return not_negative(now_us - r->ended_mono_us);
+}
+
+static bool is_about(const struct result *r, const struct result_command *c)
+{
+    const char *route = r->failure.route;
+
+    if (c->phase != r->failure.phase || c->ok)
+        return false;
+    if (!route)
+        return true;
+    const char *own = c->route < 0 ? NULL : r->routes[c->route].name;
+    return own && strcmp(own, route) == 0;
+}
+
+/* Several commands of the phase may have gone wrong (EHLO refused, then HELO; two recipients): the reply
+ * code tells which one decided. */
+size_t render_culprit(const struct result *r)
+{
+    size_t last = r->command_count;
+
+    if (r->failure.reason == REASON_NONE)
+        return last;
+    for (size_t i = 0; i < r->command_count; i++) {
+        const struct result_command *c = &r->commands[i];
+        if (!is_about(r, c))
+            continue;
+        if ((c->replied ? c->reply.code : 0) == r->failure.code)
+            return i;
+        last = i;
+    }
+    return last;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_RENDER_RENDER_H
+#define SERVER_RENDER_RENDER_H
+
+#include "config/snapshot.h"
+#include "probe/base/buffer.h"
+#include "probe/result.h"
+
+#include <stdint.h>
+
+/*
+ * Views: results in, bytes out, nothing else. Each appends to the buffer, which the caller made and frees
+ * and whose full it asks. now_us is the monotonic time at which ages are told.
+ */
+
+/* Several targets' results, as /check answers them. Any list may be empty. */
+struct render_set {
+    const struct result *const *results; /* none is null */
+    size_t count;
+};
+
+/* The worst status; pass for none. */
+enum status render_set_status(const struct render_set *set);
+
+/* JSON: compact, status first, every key always there, no line end. A document is written
+ * whole or not at all: when it does not fit, or could not be built, nothing is written and full is set. */
+void json_result(struct buffer *out, const struct result *r, int64_t now_us);
+void json_set(struct buffer *out, const struct render_set *set, int64_t now_us);
+
+/* GET /targets: latest[i] is the last result of targets[i], or null. */
+void json_targets(struct buffer *out, const struct snapshot *snapshot, const struct result *const *latest,
+                  int64_t now_us);
+
+/* application/problem+json (RFC 9457). parameter may be null: then the key is left out. */
+struct problem {
+    int status;
+    const char *title;
+    const char *detail;
+    const char *parameter;
+};
+void json_problem(struct buffer *out, const struct problem *problem);
+
+/* The version of the JSON library that is linked: "2.14". */
+const char *json_version(void);
+
+/* What a person reads: the transcript, then routes and flags, then the verdict that stands on its own. */
+void text_result(struct buffer *out, const struct result *r, int64_t now_us);
+void text_set(struct buffer *out, const struct render_set *set, int64_t now_us);
+
+/* Monitoring-plugins output: one line "SMTP OK - ... | perfdata"; for several targets the worst stands on
+ * the first line and each has a line of its own below it. */
+void nagios_set(struct buffer *out, const struct render_set *set);
+
+/* Prometheus text 0.0.4 for /probe: probe_* as blackbox_exporter names them, smtp_* beside them. */
+void metrics_probe(struct buffer *out, const struct result *r);
+
+/* How long a bounded view may get. */
+#define RENDER_MAX_RESULT ((size_t)4 * 1024 * 1024)
+#define RENDER_MAX_SET    ((size_t)256 * 1024 * 1024)
+
+/*
+ * What the views share.
+ */
+void render_set_count(const struct render_set *set, size_t counts_r[STATUS_COUNT]);
+
+/* "2 of 3 targets pass, 1 fails"; "no targets". */
+#define RENDER_SUMMARY_SIZE 160
+void render_set_summary(const struct render_set *set, char out_r[RENDER_SUMMARY_SIZE]);
+
+/* Numbers as digits, without a detour over floating point. What is negative counts as 0. */
+#define RENDER_NUMBER_SIZE 32
+void render_ms(int64_t us, char out_r[RENDER_NUMBER_SIZE]);       /* to the microsecond: "12.412" */
+void render_ms_tenth(int64_t us, char out_r[RENDER_NUMBER_SIZE]); /* rounded: "12.4" */
+void render_seconds(int64_t us, char out_r[RENDER_NUMBER_SIZE]);  /* the shortest: "0.012412", "5" */
+
+/* "mx1.example.org:25", "[2001:db8::1]:25"; host is a name or a literal without brackets. */
+#define RENDER_HOST_SIZE 288
+void render_host(const char *host, uint16_t port, char out_r[RENDER_HOST_SIZE]);
+void render_address(const struct address *a, char out_r[RENDER_HOST_SIZE]);
+
+/* How old the result is. */
+int64_t render_age_us(const struct result *r, int64_t now_us);
+
+/* The command that the failure is about, as an index; command_count when it is about none. */
+size_t render_culprit(const struct result *r);
+
+#endif

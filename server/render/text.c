@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The view for people: head, transcript, routes and flags, and last the verdict, which stands on its own so
+ * that it can be cut out and passed on. It says only what the result shows: a line for which there is no
+ * evidence is left out. The transcript itself is transcript.c's.
+ */
+#include "probe/base/text.h"
+#include "probe/base/clock.h"
+#include "server/render/render.h"
+#include "server/render/transcript.h"
+
+#include <string.h>
+
+#define QUOTE_MOST 120 /* bytes of a reply line in the verdict */
+
+static const char *const status_words[STATUS_COUNT] = {
+    [STATUS_PASS] = "PASS",
+    [STATUS_WARN] = "WARN",
+    [STATUS_UNKNOWN] = "UNKNOWN",
+    [STATUS_FAIL] = "FAIL",
+};
+
+static void head(struct buffer *out, const struct result *r, int64_t now_us)
+{
+    char host[RENDER_HOST_SIZE];
+    char started[TEXT_TIME_SIZE];
+    char duration[RENDER_NUMBER_SIZE];
+    char age[RENDER_NUMBER_SIZE];
+
+    render_host(r->host, r->port, host);
+    text_time(r->started_wall_us, started);
+    render_ms(r->duration_us, duration);
+    render_seconds(render_age_us(r, now_us) / 100000 * 100000, age);
+    buffer_printf(out, "%s  %s, seen from %s\n", r->target, host, r->vantage);
+    buffer_printf(out, "run %s at %s: verdict in %s ms, ended %s s ago\n\n", r->id, started, duration, age);
+}
+
+static void recipient(struct buffer *out, const struct result_route *route, const struct result_recipient *to)
+{
+    char enhanced[ENHANCED_TEXT_SIZE];
+
+    buffer_printf(out, "  <%s> -> <%s>", route->from, to->to);
+    if (to->code) {
+        enhanced_text(to->enhanced, enhanced);
+        buffer_printf(out, ": %d%s%s%s%s", to->code, *enhanced ? " " : "", enhanced,
+                      to->text && *to->text ? " " : "", to->text ? to->text : "");
+    }
+    buffer_printf(out, "%s\n", to->ok == TRI_FALSE && to->code ? "  (not as wanted)" : "");
+}
+
+static void routes(struct buffer *out, const struct result *r)
+{
+    for (size_t i = 0; i < r->route_count; i++) {
+        const struct result_route *route = &r->routes[i];
+        const char *state = route_state_name(route->state);
+        buffer_printf(out, "route %s: %s", route->name, state ? state : "no answer");
+        if (route->ok == TRI_TRUE) {
+            buffer_puts(out, ", as wanted");
+        } else {
+            buffer_puts(out, ", wanted ");
+            transcript_expect(out, route->expect);
+        }
+        buffer_puts(out, "\n");
+        for (size_t j = 0; j < route->recipient_count; j++)
+            recipient(out, route, &route->recipients[j]);
+    }
+}
+
+static void flags(struct buffer *out, const struct result *r)
+{
+    const char *before = "flags: ";
+    for (enum flag f = 0; f < FLAG_COUNT; f++) {
+        if (!(r->flags >> f & 1))
+            continue;
+        buffer_printf(out, "%s%s%s", before, flag_name(f), flag_warns(f) ? " (warns)" : "");
+        before = ", ";
+    }
+    if (r->flags)
+        buffer_puts(out, "\n");
+}
+
+/* route out; 192.0.2.7:51514 -> 192.0.2.12:587, no TLS */
+static void endpoints(struct buffer *out, const struct result *r)
+{
+    char host[RENDER_HOST_SIZE];
+    char peer[RENDER_HOST_SIZE];
+    char local[RENDER_HOST_SIZE];
+
+    buffer_puts(out, "  ");
+    if (r->failure.reason != REASON_NONE && r->failure.route)
+        buffer_printf(out, "route %s; ", r->failure.route);
+    render_host(r->host, r->port, host);
+    render_address(&r->peer, peer);
+    render_address(&r->local, local);
+    if (address_family(&r->local) != AF_UNSPEC)
+        buffer_printf(out, "%s -> %s, no TLS", local, peer);
+    else if (address_family(&r->peer) == AF_UNSPEC)
+        buffer_printf(out, "%s; nothing was dialled", host);
+    else if (strcmp(host, peer) == 0)
+        buffer_printf(out, "%s; never connected", peer);
+    else
+        buffer_printf(out, "%s at %s; never connected", host, peer);
+}
+
+/* What each phase had taken before that command, behind the label; nothing when nothing was before it. */
+static bool timings(struct buffer *out, const struct result *r, size_t command, const char *label)
+{
+    int64_t us[PHASE_COUNT];
+    char ms[RENDER_NUMBER_SIZE];
+    bool any = false;
+
+    for (enum phase p = 0; p < PHASE_COUNT; p++)
+        us[p] = p < PHASE_BANNER && (r->failure.reason == REASON_NONE || p < r->failure.phase)
+                    ? r->timing_us[p]
+                    : CLOCK_NONE;
+    for (size_t i = 0; i < command; i++) {
+        const struct result_command *c = &r->commands[i];
+        if (c->at_us != CLOCK_NONE && c->reply_us != CLOCK_NONE)
+            us[c->phase] = (us[c->phase] == CLOCK_NONE ? 0 : us[c->phase]) + (c->reply_us - c->at_us);
+    }
+    for (enum phase p = 0; p < PHASE_COUNT; p++) {
+        if (!phase_is_timed(p) || us[p] == CLOCK_NONE)
+            continue;
+        render_ms_tenth(us[p], ms);
+        buffer_printf(out, "%s%s %s", any ? "  " : label, phase_name(p), ms);
+        any = true;
+    }
+    return any;
+}
+
+/* MAIL FROM:<a@example.net> RCPT TO:<b@example.com>, no AUTH; no message was sent */
+static void envelope(struct buffer *out, const struct result *r, size_t culprit)
+{
+    const struct result_command *c = &r->commands[culprit];
+
+    if (r->failure.reason < REASON_DEFERRED || culprit == r->command_count ||
+        (c->phase != PHASE_MAIL && c->phase != PHASE_RCPT))
+        return;
+    buffer_puts(out, "  ");
+    for (size_t i = culprit; i > 0 && c->phase == PHASE_RCPT; i--) {
+        const struct result_command *mail = &r->commands[i - 1];
+        if (mail->phase == PHASE_MAIL && mail->route == c->route) {
+            buffer_printf(out, "%s ", mail->sent);
+            break;
+        }
+    }
+    buffer_puts(out, c->sent);
+    if (r->timing_us[PHASE_AUTH] == CLOCK_NONE)
+        buffer_puts(out, ", no AUTH");
+    if (r->timing_us[PHASE_DATA] == CLOCK_NONE)
+        buffer_puts(out, "; no message was sent");
+    buffer_puts(out, "\n");
+}
+
+/* How the connection stood when the run failed; null when that is not what it failed of. */
+static const char *connection_then(enum reason reason)
+{
+    switch (reason) {
+    case REASON_TIMEOUT:
+    case REASON_DEADLINE:
+    case REASON_SEND_TIMEOUT:
+        return "the connection is still open";
+    case REASON_CLOSED:
+        return "then the server closed the connection";
+    case REASON_RESET:
+        return "then the server reset the connection";
+    default:
+        return NULL;
+    }
+}
+
+/* The last line of the command's reply, cut short where it is long: all of it stands in the transcript. */
+static void quote(struct buffer *out, const struct result *r, size_t command)
+{
+    struct buffer line;
+    size_t lines = r->commands[command].reply.line_count;
+
+    buffer_init(&line, RENDER_MAX_RESULT);
+    if (lines)
+        transcript_reply_line(&line, r, command, lines - 1);
+    size_t len = line.len;
+    bool cut = len > QUOTE_MOST;
+    if (cut)
+        for (len = QUOTE_MOST; len > 0 && ((unsigned char)line.data[len] & 0xc0) == 0x80;)
+            len--;
+    buffer_printf(out, "\"%.*s%s\"", (int)len, len ? line.data : "", cut ? "..." : "");
+    buffer_free(&line);
+}
+
+/* last received: "250 2.1.0 Ok" at 14.2 ms; nothing since; the connection is still open */
+static void last_received(struct buffer *out, const struct result *r, size_t culprit)
+{
+    const char *connection = connection_then(r->failure.reason);
+    size_t i = culprit < r->command_count ? culprit + 1 : r->command_count;
+    char ms[RENDER_NUMBER_SIZE];
+
+    if (!connection || address_family(&r->local) == AF_UNSPEC)
+        return;
+    while (i > 0 && !r->commands[i - 1].replied)
+        i--;
+    if (i == 0) {
+        buffer_printf(out, "  nothing was ever received; %s\n", connection);
+        return;
+    }
+    const struct result_command *c = &r->commands[i - 1];
+    bool whole = c->reply_us != CLOCK_NONE;
+    render_ms_tenth(whole ? c->reply_us : c->first_byte_us, ms);
+    buffer_puts(out, whole ? "  last received: " : "  last received: part of a reply, ");
+    quote(out, r, i - 1);
+    buffer_printf(out, whole ? " at %s ms; nothing since; %s\n" : ", begun at %s ms; %s\n", ms, connection);
+}
+
+/* last time it worked: 2026-11-23T02:24:04Z, 250 in 1.1 ms, run 01JD9J */
+static void last_ok(struct buffer *out, const struct result *r)
+{
+    char started[TEXT_TIME_SIZE];
+    char ms[RENDER_NUMBER_SIZE];
+
+    if (!r->last_ok.run)
+        return;
+    text_time(r->last_ok.started_wall_us, started);
+    buffer_printf(out, "  last time it worked: %.*sZ, ", (int)strcspn(started, "."), started);
+    if (r->last_ok.elapsed_us >= 0) {
+        render_ms_tenth(r->last_ok.elapsed_us, ms);
+        if (r->last_ok.code)
+            buffer_printf(out, "%d in %s ms, ", r->last_ok.code, ms);
+        else
+            buffer_printf(out, "%s in %s ms, ", phase_name(r->failure.phase), ms);
+    }
+    buffer_printf(out, "run %s\n", r->last_ok.run);
+}
+
+/* FAIL mx1  rcpt/timeout: no reply to RCPT TO:<void@example.org> in 5.000 s (timeouts.reply) */
+static void verdict(struct buffer *out, const struct result *r)
+{
+    buffer_printf(out, "%s %s  ", status_words[r->status], r->target);
+    if (r->failure.reason == REASON_NONE)
+        buffer_printf(out, "%s\n", r->summary);
+    else
+        buffer_printf(out, "%s/%s: %s\n", phase_name(r->failure.phase), reason_name(r->failure.reason),
+                      r->failure.message);
+}
+
+static void worked(struct buffer *out, const struct result *r)
+{
+    char ms[RENDER_NUMBER_SIZE];
+
+    endpoints(out, r);
+    render_ms_tenth(r->duration_us, ms);
+    buffer_printf(out, "; %s ms to the verdict\n", ms);
+    if (timings(out, r, r->command_count, "  times: "))
+        buffer_puts(out, " ms\n");
+}
+
+static void failed(struct buffer *out, const struct result *r)
+{
+    size_t culprit = render_culprit(r);
+
+    envelope(out, r, culprit);
+    endpoints(out, r);
+    buffer_puts(out, "\n");
+    if (timings(out, r, culprit, "  before it: "))
+        buffer_puts(out, " ms\n");
+    last_received(out, r, culprit);
+    last_ok(out, r);
+    if (r->status == STATUS_UNKNOWN)
+        buffer_puts(out, "  This is no evidence against the mail server.\n");
+}
+
+void text_result(struct buffer *out, const struct result *r, int64_t now_us)
+{
+    head(out, r, now_us);
+    transcript_write(out, r);
+    buffer_puts(out, "\n");
+    routes(out, r);
+    flags(out, r);
+    if (r->route_count || r->flags)
+        buffer_puts(out, "\n");
+    verdict(out, r);
+    if (r->failure.reason == REASON_NONE)
+        worked(out, r);
+    else
+        failed(out, r);
+}
+
+void text_set(struct buffer *out, const struct render_set *set, int64_t now_us)
+{
+    char summary[RENDER_SUMMARY_SIZE];
+
+    for (size_t i = 0; i < set->count; i++) {
+        text_result(out, set->results[i], now_us);
+        buffer_puts(out, "\n");
+    }
+    /* All verdicts together again: the end is what a terminal shows. */
+    for (size_t i = 0; i < set->count && set->count > 1; i++)
+        verdict(out, set->results[i]);
+    render_set_summary(set, summary);
+    buffer_printf(out, "%s  %s\n", status_words[render_set_status(set)], summary);
+}

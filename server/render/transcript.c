@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The transcript: two columns of milliseconds (when, counted from the start of the run, and how long it
+ * took), a mark, and what was said: "->" sent, "<-" received, "!" not as it should be. Lines of the server
+ * stand as they came and are never folded or cut; they hold no controls, so no terminal minds them. The
+ * first line of a reply shows when its first byte came, the last one when it was whole.
+ */
+#include "server/render/transcript.h"
+
+#include "probe/base/clock.h"
+#include "probe/plan.h"
+#include "server/render/render.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The columns of a row; the text and the line end are the caller's. */
+static void columns(struct buffer *out, int64_t at_us, int64_t took_us, const char *mark)
+{
+    char at[RENDER_NUMBER_SIZE] = "";
+    char took[RENDER_NUMBER_SIZE] = "";
+
+    if (at_us != CLOCK_NONE)
+        render_ms(at_us, at);
+    if (took_us != CLOCK_NONE)
+        render_ms(took_us, took);
+    buffer_printf(out, "%10s %9s  %-2s ", at, took, mark);
+}
+
+static void row(struct buffer *out, int64_t at_us, int64_t took_us, const char *mark, const char *text)
+{
+    columns(out, at_us, took_us, mark);
+    buffer_printf(out, "%s\n", text);
+}
+
+void transcript_expect(struct buffer *out, unsigned expect)
+{
+    const char *between = "";
+    for (unsigned e = EXPECT_ACCEPTED; e <= EXPECT_REJECTED; e <<= 1) {
+        if (!(expect & e))
+            continue;
+        buffer_printf(out, "%s%s", between, expect_name((enum expect)e));
+        between = " or ";
+    }
+}
+
+static bool is_whole(const struct result_command *c)
+{
+    return c->replied && c->reply_us != CLOCK_NONE;
+}
+
+/* Whether the failure is that this command's reply does not parse. */
+static bool is_malformed(const struct result *r, size_t command)
+{
+    return r->failure.reason >= REASON_NOT_SMTP && r->failure.reason <= REASON_TOO_MANY_LINES &&
+           command == render_culprit(r);
+}
+
+/* A last line that is no line of the reply (it does not parse, or broke off) stands as it came, code and
+ * all. One that broke off is told by what it begins with: the code, or as much of it as came. */
+static bool stands_alone(const struct result *r, size_t command, size_t line)
+{
+    const struct result_command *c = &r->commands[command];
+    const char *text = c->reply.lines[line];
+    size_t len = strlen(text);
+    char code[16];
+
+    if (c->reply.code == 0)
+        return true;
+    if (line == 0 || line + 1 < c->reply.line_count)
+        return false;
+    if (is_malformed(r, command))
+        return r->failure.reason !=
+               REASON_TOO_MANY_LINES; /* there the last line that is kept is a good one */
+    snprintf(code, sizeof(code), "%d", c->reply.code);
+    return !is_whole(c) && len > 0 && strncmp(text, code, len < 3 ? len : 3) == 0;
+}
+
+void transcript_reply_line(struct buffer *out, const struct result *r, size_t command, size_t line)
+{
+    const struct result_command *c = &r->commands[command];
+    const char *text = c->reply.lines[line];
+    bool last = line + 1 == c->reply.line_count && is_whole(c);
+
+    if (stands_alone(r, command, line))
+        buffer_puts(out, text);
+    else if (last && *text == '\0')
+        buffer_printf(out, "%d", c->reply.code);
+    else
+        buffer_printf(out, "%d%c%s", c->reply.code, last ? ' ' : '-', text);
+}
+
+static int64_t took(int64_t from_us, int64_t to_us)
+{
+    return from_us == CLOCK_NONE || to_us == CLOCK_NONE ? CLOCK_NONE : to_us - from_us;
+}
+
+static void reply(struct buffer *out, const struct result *r, size_t command)
+{
+    const struct result_command *c = &r->commands[command];
+
+    for (size_t i = 0; i < c->reply.line_count; i++) {
+        bool last = i + 1 == c->reply.line_count && is_whole(c);
+        int64_t at = last ? c->reply_us : i == 0 ? c->first_byte_us : CLOCK_NONE;
+        columns(out, at, last ? took(c->at_us, c->reply_us) : CLOCK_NONE, "<-");
+        transcript_reply_line(out, r, command, i);
+        buffer_puts(out, "\n");
+    }
+    if (c->reply.escaped)
+        row(out, CLOCK_NONE, CLOCK_NONE, "", "(escaped: \\xHH stands for a byte, \\\\ for a backslash)");
+}
+
+static const char *fault_of(const struct result *r, size_t command)
+{
+    const struct result_command *c = &r->commands[command];
+
+    if (is_whole(c))
+        return NULL;
+    if (c->sent && c->at_us == CLOCK_NONE)
+        return "the command could not be sent whole";
+    if (!c->replied)
+        return "no reply";
+    if (is_malformed(r, command))
+        return reason_sentence(r->failure.reason);
+    return "the reply did not end";
+}
+
+/* What is wrong with the answer, if anything is; with the time when it was given up, where it failed the run.
+ */
+static void complaint(struct buffer *out, const struct result *r, size_t command)
+{
+    const struct result_command *c = &r->commands[command];
+    const char *fault = fault_of(r, command);
+    int64_t took_us = CLOCK_NONE;
+
+    if (!fault && c->ok)
+        return;
+    if (fault && command == render_culprit(r))
+        took_us = r->failure.elapsed_us;
+    bool timed = took_us != CLOCK_NONE && c->at_us != CLOCK_NONE;
+    columns(out, timed ? c->at_us + took_us : CLOCK_NONE, took_us, "!");
+    buffer_puts(out, fault ? fault : "");
+    if (!c->ok && c->expected)
+        buffer_printf(out, "%swanted %s", fault ? "; " : "", c->expected);
+    buffer_puts(out, "\n");
+}
+
+/* The addresses that could not be reached (the message names each); connect_r is how long the last one that
+ * could took. */
+static void attempts(struct buffer *out, const struct result *r, int64_t *connect_r)
+{
+    *connect_r = r->timing_us[PHASE_CONNECT];
+    for (size_t i = 0; i < r->attempt_count; i++) {
+        const struct result_attempt *a = &r->attempts[i];
+        if (a->failure.reason == REASON_NONE)
+            *connect_r = a->connect_us;
+        else
+            row(out, CLOCK_NONE, a->connect_us, "!", a->failure.message);
+    }
+    if (r->attempt_count == 0 && address_family(&r->peer) != AF_UNSPEC &&
+        address_family(&r->local) == AF_UNSPEC && r->failure.reason != REASON_NONE)
+        row(out, CLOCK_NONE, r->timing_us[PHASE_CONNECT], "!", r->failure.message);
+}
+
+static void connection(struct buffer *out, const struct result *r)
+{
+    char local[RENDER_HOST_SIZE];
+    char peer[RENDER_HOST_SIZE];
+    int64_t connect_us;
+
+    if (r->timing_us[PHASE_DNS] != CLOCK_NONE) {
+        bool failed = r->failure.reason != REASON_NONE && r->failure.phase == PHASE_DNS;
+        columns(out, CLOCK_NONE, r->timing_us[PHASE_DNS], failed ? "!" : "");
+        buffer_printf(out, "looked up %s%s%s\n", r->host, failed ? ": " : "",
+                      failed ? reason_sentence(r->failure.reason) : "");
+    }
+    attempts(out, r, &connect_us);
+    if (address_family(&r->local) == AF_UNSPEC)
+        return;
+    render_address(&r->local, local);
+    render_address(&r->peer, peer);
+    bool banner = r->command_count > 0 && !r->commands[0].sent;
+    columns(out, banner ? r->commands[0].at_us : CLOCK_NONE, connect_us, "");
+    buffer_printf(out, "connected %s -> %s\n", local, peer);
+}
+
+static void route_heading(struct buffer *out, const struct result_route *route)
+{
+    columns(out, CLOCK_NONE, CLOCK_NONE, "--");
+    buffer_printf(out, "route %s, wants ", route->name ? route->name : "");
+    transcript_expect(out, route->expect);
+    buffer_puts(out, "\n");
+}
+
+void transcript_write(struct buffer *out, const struct result *r)
+{
+    int route = -1;
+
+    buffer_puts(out, "     at ms   took ms\n");
+    connection(out, r);
+    for (size_t i = 0; i < r->command_count; i++) {
+        const struct result_command *c = &r->commands[i];
+        if (c->route >= 0 && c->route != route) {
+            route = c->route;
+            route_heading(out, &r->routes[route]);
+        }
+        if (c->sent)
+            row(out, c->at_us, CLOCK_NONE, "->", c->sent);
+        if (c->replied)
+            reply(out, r, i);
+        complaint(out, r, i);
+    }
+}

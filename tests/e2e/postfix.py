@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Postfix on loopback that lives in a directory of its own and touches nothing of the system's.
+
+Its master runs in the foreground as root (through sudo where the tests do not), logs to a file by itself
+(postlogd). It knows the users it is given; everybody is a stranger to it, so relaying is
+refused as it is to the world."""
+import os
+import re
+import shutil
+import smtplib
+import subprocess
+import tempfile
+
+from support import HOST, Program, free_port, read_text, wait_until, with_sbin
+
+AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
+DOMAIN = "example.test"
+
+MAIN_CF = """\
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+maillog_file = {folder}/log/mail.log
+maillog_file_prefixes = {folder}/log
+mail_owner = postfix
+setgid_group = postdrop
+
+myhostname = mail.{domain}
+mydestination = {domain}
+mynetworks =
+inet_interfaces = {host}
+inet_protocols = ipv4
+smtpd_peername_lookup = no
+local_recipient_maps = texthash:{folder}/users
+alias_maps =
+alias_database =
+smtpd_recipient_restrictions = check_recipient_access texthash:{folder}/access
+# A probe that stops after RCPT sends no message; without this Postfix brakes it by a second each time.
+in_flow_delay = 0
+"""
+
+MASTER_CF = """\
+{host}:{port} inet n - n - - smtpd
+postlog unix-dgram n - n - 1 postlogd
+cleanup unix n - n - 0 cleanup
+rewrite unix - - n - - trivial-rewrite
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+qmgr unix n - n 300 1 qmgr
+pickup unix n - n 60 1 pickup
+local unix - n n - - local
+smtp unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+tlsmgr unix - - n 1000? 1 tlsmgr
+scache unix - - n - 1 scache
+"""
+
+
+class Postfix:
+    def __init__(self, users=("www",), access=None):
+        self.folder = tempfile.mkdtemp(prefix="ehlod-postfix-")
+        os.chmod(self.folder, 0o755)  # its daemons run as the user postfix
+        self.port = free_port()
+        self.address = f"{HOST}:{self.port}"
+        for name in ("queue", "data", "log"):
+            os.mkdir(os.path.join(self.folder, name))
+        facts = {"folder": self.folder, "host": HOST, "port": self.port, "domain": DOMAIN}
+        self._write("main.cf", MAIN_CF.format(**facts))
+        self._write("master.cf", MASTER_CF.format(**facts))
+        self._write_map("users", {user: "x" for user in users})
+        self._write_map("access", access or {})
+        self._as_root("chown", "-R", "root:root", self.folder)
+        self._as_root("chown", "postfix", os.path.join(self.folder, "data"))
+        self.log_start = 0
+        self.program = Program([*AS_ROOT, "postfix", "-c", self.folder, "start-fg"],
+                               os.path.join(tempfile.gettempdir(), os.path.basename(self.folder) + ".out"),
+                               env=with_sbin())
+        try:
+            self.program.wait_for(self._greets, 15, "Postfix greets")
+            wait_until(lambda: self.dialogues(), 5, "Postfix' log shows it")
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.log()}") from None
+
+        self.log_start = len(self.log())
+
+    def log(self):
+        """What was logged since it was ready."""
+        return read_text(os.path.join(self.folder, "log", "mail.log"))[self.log_start:]
+
+    def smtpd_log(self):
+        return [line for line in self.log().splitlines() if "postfix/smtpd[" in line]
+
+    def dialogues(self):
+        """What smtpd counted for each connection: {"ehlo": "1", "rcpt": "1/4", "quit": "1", ...}"""
+        return [dict(re.findall(r"(\w+)=(\S+)", line)) for line in self.smtpd_log() if ": disconnect from " in line]
+
+    def set_access(self, access):
+        """check_recipient_access from now on: {"user@example.test": "450 4.2.0 later"}"""
+        self._write_map("access", access)
+        self._as_root("postfix", "-c", self.folder, "reload")
+
+    def stop(self):
+        try:
+            if self.program.running():
+                self._as_root("postfix", "-c", self.folder, "stop")
+            self.program.wait(15)
+        finally:
+            self._as_root("chown", "-R", str(os.geteuid()), self.folder)
+            shutil.rmtree(self.folder)
+            os.unlink(self.program.log_path)
+
+    def _greets(self):
+        try:
+            smtplib.SMTP(HOST, self.port, "probe", timeout=5).quit()
+            return True
+        except (OSError, smtplib.SMTPException):
+            return False
+
+    def _write_map(self, name, entries):
+        self._write(name, "".join(f"{key} {value}\n" for key, value in entries.items()))
+
+    def _write(self, name, text):
+        # In one piece (a daemon may be reading it), and by root once the folder is root's.
+        subprocess.run([*AS_ROOT, "sh", "-c", 'cat >"$1.new" && chmod 644 "$1.new" && mv "$1.new" "$1"', "sh",
+                        os.path.join(self.folder, name)], input=text.encode(), check=True, timeout=10)
+
+    def _as_root(self, *command):
+        done = subprocess.run([*AS_ROOT, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=30, check=False, env=with_sbin())
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}"

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every end-to-end test needs: time limits that stretch, free ports, programs that are ended for sure."""
+import os
+import signal
+import socket
+import subprocess
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+EHLOD = os.path.abspath(os.environ.get("EHLOD_BIN", os.path.join(ROOT, "build", "ehlod")))
+SCALE = float(os.environ.get("EHLOD_TEST_SCALE", "1"))
+HOST = "127.0.0.1"
+
+
+def scaled(seconds):
+    return seconds * SCALE
+
+
+def wait_until(condition, timeout, what):
+    """The first true answer of condition(), asked over and over; an assertion when none comes in time."""
+    end = time.monotonic() + scaled(timeout)
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"not within {scaled(timeout):g} s: {what}"
+        time.sleep(0.02)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind((HOST, 0))
+        return s.getsockname()[1]
+
+
+def accepts(port, host=HOST):
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+def with_sbin():
+    """The environment, with the folders where Debian keeps servers on the path."""
+    return {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+
+
+def read_text(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+    except FileNotFoundError:
+        return ""
+
+
+class Program:
+    """A program in the foreground, its output in a file."""
+
+    def __init__(self, command, log_path, **popen):
+        self.log_path = str(log_path)
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=subprocess.STDOUT, **popen)
+        self.pid = self.process.pid
+
+    def log(self):
+        return read_text(self.log_path)
+
+    def running(self):
+        return self.process.poll() is None
+
+    def wait_for(self, condition, timeout, what):
+        """As wait_until, but says at once that the program has ended, and what it said."""
+        def asked():
+            assert self.running(), f"ended with {self.process.returncode} before {what}:\n{self.log()}"
+            return condition()
+        return wait_until(asked, timeout, f"{what}; the log:\n{self.log()}")
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, timeout):
+        return self.process.wait(scaled(timeout))
+
+    def stop(self, timeout=15):
+        """The exit code; a program that does not end in time is killed, which is a failure."""
+        if self.running():
+            self.signal(signal.SIGTERM)
+        try:
+            return self.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"did not end within {scaled(timeout):g} s of SIGTERM:\n{self.log()}") from None

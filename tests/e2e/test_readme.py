@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the README shows is what the program says: its examples are typed in and compared."""
+import os
+import re
+import shlex
+
+import pytest
+from conftest import target
+from service import run_ehlod, write_config
+from support import HOST, ROOT, free_port
+
+with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+    README = f.read()
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.S | re.M)
+
+
+def example(command):
+    """The output that the README shows for the command which begins so."""
+    for block in blocks("console"):
+        first, _, rest = block.partition("\n")
+        if first.startswith("$ " + command):
+            return rest
+    pytest.fail(f"README.md shows no: {command}")
+
+
+def same_shape(text):
+    """The text without what differs each time: times, addresses (and whether one was looked up), ids, the
+    machine's name."""
+    text = re.sub(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "ID", text)
+    text = re.sub(r"(?<=seen from )\S+|(?<=<- 220 )\S+|(?<=-> EHLO )\S+|(?<=<- 250-)\S+(?=\n +<- 250-PIPELINING)",
+                  "NAME", text)
+    text = re.sub(r"(?<=ended )\S+(?= s ago)", "N", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
+    text = re.sub(r"\b\d+\.\d+\.\d+\.\d+:\d+", "ADDRESS", text)
+    text = re.sub(r"\b\d+\.\d+\b(?! (Ok|Relaying|Bye))(?!\.\d)", "N", text)
+    return re.sub(r" +(?=N)", " ", text).replace("dns N  ", "")
+
+
+@pytest.fixture(name="demo")
+def demo_fixture(ehlod):
+    web, sink = free_port(), free_port()
+    with open(os.path.join(ROOT, "config", "demo.yaml"), encoding="utf-8") as config:
+        text = config.read()
+    for old, new in (("127.0.0.1:8025", f"{HOST}:{web}"), ("127.0.0.1:2525", f"{HOST}:{sink}")):
+        assert old in text
+        text = text.replace(old, new)
+    service = ehlod(text, port=web)
+    service.sink = f"{HOST}:{sink}"
+    return service
+
+
+def test_the_first_screen(demo):
+    answer = demo.get("/check/demo?format=text")
+    shown = example("curl -s 'localhost:8025/check/demo?format=text'")
+    assert same_shape(answer.text) == same_shape(shown)
+
+
+def test_the_json(demo):
+    shown = example("curl -si localhost:8025/check/demo")
+    head, _, body = shown.partition("\n\n")
+    answer = demo.get("/check/demo")
+    status, *fields = head.split("\n")
+    assert status == f"HTTP/1.1 {answer.status} OK"
+    for field in fields:
+        name, _, value = field.partition(": ")
+        assert answer.headers[name] == value
+    assert body.rstrip().endswith(", ...")
+
+    def anonymous(text):
+        return re.sub(r'("(?:id|vantage)":)"[^"]*"', r"\1X", text)
+    assert anonymous(answer.text).startswith(anonymous(body.rstrip().removesuffix(" ...")))
+
+
+def test_the_config_for_ones_own_server(fake, tmp_path):
+    """It is good, and plays as it says: here against a server that relays, which the README shows the fault of."""
+    text = next(block for block in blocks("yaml") if block.startswith("# ehlod.yaml"))
+    path = write_config(str(tmp_path), text)
+    assert run_ehlod("validate", "--config", path).returncode == 0
+
+    def rcpt(line):
+        return "550 5.1.1 No such user" if "no-such-user" in line else "250 2.1.5 Ok"
+    mta = fake(RCPT=rcpt)
+    command = "build/ehlod check --config ehlod.yaml mx1"
+    lines = int(re.search(re.escape(command) + r" \| tail -n (\d+)", README)[1])
+    done = run_ehlod("check", "--config", path, "--set", f"targets.mx1.address={mta.address}", "mx1")
+    assert done.returncode == 2
+    tail = "".join(done.stdout.splitlines(keepends=True)[-lines:])
+    assert same_shape(tail) == same_shape(example(command))
+
+
+def test_every_command_line_is_understood(fake, tmp_path):
+    """`ehlod validate` and `check` as in the README; serve is what every other test starts."""
+    mta = fake()
+    path = write_config(str(tmp_path), {"targets": {"mx1": target(mta.address)}})
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("build/ehlod")]
+    assert len(lines) == 3
+    for line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        if words[0] != "serve":
+            done = run_ehlod(*[path if word == "ehlod.yaml" else word for word in words])
+            assert done.returncode == 0, done

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The key table (config/keys.c) and config/ehlod.example.yaml are in step, defaults included, and the example loads
+without a word: as it is, with every key said, and with each key said alone. F25: no number hangs on a locale."""
+import os
+import re
+import subprocess
+
+import pytest
+import tree as rules
+
+TABLE = "config/keys.c"
+EXAMPLE = "config/ehlod.example.yaml"
+PROGRAM = os.environ.get("EHLOD_BIN", os.path.join(rules.ROOT, "build", "ehlod"))
+LIMIT_S = 20 * float(os.environ.get("EHLOD_TEST_SCALE", "1"))
+
+# The macros of the table: where their keys stand, and the default of all of them (None: it is the third argument).
+MACROS = {"TIMEOUT": ("targets.*.timeouts.", None), "WARN": ("targets.*.warn.", "0"),
+          "WARN_PHASE": ("targets.*.warn.", "0")}
+
+# Maps whose keys the user chooses.
+CHOSEN = {"mailboxes", "modules", "targets"}
+
+# What has to be said with a key.
+NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["mailboxes.*.sink"],
+         "targets.*.module": ["modules.*.timeout"]}
+
+
+def read(path):
+    with open(os.path.join(rules.ROOT, path), encoding="utf-8") as f:
+        return f.read()
+
+
+def table_rows(text):
+    """{path: default or None} of every row."""
+    body = re.search(r"rows\[\] = \{\n(.*?)^\};", text, re.S | re.M)[1]
+    rows = {path: default for path, default in re.findall(r'\{"([^"]+)",\s+\w+,\s+[^,]+,\s+(?:NULL|"([^"]*)")', body)}
+    rows = {path: default or None for path, default in rows.items()}
+    for name, key, third in re.findall(r'^ +([A-Z_]+)\("(\w+)", \w+(?:, "([^"]*)")?', body, re.M):
+        prefix, default = MACROS[name]
+        rows[prefix + key] = default or third
+    return rows
+
+
+class Key:
+    """A key of the example: "key:", or commented out "#key:" (no blank after the #)."""
+
+    def __init__(self, number, path, off, value, parent):
+        self.number, self.path, self.off, self.value, self.parent = number, path, off, value, parent
+
+    @property
+    def row(self):
+        """Its path in the table; None of a name that the user chooses."""
+        return None if self.path.endswith("*") else self.path.replace("modules.*", "targets.*")
+
+
+def keys_of(text):
+    keys, open_maps = [], []  # (column, key)
+    for number, line in enumerate(text.split("\n"), 1):
+        found = re.match(r"( *)(#?)(\w[\w.-]*):(?: +(.*))?$", line)
+        if not found:
+            continue
+        while open_maps and open_maps[-1][0] >= len(found[1]):
+            open_maps.pop()
+        parent = open_maps[-1][1] if open_maps else None
+        above = parent.path if parent else ""
+        name = "*" if above in CHOSEN else found[3]
+        item = "[]" if above.endswith(".routes") else ""
+        path = f"{above}{item}.{name}" if above else name
+        keys.append(Key(number, path, bool(found[2]), (found[4] or "").strip('"'), parent))
+        open_maps.append((len(found[1]), keys[-1]))
+    return keys
+
+
+def rows_of(text):
+    return {key.row for key in keys_of(text) if key.row}
+
+
+def say(text, keys):
+    """The text with these keys said, and the maps that they stand in."""
+    lines = text.split("\n")
+    for key in keys:
+        while key:
+            if key.off:
+                lines[key.number - 1] = re.sub(r"^( *)#", r"\1", lines[key.number - 1])
+            key = key.parent
+    return "\n".join(lines)
+
+
+def validate(path):
+    """What is wrong with it: nothing of a good one."""
+    done = subprocess.run([PROGRAM, "validate", "--config", str(path)], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    return done.stderr if done.returncode == 0 else done.stderr or f"ended with {done.returncode}"
+
+
+def validate_text(folder, text):
+    path = folder / "ehlod.yaml"
+    path.write_text(text, encoding="utf-8")
+    return validate(path)
+
+
+def test_the_table_can_be_read():
+    rows = table_rows(read(TABLE))
+    assert len(rows) > 40
+    assert rows["server"] is None and rows["targets.*.address"] is None and rows["targets.*.timeout"] == "30s"
+    assert rows["targets.*.timeouts.reply"] == "15s" and rows["targets.*.warn.rcpt"] == "0"
+    assert rows["targets.*.routes[].expect"] == "accepted"
+
+
+def test_every_key_of_the_table_stands_in_the_example():
+    assert not set(table_rows(read(TABLE))) - rows_of(read(EXAMPLE))
+
+
+def test_every_key_of_the_example_is_in_the_table():
+    assert not rows_of(read(EXAMPLE)) - set(table_rows(read(TABLE)))
+
+
+@pytest.mark.parametrize("instead", ["    #tags: [eu]\n", "    tags: [eu]\n"])
+def test_a_key_too_many_and_one_too_few_are_seen(instead):
+    text = read(EXAMPLE)
+    assert text.count("    #family: any\n") == 1
+    shown = rows_of(text.replace("    #family: any\n", instead))
+    assert shown ^ rows_of(text) == {"targets.*.tags", "targets.*.family"}
+
+
+def test_the_example_shows_the_defaults():
+    """A key with a default stands there with it, commented out (server.listen is said, as what one looks for)."""
+    defaults = {path: default for path, default in table_rows(read(TABLE)).items() if default is not None}
+    shown = {key.row: key.value for key in keys_of(read(EXAMPLE))
+             if key.row in defaults and not key.path.startswith("modules")}
+    assert len(shown) > 25 and shown == defaults
+
+
+def test_only_what_one_looks_for_is_said():
+    said = {key.row for key in keys_of(read(EXAMPLE)) if not key.off and key.row}
+    assert said == {"server", "server.listen", "targets", "targets.*.address", "targets.*.routes",
+                    "targets.*.routes[].from", "targets.*.routes[].to"}
+
+
+@pytest.mark.parametrize("path", [EXAMPLE, "config/demo.yaml"])
+def test_it_loads(path):
+    assert validate(os.path.join(rules.ROOT, path)) == ""
+
+
+def test_it_loads_with_every_key_said(tmp_path):
+    text = say(read(EXAMPLE), keys_of(read(EXAMPLE)))
+    assert not [key.path for key in keys_of(text) if key.off]
+    assert validate_text(tmp_path, text) == ""
+
+
+@pytest.mark.parametrize("key", [pytest.param(key, id=key.path) for key in keys_of(read(EXAMPLE)) if key.value])
+def test_it_loads_with_one_key_said(key, tmp_path):
+    keys = keys_of(read(EXAMPLE))
+    more = [other for other in keys if other.path in NEEDS.get(key.path, [])]
+    assert validate_text(tmp_path, say(read(EXAMPLE), [key, *more])) == ""
+
+
+def test_a_key_that_is_wrong_is_told(tmp_path):
+    assert "targets.mx1.tags: unknown key" in validate_text(
+        tmp_path, read(EXAMPLE).replace("    #family: any\n", "    tags: [eu]\n"))
+
+
+def locale_users(tree):
+    """F25: nobody takes on the user's locale, and no number is read by one."""
+    calls = r"\b(setlocale|uselocale|newlocale|strtod|strtof|strtold|atof)\s*\("
+    return [f"{path}:{line}: {call} hangs on a locale" for path, text in rules.c_files(tree).items()
+            if not path.startswith("tests/") for line, call in rules.lines_with(calls, rules.code_of(text))]
+
+
+def test_no_number_hangs_on_a_locale():
+    assert not locale_users(rules.read_tree())
+
+
+@pytest.mark.parametrize("path, text", [("server/main.c", 'setlocale(LC_ALL, "");\n'),
+                                        ("config/value.c", "return strtod(text, NULL);\n")])
+def test_who_uses_a_locale_is_seen(path, text):
+    assert len(locale_users({path: text})) == 1

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_TALK_PLAY_H
+#define TESTS_TALK_PLAY_H
+
+#include "tests/talk/talk.h"
+
+/*
+ * Three ways to play a talk against the client. Each returns null, or what was not as wanted, in the arena.
+ */
+
+/* The engine alone, time a number; piece is how many bytes it gets at once (0 = each segment whole). */
+char *play_engine(struct arena *a, const struct talk *talk, size_t piece);
+
+/* All talks at once over real sockets on one loop, each with a server of its own that plays its part; time
+ * runs faster (a second of the talk lasts 50 ms, times EHLOD_TEST_SCALE). complaints_r[i] is for talks[i]. */
+void play_sockets(struct arena *a, struct talk *const *talks, size_t count, char **complaints_r);
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plays talks over real sockets: each has a little server that plays its part, and a run against it, all on
+ * one loop. What is compared is what the run concludes, and that the client said all it was to say, no more.
+ */
+#include "probe/base/buffer.h"
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+#include "probe/run.h"
+#include "tests/talk/play.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+#define SECOND_MS 50 /* what a second of a talk lasts */
+
+/* No limit is shorter than this: the server's reply comes from the same busy loop as the deadline. */
+#define LEAST_LIMIT_US (300 * CLOCK_US_PER_MS)
+
+struct scene {
+    struct arena *arena;
+    uv_loop_t loop;
+    struct run_net *net;
+    double scale;
+};
+
+/* One talk on the stage: its server, and the run that talks to it. */
+struct part {
+    struct scene *scene;
+    const struct talk *talk;
+    struct plan plan;
+    char *complaint;
+    char *verdict_complaint;
+    bool done; /* the run has ended */
+
+    uv_tcp_t listener;
+    uv_tcp_t peer;
+    uv_timer_t timer;
+    bool accepted;
+    bool over; /* the connection is: what the talk has left cannot be played */
+    size_t event;
+    struct buffer heard;
+    char read[4096];
+};
+
+static int64_t faster(const struct scene *s, int64_t us)
+{
+    return (int64_t)((double)us * SECOND_MS / 1000 * s->scale);
+}
+
+/* the server */
+
+static void go_on(struct part *p);
+
+static void close_handle(void *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void end_server(struct part *p)
+{
+    p->over = true;
+    close_handle(&p->timer);
+    close_handle(&p->peer);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf_r)
+{
+    struct part *p = handle->data;
+    (void)suggested;
+    *buf_r = uv_buf_init(p->read, sizeof(p->read));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
+{
+    struct part *p = stream->data;
+    if (len < 0) {
+        go_on(p); /* what was heard before the end counts */
+        end_server(p);
+        return;
+    }
+    buffer_put(&p->heard, buf->base, (size_t)len);
+    go_on(p);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct part *p = write->data;
+    (void)status; /* a client that is gone is seen by reading */
+    free(write);
+    go_on(p);
+}
+
+static void on_shut(uv_shutdown_t *shutdown, int status)
+{
+    (void)status;
+    free(shutdown);
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct part *p = timer->data;
+    p->event++;
+    go_on(p);
+}
+
+static void say(struct part *p, const struct talk_event *event)
+{
+    struct span bytes = event->bytes;
+    if (p->heard.len && !p->complaint)
+        p->complaint = arena_printf(p->scene->arena, "  line %d: before it the client said \"%.*s\"\n",
+                                    event->line, (int)p->heard.len, p->heard.data);
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.len);
+    uv_write_t *write = mem_alloc(sizeof(*write));
+    write->data = p;
+    if (uv_write(write, (uv_stream_t *)&p->peer, &buf, 1, on_written) < 0)
+        free(write);
+}
+
+/* Whether the line is there; one that is not as wanted ends the talk. */
+static bool hear(struct part *p, const struct talk_event *event)
+{
+    struct span heard = buffer_span(&p->heard);
+    const char *end = memchr(heard.data, '\n', heard.len);
+    size_t len = end ? (size_t)(end - heard.data) + 1 : 0;
+
+    if (!end)
+        return false;
+    if (len != event->bytes.len + 2 || memcmp(heard.data, event->bytes.data, len - 2) != 0 ||
+        memcmp(heard.data + len - 2, "\r\n", 2) != 0) {
+        p->complaint =
+            arena_printf(p->scene->arena, "  line %d: the client was to say \"%s\", but said \"%.*s\"\n",
+                         event->line, event->bytes.data, (int)len, heard.data);
+        p->over = true;
+    }
+    buffer_consume(&p->heard, len);
+    return true;
+}
+
+static void pause_for(struct part *p, int64_t us)
+{
+    uv_update_time(&p->scene->loop);
+    uv_timer_start(&p->timer, on_pause_over, (uint64_t)(faster(p->scene, us) / CLOCK_US_PER_MS) + 1, 0);
+}
+
+/* The connection ends for writing; the server reads on, so that nothing it leaves unread makes a reset. */
+static void say_end(struct part *p)
+{
+    uv_shutdown_t *shutdown = mem_alloc(sizeof(*shutdown));
+    if (uv_shutdown(shutdown, (uv_stream_t *)&p->peer, on_shut) < 0)
+        free(shutdown);
+}
+
+/* Plays one event; false when it has to wait. */
+static bool play_event(struct part *p, const struct talk_event *event)
+{
+    switch (event->kind) {
+    case TALK_SAY:
+        say(p, event);
+        return true;
+    case TALK_HEAR:
+        return hear(p, event);
+    case TALK_PAUSE:
+        if (!uv_is_active((uv_handle_t *)&p->timer))
+            pause_for(p, event->us);
+        return false;
+    case TALK_CLOSE:
+        say_end(p);
+        return true;
+    case TALK_RESET:
+        if (uv_stream_get_write_queue_size((uv_stream_t *)&p->peer))
+            return false;
+        uv_tcp_close_reset(&p->peer, NULL);
+        return true;
+    }
+    return true;
+}
+
+static void go_on(struct part *p)
+{
+    while (!p->over && !uv_is_closing((uv_handle_t *)&p->peer) && p->event < p->talk->event_count &&
+           play_event(p, &p->talk->events[p->event]))
+        p->event++;
+    if (uv_is_closing((uv_handle_t *)&p->peer))
+        close_handle(&p->timer);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct part *p = listener->data;
+
+    if (status < 0 || p->accepted || uv_accept(listener, (uv_stream_t *)&p->peer) < 0)
+        return;
+    p->accepted = true;
+    close_handle(&p->listener);
+    uv_tcp_nodelay(&p->peer, 1);
+    uv_read_start((uv_stream_t *)&p->peer, on_alloc, on_read);
+    go_on(p);
+}
+
+/* the run */
+
+static void on_run_done(void *context, struct result *result)
+{
+    struct part *p = context;
+
+    p->done = true;
+    p->verdict_complaint = talk_check(p->scene->arena, p->talk, result, false);
+    result_unref(result);
+    if (!p->accepted) {
+        close_handle(&p->listener);
+        end_server(p);
+    }
+}
+
+/* The talk's plan with the server's port, its times shorter. */
+static void make_plan(struct part *p, uint16_t port)
+{
+    p->plan = p->talk->plan;
+    p->plan.host = "127.0.0.1";
+    p->plan.port = port;
+    for (enum limit l = 0; l < LIMIT_COUNT; l++) {
+        int64_t limit_us = faster(p->scene, p->plan.limits_us[l]);
+        int64_t least_us = (int64_t)((double)LEAST_LIMIT_US * p->scene->scale);
+        p->plan.limits_us[l] = limit_us > least_us ? limit_us : least_us;
+    }
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+        p->plan.warn_us[phase] = faster(p->scene, p->plan.warn_us[phase]);
+    p->plan.warn_duration_us = faster(p->scene, p->plan.warn_duration_us);
+}
+
+static void start_part(struct part *p)
+{
+    uv_loop_t *loop = &p->scene->loop;
+    struct sockaddr_in address = {0};
+    int len = sizeof(address);
+
+    buffer_init(&p->heard, PLAN_MAX_DIALOGUE);
+    uv_tcp_init(loop, &p->listener);
+    uv_tcp_init(loop, &p->peer);
+    uv_timer_init(loop, &p->timer);
+    p->listener.data = p->peer.data = p->timer.data = p;
+    uv_ip4_addr("127.0.0.1", 0, &address);
+    if (uv_tcp_bind(&p->listener, (const struct sockaddr *)&address, 0) < 0 ||
+        uv_listen((uv_stream_t *)&p->listener, 1, on_connection) < 0 ||
+        uv_tcp_getsockname(&p->listener, (struct sockaddr *)&address, &len) < 0) {
+        p->complaint = "  its server cannot listen\n";
+        close_handle(&p->listener);
+        end_server(p);
+        return;
+    }
+    make_plan(p, ntohs(address.sin_port));
+    struct run_order order = {.plan = &p->plan, .id = "talk", .vantage = "here"};
+    run_start(p->scene->net, &order, on_run_done, p);
+}
+
+/* What the server saw comes first: a client that said something else explains its verdict. */
+static char *complaint_of(const struct part *p)
+{
+    struct arena *a = p->scene->arena;
+    const struct talk *talk = p->talk;
+
+    if (p->complaint)
+        return p->complaint;
+    if (!p->done)
+        return arena_dup(a, "  its run never ended\n");
+    for (size_t i = p->event; i < talk->event_count; i++)
+        if (talk->events[i].kind == TALK_HEAR)
+            return arena_printf(a, "  line %d: the client never said \"%s\"\n%s", talk->events[i].line,
+                                talk->events[i].bytes.data, p->verdict_complaint ? p->verdict_complaint : "");
+    if (p->heard.len)
+        return arena_printf(a, "  the client said more: \"%.*s\"\n", (int)p->heard.len, p->heard.data);
+    return p->verdict_complaint;
+}
+
+/* Each talk needs three descriptors when all begin. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+void play_sockets(struct arena *a, struct talk *const *talks, size_t count, char **complaints_r)
+{
+    const char *scale = getenv("EHLOD_TEST_SCALE");
+    struct scene scene = {.arena = a, .scale = scale ? atof(scale) : 1};
+    struct part *parts = arena_alloc(a, count * sizeof(*parts));
+
+    allow_descriptors();
+    signal(SIGPIPE, SIG_IGN);
+    uv_loop_init(&scene.loop);
+    scene.net = run_net_new(&scene.loop);
+    for (size_t i = 0; i < count; i++) {
+        parts[i] = (struct part){.scene = &scene, .talk = talks[i]};
+        start_part(&parts[i]);
+    }
+    uv_run(&scene.loop, UV_RUN_DEFAULT);
+    run_net_free(scene.net);
+    uv_run(&scene.loop, UV_RUN_DEFAULT);
+    for (size_t i = 0; i < count; i++) {
+        complaints_r[i] = complaint_of(&parts[i]);
+        buffer_free(&parts[i].heard);
+    }
+    if (uv_loop_close(&scene.loop) < 0 && count)
+        complaints_r[0] = arena_dup(a, "  handles are left open on the loop\n");
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_TALK_TALK_H
+#define TESTS_TALK_TALK_H
+
+#include "probe/base/arena.h"
+#include "probe/plan.h"
+#include "probe/result.h"
+
+/*
+ * A talk: what server and client say to each other, and the verdict that must come of it. README.md in this
+ * folder describes the file.
+ */
+enum talk_kind {
+    TALK_SAY,   /* the server says bytes */
+    TALK_HEAR,  /* the client must say this line */
+    TALK_PAUSE, /* time passes */
+    TALK_CLOSE,
+    TALK_RESET
+};
+
+struct talk_event {
+    enum talk_kind kind;
+    int line; /* of the file */
+    struct span bytes;
+    int64_t us;
+};
+
+/* A route or a recipient as it must come out. */
+struct talk_wanted {
+    const char *name;
+    const char *value; /* a route's state, a recipient's code; "none" where there is none */
+    const char *ok;    /* "true", "false", "null" */
+};
+
+struct talk {
+    const char *path;
+    const char *name;
+    struct plan plan;
+    struct talk_event *events;
+    size_t event_count;
+
+    /* the verdict */
+    const char *status;
+    const char *phase; /* null when nothing fails */
+    const char *reason;
+    int code;             /* -1 = not looked at */
+    const char *enhanced; /* null = not looked at */
+    const char *route;    /* likewise */
+    uint64_t flags;
+    struct talk_wanted *routes;
+    size_t route_count;
+    struct talk_wanted *recipients; /* of all routes, in order */
+    size_t recipient_count;
+    struct result_extension *offers; /* all that EHLO offered */
+    size_t offer_count;
+    bool offers_known;
+    const char **lines; /* each must be a line of some reply */
+    size_t line_count;
+    const char **says; /* each must be contained in the failure's message */
+    size_t say_count;
+    int64_t timing_us[PHASE_COUNT]; /* CLOCK_NONE = not looked at; only where time is a number */
+};
+
+/* Reads a file; prints what is wrong with it and returns null when it is no talk. */
+struct talk *talk_load(struct arena *a, const char *path);
+
+/* What of the verdict is not as the talk wants it, or breaks a rule that holds for every run, one complaint a
+ * line; null when all is well. exact: time was a number, so times, and what is told from them, count too. */
+char *talk_check(struct arena *a, const struct talk *talk, const struct result *r, bool exact);
+
+#endif

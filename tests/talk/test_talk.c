@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plays every talk of this folder (or the files named) against the engine, in pieces of several sizes, and
+ * over a socket. Runs from the root of the tree; each talk is a test for each way of playing it.
+ */
+#include "tests/talk/play.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define FOLDER "tests/talk"
+
+/* The first is the segment as the talk has it. */
+static const size_t pieces[] = {0, 1, 2, 7, 100};
+#define PIECE_COUNT (sizeof(pieces) / sizeof(pieces[0]))
+
+struct part {
+    const char *path;
+    struct talk *talk; /* null: it could not be read */
+    char *socket_complaint;
+};
+
+/* One way of playing one talk; piece counts only without a socket. */
+struct way {
+    struct part *part;
+    size_t piece;
+    bool socket;
+};
+
+struct stage {
+    struct arena arena;
+    const char **paths;
+    struct part *parts;
+    size_t count;
+};
+
+static struct stage stage;
+
+static bool is_talk(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 5 && strcmp(name + len - 5, ".talk") == 0;
+}
+
+static void add_path(const char *path)
+{
+    stage.paths = arena_grow(&stage.arena, stage.paths, stage.count, sizeof(*stage.paths));
+    stage.paths[stage.count++] = arena_dup(&stage.arena, path);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void find_talks(void)
+{
+    DIR *folder = opendir(FOLDER);
+    if (!folder)
+        return;
+    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder))
+        if (is_talk(entry->d_name))
+            add_path(arena_printf(&stage.arena, FOLDER "/%s", entry->d_name));
+    closedir(folder);
+    if (stage.count)
+        qsort(stage.paths, stage.count, sizeof(*stage.paths), by_name);
+}
+
+static void load_talks(void)
+{
+    stage.parts = arena_alloc(&stage.arena, stage.count * sizeof(*stage.parts));
+    for (size_t i = 0; i < stage.count; i++)
+        stage.parts[i] = (struct part){stage.paths[i], talk_load(&stage.arena, stage.paths[i]), NULL};
+}
+
+/* All sockets at once, so that the slowest talk is all that is waited for. */
+static void play_all_sockets(void)
+{
+    struct talk **talks = arena_alloc(&stage.arena, stage.count * sizeof(*talks));
+    char **complaints = arena_alloc(&stage.arena, stage.count * sizeof(*complaints));
+    struct part **whose = arena_alloc(&stage.arena, stage.count * sizeof(*whose));
+    size_t count = 0;
+
+    for (size_t i = 0; i < stage.count; i++) {
+        if (stage.parts[i].talk) {
+            whose[count] = &stage.parts[i];
+            talks[count++] = stage.parts[i].talk;
+        }
+    }
+    play_sockets(&stage.arena, talks, count, complaints);
+    for (size_t i = 0; i < count; i++)
+        whose[i]->socket_complaint = complaints[i];
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    play_all_sockets();
+    return 0;
+}
+
+static void test_way(void **state)
+{
+    const struct way *way = *state;
+    struct arena run = {0};
+    char *complaint = "  it could not be read\n";
+
+    if (way->part->talk)
+        complaint =
+            way->socket ? way->part->socket_complaint : play_engine(&run, way->part->talk, way->piece);
+    if (complaint)
+        print_error("%s:\n%s", way->part->path, complaint);
+    bool good = !complaint;
+    arena_free(&run);
+    assert_true(good);
+}
+
+static struct CMUnitTest make_test(struct part *part, size_t piece, bool socket)
+{
+    struct way *way = arena_alloc(&stage.arena, sizeof(*way));
+    const char *how = socket       ? "over a socket"
+                      : piece == 0 ? "whole"
+                      : piece == 1 ? "byte by byte"
+                                   : arena_printf(&stage.arena, "in pieces of %zu", piece);
+
+    *way = (struct way){part, piece, socket};
+    return (struct CMUnitTest){.name = arena_printf(&stage.arena, "%s, %s", part->path, how),
+                               .test_func = test_way,
+                               .initial_state = way};
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        add_path(argv[i]);
+    if (argc == 1)
+        find_talks();
+    if (!stage.count) {
+        fprintf(stderr, "no talk was found in " FOLDER "\n");
+        return 1;
+    }
+    load_talks();
+
+    size_t count = 0;
+    struct CMUnitTest *tests = arena_alloc(&stage.arena, stage.count * (PIECE_COUNT + 1) * sizeof(*tests));
+    for (size_t i = 0; i < stage.count; i++) {
+        for (size_t k = 0; k < PIECE_COUNT; k++)
+            tests[count++] = make_test(&stage.parts[i], pieces[k], false);
+        tests[count++] = make_test(&stage.parts[i], 0, true);
+    }
+    int failed = _cmocka_run_group_tests("talks", tests, count, set_up, NULL);
+    arena_free(&stage.arena);
+    return failed != 0;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* IP literals: only what is unmistakably one. */
+#include "probe/base/address.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct {
+    const char *literal;
+    int family;
+    const char *shown;
+} goods[] = {
+    {"0.0.0.0", AF_INET, "0.0.0.0"},
+    {"127.0.0.1", AF_INET, "127.0.0.1"},
+    {"255.255.255.255", AF_INET, "255.255.255.255"},
+    {"::", AF_INET6, "::"},
+    {"::1", AF_INET6, "::1"},
+    {"2001:DB8:0:0:0:0:0:1", AF_INET6, "2001:db8::1"},
+    {"::ffff:192.0.2.1", AF_INET6, "::ffff:192.0.2.1"},
+    {"fe80::1%1", AF_INET6, "fe80::1%1"},
+    {"fe80::1%lo", AF_INET6, "fe80::1%1"},
+    {"fe80::1%4294967295", AF_INET6, "fe80::1%4294967295"},
+    {"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%4294967295", AF_INET6,
+     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295"},
+};
+
+static const char *const bads[] = {
+    "",
+    " ",
+    "x",
+    "127.1",
+    "127.0.0.1 ",
+    " 127.0.0.1",
+    "127.0.0.01",
+    "0177.0.0.1",
+    "0x7f.0.0.1",
+    "2130706433",
+    "127.0.0.256",
+    "1.2.3.4.5",
+    "127.0.0.1%1",
+    "127.0.0.1:25",
+    "[::1]",
+    "::1::",
+    ":::",
+    "1:2:3:4:5:6:7",
+    "2001:db8::1/64",
+    "fe80::1%",
+    "fe80::1%0",
+    "fe80::1%none",
+    "fe80::1%-1",
+    "fe80::1%4294967296",
+    "fe80::1% 1",
+    "%1",
+    "g::1",
+    "::ffff:127.1",
+    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001",
+};
+
+static void test_good(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(goods) / sizeof(goods[0]); i++) {
+        struct address a;
+        char text[ADDRESS_TEXT_SIZE];
+        if (address_parse(goods[i].literal, 25, &a) != 0)
+            fail_msg("%s was refused", goods[i].literal);
+        address_text(&a, text);
+        assert_string_equal(text, goods[i].shown);
+        assert_int_equal(address_family(&a), goods[i].family);
+        assert_int_equal(address_port(&a), 25);
+        assert_int_equal(address_len(&a), goods[i].family == AF_INET ? sizeof(struct sockaddr_in)
+                                                                     : sizeof(struct sockaddr_in6));
+    }
+}
+
+static void test_bad(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(bads) / sizeof(bads[0]); i++) {
+        struct address a = {0};
+        if (address_parse(bads[i], 25, &a) != -1)
+            fail_msg("\"%s\" was taken", bads[i]);
+        assert_int_equal(address_family(&a), AF_UNSPEC);
+    }
+}
+
+static void test_ports(void **state)
+{
+    struct address a;
+    (void)state;
+    assert_int_equal(address_parse("192.0.2.1", 65535, &a), 0);
+    assert_int_equal(address_port(&a), 65535);
+    assert_int_equal(ntohs(a.v4.sin_port), 65535);
+    address_set_port(&a, 1);
+    assert_int_equal(address_port(&a), 1);
+    assert_int_equal(address_parse("::1", 258, &a), 0);
+    assert_int_equal(ntohs(a.v6.sin6_port), 258);
+}
+
+static struct address of(const char *literal, uint16_t port)
+{
+    struct address a;
+    assert_int_equal(address_parse(literal, port, &a), 0);
+    return a;
+}
+
+static bool same(const char *one, const char *other)
+{
+    struct address a = of(one, 1);
+    struct address b = of(other, 2);
+    return address_same_host(&a, &b);
+}
+
+static void test_same_host(void **state)
+{
+    (void)state;
+    assert_true(same("192.0.2.1", "192.0.2.1"));
+    assert_false(same("192.0.2.1", "192.0.2.2"));
+    assert_true(same("2001:db8::1", "2001:db8:0::1"));
+    assert_false(same("2001:db8::1", "2001:db8::2"));
+    assert_true(same("fe80::1%1", "fe80::1%lo"));
+    assert_false(same("fe80::1%1", "fe80::1%2"));
+    assert_false(same("0.0.0.0", "::"));
+    assert_false(same("192.0.2.1", "::ffff:192.0.2.1"));
+}
+
+static void test_wildcard(void **state)
+{
+    struct address none = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof(goods) / sizeof(goods[0]); i++) {
+        struct address a = of(goods[i].literal, 0);
+        bool wild = strcmp(goods[i].literal, "::") == 0 || strcmp(goods[i].literal, "0.0.0.0") == 0;
+        assert_int_equal(address_is_wildcard(&a), wild);
+    }
+    assert_false(address_is_wildcard(&none));
+}
+
+/* A zeroed one is none, and answers so. */
+static void test_none(void **state)
+{
+    struct address none = {0};
+    struct address other = {0};
+    char text[ADDRESS_TEXT_SIZE] = "x";
+    (void)state;
+    assert_int_equal(address_family(&none), AF_UNSPEC);
+    address_text(&none, text);
+    assert_string_equal(text, "");
+    address_set_port(&none, 25);
+    assert_int_equal(address_port(&none), 0);
+    assert_false(address_same_host(&none, &other));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),      cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_same_host), cmocka_unit_test(test_wildcard), cmocka_unit_test(test_none),
+    };
+    return cmocka_run_group_tests_name("probe/base/address", tests, NULL, NULL);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/result.h"
+
+#include "probe/base/arena.h"
+#include "probe/plan.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* In the arena, so that a pointer into the draft is seen once that is freed. */
+static const char *text(struct arena *a, const char *s)
+{
+    return arena_dup(a, s);
+}
+
+static struct result_failure a_failure(struct arena *a, const char *message)
+{
+    return (struct result_failure){.phase = PHASE_RCPT,
+                                   .reason = REASON_REJECTED,
+                                   .route = text(a, "in"),
+                                   .code = 550,
+                                   .enhanced = {5, 1, 1},
+                                   .message = text(a, message),
+                                   .limit_us = -1,
+                                   .elapsed_us = 7};
+}
+
+static void add_commands(struct arena *a, struct result *r)
+{
+    struct result_command *commands = arena_alloc(a, 2 * sizeof(*commands));
+    const char **lines = arena_alloc(a, 2 * sizeof(*lines));
+
+    lines[0] = text(a, "mx.example.org");
+    lines[1] = text(a, "\\xFF");
+    commands[0] = (struct result_command){.phase = PHASE_EHLO,
+                                          .route = -1,
+                                          .sent = text(a, "EHLO a"),
+                                          .at_us = 1,
+                                          .first_byte_us = 2,
+                                          .reply_us = 3,
+                                          .replied = true,
+                                          .reply = {250, {2, 0, 0}, lines, 2, true},
+                                          .expected = text(a, "250"),
+                                          .ok = true};
+    commands[1] = (struct result_command){.phase = PHASE_MAIL, .route = 0, .sent = text(a, "MAIL FROM:<>")};
+    r->commands = commands;
+    r->command_count = 2;
+}
+
+static void add_routes(struct arena *a, struct result *r)
+{
+    struct result_recipient *to = arena_alloc(a, 2 * sizeof(*to));
+    struct result_route *routes = arena_alloc(a, sizeof(*routes));
+
+    to[0] = (struct result_recipient){text(a, "a@example.org"), 550, {5, 1, 1}, text(a, "no"), TRI_FALSE};
+    to[1] = (struct result_recipient){.to = text(a, "b@example.org"), .ok = TRI_NULL};
+    routes[0] = (struct result_route){.name = text(a, "in"),
+                                      .from = text(a, ""),
+                                      .expect = EXPECT_ACCEPTED,
+                                      .state = ROUTE_REJECTED,
+                                      .ok = TRI_FALSE,
+                                      .recipients = to,
+                                      .recipient_count = 2};
+    r->routes = routes;
+    r->route_count = 1;
+}
+
+static void add_rest(struct arena *a, struct result *r)
+{
+    struct result_extension *extensions = arena_alloc(a, sizeof(*extensions));
+    struct result_attempt *attempts = arena_alloc(a, 2 * sizeof(*attempts));
+
+    *extensions = (struct result_extension){text(a, "SIZE"), text(a, "1000")};
+    r->extensions = extensions;
+    r->extension_count = 1;
+    attempts[0] = (struct result_attempt){.failure = a_failure(a, "unreachable"), .connect_us = 5};
+    attempts[1] = (struct result_attempt){.connect_us = 6};
+    r->attempts = attempts;
+    r->attempt_count = 2;
+    r->last_ok = (struct result_last_ok){text(a, "01JD9J"), 11, 250, 12};
+}
+
+static struct result make_draft(struct arena *a)
+{
+    struct result r = {.status = STATUS_FAIL,
+                       .target = text(a, "mx1"),
+                       .id = text(a, "01JD9K"),
+                       .vantage = text(a, "fra1"),
+                       .summary = text(a, "no"),
+                       .failure = a_failure(a, "no such user"),
+                       .flags = UINT64_C(1) << FLAG_SLOW,
+                       .duration_us = 99,
+                       .host = text(a, "mx.example.org"),
+                       .port = 25,
+                       .peer_name = text(a, "mx")};
+    add_commands(a, &r);
+    add_routes(a, &r);
+    add_rest(a, &r);
+    return r;
+}
+
+static void check_texts(const struct result *r)
+{
+    assert_string_equal(r->target, "mx1");
+    assert_string_equal(r->id, "01JD9K");
+    assert_string_equal(r->vantage, "fra1");
+    assert_string_equal(r->summary, "no");
+    assert_string_equal(r->host, "mx.example.org");
+    assert_string_equal(r->peer_name, "mx");
+    assert_string_equal(r->failure.route, "in");
+    assert_string_equal(r->failure.message, "no such user");
+    assert_string_equal(r->last_ok.run, "01JD9J");
+}
+
+static void check_lists(const struct result *r)
+{
+    assert_int_equal(r->command_count, 2);
+    assert_string_equal(r->commands[0].sent, "EHLO a");
+    assert_string_equal(r->commands[0].expected, "250");
+    assert_int_equal(r->commands[0].reply.code, 250);
+    assert_int_equal(r->commands[0].reply.line_count, 2);
+    assert_string_equal(r->commands[0].reply.lines[0], "mx.example.org");
+    assert_string_equal(r->commands[0].reply.lines[1], "\\xFF");
+    assert_true(r->commands[0].reply.escaped);
+    assert_int_equal(r->commands[0].reply_us, 3);
+    assert_string_equal(r->commands[1].sent, "MAIL FROM:<>");
+    assert_null(r->commands[1].expected);
+    assert_int_equal(r->route_count, 1);
+    assert_string_equal(r->routes[0].name, "in");
+    assert_string_equal(r->routes[0].from, "");
+    assert_int_equal(r->routes[0].recipient_count, 2);
+    assert_string_equal(r->routes[0].recipients[0].to, "a@example.org");
+    assert_string_equal(r->routes[0].recipients[0].text, "no");
+    assert_string_equal(r->routes[0].recipients[1].to, "b@example.org");
+    assert_null(r->routes[0].recipients[1].text);
+    assert_int_equal(r->extension_count, 1);
+    assert_string_equal(r->extensions[0].keyword, "SIZE");
+    assert_string_equal(r->extensions[0].params, "1000");
+    assert_int_equal(r->attempt_count, 2);
+    assert_string_equal(r->attempts[0].failure.message, "unreachable");
+    assert_string_equal(r->attempts[0].failure.route, "in");
+    assert_null(r->attempts[1].failure.message);
+    assert_int_equal(r->attempts[1].connect_us, 6);
+}
+
+static void check_values(const struct result *r)
+{
+    assert_int_equal(r->status, STATUS_FAIL);
+    assert_int_equal(r->flags, UINT64_C(1) << FLAG_SLOW);
+    assert_int_equal(r->duration_us, 99);
+    assert_int_equal(r->port, 25);
+    assert_int_equal(r->failure.code, 550);
+    assert_int_equal(r->failure.enhanced.detail, 1);
+    assert_int_equal(r->last_ok.code, 250);
+}
+
+/* The draft is given back before the copy is looked at. */
+static void test_deep_copy(void **state)
+{
+    struct arena arena = {0};
+    struct result draft = make_draft(&arena);
+    (void)state;
+
+    struct result *r = result_publish(&draft);
+    arena_free(&arena);
+    memset(&draft, 0xa5, sizeof(draft));
+    check_texts(r);
+    check_lists(r);
+    check_values(r);
+    result_unref(r);
+}
+
+static void test_copy_of_a_copy(void **state)
+{
+    struct arena arena = {0};
+    struct result draft = make_draft(&arena);
+    (void)state;
+
+    struct result *first = result_publish(&draft);
+    arena_free(&arena);
+    struct result *second = result_publish(first);
+    result_unref(first);
+    check_texts(second);
+    check_lists(second);
+    result_unref(second);
+}
+
+static void test_empty(void **state)
+{
+    struct result draft = {0};
+    (void)state;
+
+    struct result *r = result_publish(&draft);
+    assert_null(r->target);
+    assert_null(r->failure.message);
+    assert_int_equal(r->command_count + r->route_count + r->extension_count + r->attempt_count, 0);
+    result_unref(r);
+    result_unref(NULL);
+}
+
+static void test_lives_as_long_as_a_reference(void **state)
+{
+    struct result draft = {.target = "mx1"};
+    (void)state;
+
+    struct result *r = result_publish(&draft);
+    assert_ptr_equal(result_ref(r), r);
+    assert_ptr_equal(result_ref(r), r);
+    result_unref(r);
+    result_unref(r);
+    assert_string_equal(r->target, "mx1");
+    result_unref(r);
+}
+
+static void test_command_of(void **state)
+{
+    const struct result_command commands[] = {
+        {.phase = PHASE_BANNER, .replied = true},
+        {.phase = PHASE_RCPT, .replied = true, .reply = {.code = 250}},
+        {.phase = PHASE_RCPT, .replied = true, .reply = {.code = 550}},
+        {.phase = PHASE_RCPT},
+        {.phase = PHASE_QUIT},
+    };
+    struct result r = {.commands = commands, .command_count = 5};
+    (void)state;
+
+    assert_ptr_equal(result_command_of(&r, PHASE_BANNER), &commands[0]);
+    assert_ptr_equal(result_command_of(&r, PHASE_RCPT), &commands[2]);
+    assert_null(result_command_of(&r, PHASE_QUIT));
+    assert_null(result_command_of(&r, PHASE_MAIL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_deep_copy),  cmocka_unit_test(test_copy_of_a_copy),
+        cmocka_unit_test(test_empty),      cmocka_unit_test(test_lives_as_long_as_a_reference),
+        cmocka_unit_test(test_command_of),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

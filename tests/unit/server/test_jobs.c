@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who shares a run with whom, and who is told when. The runs here are puppets that take the place of
+ * probe/run: they end when the test says so, so that every order of events can be had.
+ */
+#include "server/jobs.h"
+
+#include "config/route.h"
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+#include "probe/run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- puppets ---- */
+
+#define MAX_RUNS 16
+
+struct run {
+    run_done *done;
+    void *context;
+    char id[32];
+    const char *last_ok; /* the id that it was lent; null = none */
+    const char *target;
+    enum phase stop_after;
+    bool over;
+    bool stopped;
+};
+
+static struct run runs[MAX_RUNS];
+static size_t run_count;
+
+struct run_net {
+    int nothing;
+};
+
+struct run_net *run_net_new(uv_loop_t *loop)
+{
+    (void)loop;
+    return mem_alloc(sizeof(struct run_net));
+}
+
+void run_net_free(struct run_net *net)
+{
+    free(net);
+}
+
+struct run *run_start(struct run_net *net, const struct run_order *order, run_done *done, void *context)
+{
+    struct run *run = &runs[run_count++];
+
+    (void)net;
+    *run = (struct run){
+        .done = done,
+        .context = context,
+        .target = order->plan->target,
+        .last_ok = order->last_ok != NULL ? order->last_ok->id : NULL,
+        .stop_after = order->plan->stop_after,
+    };
+    strcpy(run->id, order->id);
+    return run;
+}
+
+static struct result *make_result(const struct run *run, enum status status, int64_t limit_us)
+{
+    struct result draft = {
+        .status = status,
+        .target = run->target,
+        .id = run->id,
+        .vantage = "here",
+        .summary = "done",
+        .ended_mono_us = clock_mono_us(),
+        .failure = {.limit_us = limit_us},
+    };
+
+    return result_publish(&draft);
+}
+
+static void end_run(struct run *run, enum status status)
+{
+    run->over = true;
+    run->done(run->context, make_result(run, status, CLOCK_NONE));
+}
+
+struct result *run_peek(const struct run *run, int64_t limit_us)
+{
+    assert_false(run->over);
+    return make_result(run, STATUS_FAIL, limit_us);
+}
+
+void run_stop(struct run *run)
+{
+    run->stopped = true;
+}
+
+/* ---- the stage ---- */
+
+static struct snapshot_target targets[2];
+static struct snapshot snapshot = {.server_name = "here", .targets = targets, .target_count = 2};
+
+/* The snapshot is ours and static. */
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+    return s;
+}
+
+void snapshot_unref(struct snapshot *s)
+{
+    (void)s;
+}
+
+void route_plan(const struct snapshot_target *target, const struct route_ask *ask, struct plan *plan_r)
+{
+    *plan_r = target->plan;
+    if (ask->stop_after < plan_r->stop_after)
+        plan_r->stop_after = ask->stop_after;
+}
+
+struct stage {
+    uv_loop_t loop;
+    struct log log;
+    struct jobs *jobs;
+    bool stopped;
+};
+
+/* One who waits. */
+struct caller {
+    struct jobs_waiter *waiter;
+    struct result *result;
+};
+
+static int set_up(void **state)
+{
+    struct stage *stage = mem_alloc(sizeof *stage);
+
+    run_count = 0;
+    targets[0] = (struct snapshot_target){.name = "mx1", .cache_ttl_us = 50 * CLOCK_US_PER_MS};
+    targets[1] = (struct snapshot_target){.name = "mx2", .cache_ttl_us = 50 * CLOCK_US_PER_MS};
+    for (size_t i = 0; i < 2; i++) {
+        targets[i].plan.target = targets[i].name;
+        targets[i].plan.stop_after = PHASE_COUNT;
+        targets[i].plan.limits_us[LIMIT_RUN] = 10 * CLOCK_US_PER_S;
+    }
+    uv_loop_init(&stage->loop);
+    log_init(&stage->log, -1, LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    stage->jobs =
+        jobs_new(&(struct jobs_order){.loop = &stage->loop, .log = &stage->log, .snapshot = &snapshot});
+    *state = stage;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct stage *stage = *state;
+
+    jobs_free(stage->jobs);
+    uv_run(&stage->loop, UV_RUN_DEFAULT);
+    int closed = uv_loop_close(&stage->loop);
+    free(stage);
+    return closed;
+}
+
+static void pass_time(struct stage *stage, unsigned ms)
+{
+    int64_t until_us = clock_mono_us() + ms * CLOCK_US_PER_MS;
+
+    do {
+        uv_run(&stage->loop, UV_RUN_NOWAIT);
+        usleep(1000);
+    } while (clock_mono_us() < until_us);
+}
+
+static void on_result(void *context, struct result *result)
+{
+    struct caller *caller = context;
+
+    assert_null(caller->result);
+    caller->result = result;
+    caller->waiter = NULL;
+}
+
+static void ask(struct stage *stage, struct caller *caller, size_t target, enum phase stop_after,
+                int64_t timeout_us)
+{
+    struct jobs_ask question = {.target = &targets[target],
+                                .stop_after = stop_after,
+                                .max_age_us = CLOCK_NONE,
+                                .timeout_us = timeout_us};
+
+    *caller = (struct caller){0};
+    caller->waiter = jobs_wait(stage->jobs, &question, on_result, caller);
+}
+
+static struct result *recall(struct stage *stage, int64_t max_age_us, enum phase stop_after)
+{
+    struct jobs_ask question = {
+        .target = &targets[0], .stop_after = stop_after, .max_age_us = max_age_us, .timeout_us = CLOCK_NEVER};
+
+    return jobs_recall(stage->jobs, &question);
+}
+
+static void drop(struct caller *caller)
+{
+    result_unref(caller->result);
+    caller->result = NULL;
+}
+
+/* ---- tests ---- */
+
+static void test_many_callers_share_one_run(void **state) /* H06 */
+{
+    struct stage *stage = *state;
+    struct caller callers[200];
+
+    for (size_t i = 0; i < 200; i++)
+        ask(stage, &callers[i], 0, PHASE_COUNT, CLOCK_NEVER);
+    assert_int_equal(run_count, 1);
+    end_run(&runs[0], STATUS_PASS);
+    for (size_t i = 0; i < 200; i++) {
+        assert_ptr_equal(callers[i].result, callers[0].result);
+        if (i > 0)
+            drop(&callers[i]);
+    }
+    drop(&callers[0]);
+}
+
+static void test_only_equal_plans_share(void **state)
+{
+    struct stage *stage = *state;
+    struct caller whole, other, shorter, same;
+
+    targets[0].plan.stop_after = PHASE_RCPT;
+    ask(stage, &whole, 0, PHASE_COUNT, CLOCK_NEVER);
+    ask(stage, &other, 1, PHASE_COUNT, CLOCK_NEVER);
+    ask(stage, &shorter, 0, PHASE_EHLO, CLOCK_NEVER);
+    ask(stage, &same, 0, PHASE_RCPT, CLOCK_NEVER); /* what the target says anyway */
+    assert_int_equal(run_count, 3);
+    assert_int_equal(runs[2].stop_after, PHASE_EHLO);
+    for (size_t i = 0; i < 3; i++)
+        end_run(&runs[i], STATUS_PASS);
+    assert_ptr_equal(whole.result, same.result);
+    assert_ptr_not_equal(whole.result, shorter.result);
+    assert_ptr_equal(jobs_latest(stage->jobs, &targets[0]), whole.result);
+    drop(&whole);
+    drop(&other);
+    drop(&shorter);
+    drop(&same);
+}
+
+static void test_kept_result_is_shared_while_young(void **state)
+{
+    struct stage *stage = *state;
+    struct caller caller;
+
+    assert_null(recall(stage, CLOCK_NONE, PHASE_COUNT));
+    assert_null(jobs_latest(stage->jobs, &targets[0]));
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    assert_null(recall(stage, CLOCK_NONE, PHASE_COUNT));
+    end_run(&runs[0], STATUS_FAIL);
+    struct result *kept = recall(stage, CLOCK_NONE, PHASE_COUNT);
+    assert_ptr_equal(kept, caller.result);
+    result_unref(kept);
+    assert_null(recall(stage, CLOCK_NONE, PHASE_EHLO)); /* another plan */
+    assert_null(recall(stage, 0, PHASE_COUNT));         /* max_age=0 */
+    pass_time(stage, 60);
+    assert_null(recall(stage, CLOCK_NONE, PHASE_COUNT)); /* older than cache_ttl */
+    kept = recall(stage, CLOCK_US_PER_S, PHASE_COUNT);   /* but not than max_age */
+    assert_ptr_equal(kept, caller.result);
+    result_unref(kept);
+    drop(&caller);
+}
+
+static void test_timeout_ends_only_the_waiting(void **state)
+{
+    struct stage *stage = *state;
+    struct caller patient, hasty, joined;
+
+    ask(stage, &hasty, 0, PHASE_COUNT, 20 * CLOCK_US_PER_MS); /* even who began the run */
+    ask(stage, &patient, 0, PHASE_COUNT, CLOCK_NEVER);
+    ask(stage, &joined, 0, PHASE_COUNT, 40 * CLOCK_US_PER_MS);
+    pass_time(stage, 30);
+    assert_non_null(hasty.result);
+    assert_int_equal(hasty.result->failure.limit_us, 20 * CLOCK_US_PER_MS);
+    assert_null(joined.result);
+    pass_time(stage, 30);
+    assert_int_equal(joined.result->failure.limit_us, 40 * CLOCK_US_PER_MS);
+    assert_null(patient.result);
+    assert_null(recall(stage, CLOCK_US_PER_S, PHASE_COUNT)); /* a peek is nobody else's */
+    assert_false(runs[0].over);
+    end_run(&runs[0], STATUS_PASS);
+    assert_int_equal(patient.result->status, STATUS_PASS);
+    drop(&patient);
+    drop(&hasty);
+    drop(&joined);
+}
+
+static void test_run_outlives_its_callers(void **state) /* H08 */
+{
+    struct stage *stage = *state;
+    struct caller caller;
+
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    jobs_leave(caller.waiter);
+    pass_time(stage, 2);
+    assert_false(runs[0].stopped);
+    end_run(&runs[0], STATUS_PASS);
+    assert_null(caller.result);
+    assert_int_equal(jobs_latest(stage->jobs, &targets[0])->status, STATUS_PASS);
+}
+
+static void test_last_good_run_is_lent_to_the_next(void **state)
+{
+    struct stage *stage = *state;
+    struct caller caller;
+    static const enum status statuses[] = {STATUS_PASS, STATUS_FAIL, STATUS_UNKNOWN, STATUS_WARN,
+                                           STATUS_FAIL};
+    const size_t lent[] = {SIZE_MAX, 0, 0, 0, 3};
+
+    for (size_t i = 0; i < 5; i++) {
+        ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+        if (lent[i] == SIZE_MAX)
+            assert_null(runs[i].last_ok);
+        else
+            assert_string_equal(runs[i].last_ok, runs[lent[i]].id);
+        end_run(&runs[i], statuses[i]);
+        drop(&caller);
+    }
+    /* A shorter run is no evidence for the whole, nor the other way round. */
+    ask(stage, &caller, 0, PHASE_EHLO, CLOCK_NEVER);
+    assert_null(runs[5].last_ok);
+    end_run(&runs[5], STATUS_PASS);
+    drop(&caller);
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    assert_string_equal(runs[6].last_ok, runs[3].id);
+    end_run(&runs[6], STATUS_PASS);
+    drop(&caller);
+}
+
+/* Asks again from inside its answer. */
+struct insatiable {
+    struct stage *stage;
+    struct caller next;
+};
+
+static void on_result_ask_again(void *context, struct result *result)
+{
+    struct insatiable *again = context;
+
+    result_unref(result);
+    ask(again->stage, &again->next, 0, PHASE_COUNT, CLOCK_NEVER);
+}
+
+static void test_asking_again_from_the_answer_begins_another(void **state)
+{
+    struct stage *stage = *state;
+    struct insatiable again = {.stage = stage};
+    struct jobs_ask question = {
+        .target = &targets[0], .stop_after = PHASE_COUNT, .max_age_us = 0, .timeout_us = CLOCK_NEVER};
+
+    jobs_wait(stage->jobs, &question, on_result_ask_again, &again);
+    end_run(&runs[0], STATUS_PASS);
+    assert_int_equal(run_count, 2);
+    end_run(&runs[1], STATUS_PASS);
+    assert_non_null(again.next.result);
+    drop(&again.next);
+}
+
+static void on_stopped(void *context)
+{
+    struct stage *stage = context;
+
+    assert_false(stage->stopped);
+    stage->stopped = true;
+}
+
+static void test_stop_gives_grace_then_cuts(void **state) /* L01 */
+{
+    struct stage *stage = *state;
+    struct caller quick, slow, joined, late;
+
+    ask(stage, &quick, 0, PHASE_COUNT, CLOCK_NEVER);
+    ask(stage, &slow, 1, PHASE_COUNT, CLOCK_NEVER);
+    jobs_stop(stage->jobs, 40, on_stopped, stage);
+    ask(stage, &joined, 1, PHASE_COUNT, CLOCK_NEVER);
+    assert_non_null(joined.waiter);
+    end_run(&runs[0], STATUS_PASS);
+    ask(stage, &late, 0, PHASE_COUNT, CLOCK_NEVER);
+    assert_true(runs[2].stopped); /* before it begins */
+    end_run(&runs[2], STATUS_UNKNOWN);
+    assert_int_equal(late.result->status, STATUS_UNKNOWN);
+    pass_time(stage, 20);
+    assert_false(runs[1].stopped);
+    pass_time(stage, 40);
+    assert_true(runs[1].stopped);
+    assert_false(stage->stopped);
+    end_run(&runs[1], STATUS_UNKNOWN);
+    assert_true(stage->stopped);
+    assert_int_equal(slow.result->status, STATUS_UNKNOWN);
+    assert_ptr_equal(slow.result, joined.result);
+    drop(&quick);
+    drop(&slow);
+    drop(&joined);
+    drop(&late);
+}
+
+static void test_second_stop_cuts_at_once(void **state) /* L02 */
+{
+    struct stage *stage = *state;
+    struct caller caller;
+
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    jobs_stop(stage->jobs, 60000, on_stopped, stage);
+    jobs_stop(stage->jobs, 0, on_stopped, stage);
+    pass_time(stage, 5);
+    assert_true(runs[0].stopped);
+    end_run(&runs[0], STATUS_UNKNOWN);
+    assert_true(stage->stopped);
+    drop(&caller);
+}
+
+static void test_stop_of_idle_jobs_is_told_later(void **state)
+{
+    struct stage *stage = *state;
+
+    jobs_stop(stage->jobs, 60000, on_stopped, stage);
+    assert_false(stage->stopped);
+    pass_time(stage, 5);
+    assert_true(stage->stopped);
+}
+
+static void test_free_stops_what_nobody_waits_for(void **state)
+{
+    struct stage *stage = *state;
+    struct caller caller;
+
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    jobs_leave(caller.waiter);
+    jobs_free(stage->jobs);
+    stage->jobs = NULL;
+    assert_true(runs[0].stopped);
+    pass_time(stage, 2);
+    end_run(&runs[0], STATUS_UNKNOWN);
+    assert_null(caller.result);
+}
+
+static void on_result_free(void *context, struct result *result)
+{
+    struct stage *stage = context;
+
+    result_unref(result);
+    jobs_free(stage->jobs);
+    stage->jobs = NULL;
+}
+
+static void test_free_from_the_last_answer(void **state)
+{
+    struct stage *stage = *state;
+    struct jobs_ask question = {
+        .target = &targets[0], .stop_after = PHASE_COUNT, .max_age_us = 0, .timeout_us = CLOCK_NEVER};
+
+    jobs_wait(stage->jobs, &question, on_result_free, stage);
+    end_run(&runs[0], STATUS_PASS);
+    assert_null(stage->jobs);
+}
+
+#define JOBS_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        JOBS_TEST(test_many_callers_share_one_run),
+        JOBS_TEST(test_only_equal_plans_share),
+        JOBS_TEST(test_kept_result_is_shared_while_young),
+        JOBS_TEST(test_timeout_ends_only_the_waiting),
+        JOBS_TEST(test_run_outlives_its_callers),
+        JOBS_TEST(test_last_good_run_is_lent_to_the_next),
+        JOBS_TEST(test_asking_again_from_the_answer_begins_another),
+        JOBS_TEST(test_stop_gives_grace_then_cuts),
+        JOBS_TEST(test_second_stop_cuts_at_once),
+        JOBS_TEST(test_stop_of_idle_jobs_is_told_later),
+        JOBS_TEST(test_free_stops_what_nobody_waits_for),
+        JOBS_TEST(test_free_from_the_last_answer),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
