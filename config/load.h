@@ -12,11 +12,15 @@ struct load {
     struct arena *keep;    /* the snapshot is made of this */
     struct arena *scratch; /* gone when loading is over */
     struct findings *findings;
+    const char *file;     /* the config, which paths in it are relative to */
     const char *hostname; /* of this machine */
 
     const struct target *defaults; /* what a target is before anything is said */
     const struct target *modules;  /* sorted by name */
     size_t module_count;
+    const struct snapshot_sink *sinks; /* the mailboxes */
+    size_t sink_count;
+    bool mailboxes_broken; /* there may be more than could be read */
 };
 
 /* An error at the node's value, or at its key (for a key that should not be there, or that lacks something).

@@ -78,7 +78,7 @@ static void check_clash(struct load *l, const struct snapshot *s, const struct s
     if (!where || address_family(&sink->listen) == AF_UNSPEC)
         return;
     for (size_t i = 0; i < s->listen_count; i++)
-        if (server_addresses_clash(&s->listen[i], &sink->listen))
+        if (server_addresses_clash(&s->listen[i].address, &sink->listen))
             load_error(l, where, "server.listen takes this address already (found %s)",
                        node_found(l->scratch, where));
     for (; before < sink; before++)
@@ -90,6 +90,7 @@ static void check_clash(struct load *l, const struct snapshot *s, const struct s
 void mailbox_read_all(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     struct snapshot *s = slot;
+    l->mailboxes_broken = true;
     if (!load_is_map(l, node, row->expected))
         return;
     if (node->count > MAX_MAILBOXES) {
@@ -108,6 +109,7 @@ void mailbox_read_all(struct load *l, const struct keys_row *row, const struct n
         require(l, item, "domains", "mailboxes.*.domains");
         check_clash(l, s, sinks, &sinks[i], item);
     }
-    s->sinks = sinks;
-    s->sink_count = node->count;
+    l->sinks = s->sinks = sinks;
+    l->sink_count = s->sink_count = node->count;
+    l->mailboxes_broken = false;
 }

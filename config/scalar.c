@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kinds of values that many keys have: a text, a word of a list, a duration. */
+/* The kinds of values that many keys have: a text, a word of a list, a duration, a count. */
 #include "config/scalar.h"
 
 #include "config/nearest.h"
@@ -72,4 +72,16 @@ void scalar_duration(struct load *l, const struct keys_row *row, const struct no
 void scalar_timeout(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     read_duration(l, row, node, CLOCK_US_PER_MS, slot);
+}
+
+void scalar_count(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    int64_t count;
+    const char *text = scalar_read(l, row, node);
+    if (!text)
+        return;
+    if (value_integer(text, 1, SCALAR_MAX_COUNT, &count) != 0)
+        load_bad(l, node, "not a usable number", row->expected);
+    else
+        *(unsigned *)slot = (unsigned)count;
 }

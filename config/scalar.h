@@ -16,8 +16,11 @@ int scalar_word(struct load *l, const struct keys_row *row, const struct node *n
 keys_parse scalar_text;     /* const char *: not empty, at most 255 octets */
 keys_parse scalar_duration; /* int64_t, microseconds */
 keys_parse scalar_timeout;  /* the same, at least 1 ms */
+keys_parse scalar_count;    /* unsigned: 1 to 100000 */
 
 #define SCALAR_MAX_TEXT         255
+#define SCALAR_MAX_COUNT        100000
+#define SCALAR_COUNT_EXPECTED   "a whole number from 1 to 100000"
 #define SCALAR_TIMEOUT_EXPECTED VALUE_DURATION_EXPECTED ", at least 1ms"
 
 #endif

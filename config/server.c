@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the config says of the service itself: where it listens and what it answers when it cannot tell. */
+/*
+ * What the config says of the service itself: where it listens, who may have it reload, and what it answers
+ * when it cannot tell. Whether an address or a path can be had is found out by whoever listens there.
+ */
 #include "config/server.h"
 
 #include "config/endpoint.h"
+#include "config/path.h"
 #include "config/scalar.h"
 
+#include <string.h>
+
 #define MAX_LISTEN 64
+#define UNIX       "unix:" /* what a path begins with */
 
 bool server_addresses_clash(const struct address *a, const struct address *b)
 {
@@ -14,24 +21,58 @@ bool server_addresses_clash(const struct address *a, const struct address *b)
     return address_same_host(a, b) || address_is_wildcard(a) || address_is_wildcard(b);
 }
 
-/* One more address of the list, unless it is bad or clashes with those before it. */
-static size_t add(struct load *l, const struct keys_row *row, const struct node *node, struct address *list,
-                  size_t count)
+/* The path of a Unix socket; null, or what is wrong with it. */
+static const char *read_path(struct load *l, const char *text, const char **path_r)
+{
+    const char *slash = strrchr(text, '/');
+    const char *name = slash ? slash + 1 : text;
+    if (*text == '\0')
+        return "the path is missing";
+    if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return "the path names a folder";
+    const char *path = path_resolve(l->keep, l->file, text);
+    size_t len = strlen(path);
+    if (len > SNAPSHOT_MAX_PATH)
+        return arena_printf(l->scratch, "the path of a socket has at most %d octets, but this one has %zu",
+                            SNAPSHOT_MAX_PATH, len);
+    *path_r = path;
+    return NULL;
+}
+
+/* Null, or what is wrong with the text. */
+static const char *read_listen(struct load *l, const char *text, struct snapshot_listen *listen_r)
+{
+    *listen_r = (struct snapshot_listen){0};
+    if (strncmp(text, UNIX, strlen(UNIX)) == 0)
+        return read_path(l, text + strlen(UNIX), &listen_r->path);
+    return endpoint_literal(text, &listen_r->address);
+}
+
+/* Null, or why both cannot be had. */
+static const char *find_clash(const struct snapshot_listen *before, const struct snapshot_listen *listen)
+{
+    if (before->path && listen->path && strcmp(before->path, listen->path) == 0)
+        return "this path is in the list already";
+    if (server_addresses_clash(&before->address, &listen->address))
+        return "an address before it in this list takes this port already";
+    return NULL;
+}
+
+/* One more of the list, unless it is bad or clashes with those before it. */
+static size_t add(struct load *l, const struct keys_row *row, const struct node *node,
+                  struct snapshot_listen *list, size_t count)
 {
     const char *text = scalar_read(l, row, node);
-    const char *why = text ? endpoint_literal(text, &list[count]) : NULL;
+    const char *why = text ? read_listen(l, text, &list[count]) : NULL;
     if (why)
         load_bad(l, node, why, row->expected);
     if (!text || why)
         return count;
-    for (size_t i = 0; i < count; i++) {
-        if (server_addresses_clash(&list[i], &list[count])) {
-            load_error(l, node, "an address before it in this list takes this port already (found %s)",
-                       node_found(l->scratch, node));
-            return count;
-        }
-    }
-    return count + 1;
+    for (size_t i = 0; i < count && !why; i++)
+        why = find_clash(&list[i], &list[count]);
+    if (why)
+        load_error(l, node, "%s (found %s)", why, node_found(l->scratch, node));
+    return why ? count : count + 1;
 }
 
 void server_listen(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
@@ -40,7 +81,7 @@ void server_listen(struct load *l, const struct keys_row *row, const struct node
     size_t items = load_items(l, node, row->expected, MAX_LISTEN);
     if (items == 0)
         return;
-    struct address *list = arena_alloc(l->keep, items * sizeof(*list));
+    struct snapshot_listen *list = arena_alloc(l->keep, items * sizeof(*list));
     size_t count = 0;
     for (size_t i = 0; i < items; i++)
         count = add(l, row, load_item(node, i), list, count);
@@ -58,4 +99,14 @@ void server_unknown_status(struct load *l, const struct keys_row *row, const str
         load_bad(l, node, "not a usable status", row->expected);
     else
         *(int *)slot = (int)status;
+}
+
+void server_allow_reload(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    static const char *const words[] = {[SNAPSHOT_RELOAD_LOOPBACK] = "loopback",
+                                        [SNAPSHOT_RELOAD_ANYONE] = "anyone",
+                                        [SNAPSHOT_RELOAD_NOBODY] = "nobody"};
+    int word = scalar_word(l, row, node, words, sizeof(words) / sizeof(words[0]));
+    if (word >= 0)
+        *(enum snapshot_reload *)slot = (enum snapshot_reload)word;
 }

@@ -7,8 +7,9 @@
 /* Parsers of the keys under server. */
 keys_parse server_listen;         /* struct snapshot: listen */
 keys_parse server_unknown_status; /* int */
+keys_parse server_allow_reload;   /* enum snapshot_reload */
 
-/* Whether two sockets cannot listen at these at the same time. */
+/* Whether two sockets cannot listen at these at the same time. No address (AF_UNSPEC) is in nobody's way. */
 bool server_addresses_clash(const struct address *a, const struct address *b);
 
 #endif

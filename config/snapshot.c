@@ -46,10 +46,12 @@ static void check_root(struct load *l, const struct node *root)
 }
 
 /* Fills the snapshot from the tree; what is wrong goes to the findings. */
-static void fill(struct owned *s, const struct node *root, struct arena *scratch, struct findings *findings)
+static void fill(struct owned *s, const struct node *root, const char *file, struct arena *scratch,
+                 struct findings *findings)
 {
     struct target defaults;
-    struct load load = {.keep = &s->arena, .scratch = scratch, .findings = findings, .defaults = &defaults};
+    struct load load = {
+        .keep = &s->arena, .scratch = scratch, .findings = findings, .file = file, .defaults = &defaults};
     load.hostname = host_name(&s->arena);
     target_defaults(&load, &defaults);
     keys_defaults(&load, "server", &s->is);
@@ -66,15 +68,28 @@ static int compare_names(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
+/* The addresses among the places to listen at. */
+static void collect_own(struct owned *s)
+{
+    struct address *own = arena_alloc(&s->arena, s->is.listen_count * sizeof(*own));
+    size_t count = 0;
+    for (size_t i = 0; i < s->is.listen_count; i++)
+        if (!s->is.listen[i].path)
+            own[count++] = s->is.listen[i].address;
+    s->is.own = own;
+    s->is.own_count = count;
+}
+
 /* What needs the whole of it: every plan knows where ehlod listens, every name can be found. */
 static void finish(struct owned *s)
 {
     struct snapshot_target *targets = (struct snapshot_target *)s->is.targets; /* not yet shared */
     size_t count = s->is.target_count;
+    collect_own(s);
     s->by_name = arena_alloc(&s->arena, count * sizeof(*s->by_name));
     for (size_t i = 0; i < count; i++) {
-        targets[i].plan.own = s->is.listen;
-        targets[i].plan.own_count = s->is.listen_count;
+        targets[i].plan.own = s->is.own;
+        targets[i].plan.own_count = s->is.own_count;
         s->by_name[i] = &targets[i];
     }
     if (count > 0)
@@ -105,7 +120,7 @@ int snapshot_load(const struct snapshot_source *source, struct snapshot **snapsh
 
     const struct node *root = read_tree(source, &file, &scratch, &findings);
     if (root)
-        fill(s, root, &scratch, &findings);
+        fill(s, root, source->file, &scratch, &findings);
     bool good = findings.error_count == 0;
     if (good) {
         finish(s);

@@ -12,6 +12,17 @@
  * What the operator said: the config, validated, with every default filled in. Immutable, shared by count
  * over threads. Everything it points to lives and dies with it.
  */
+
+/* One entry of server.listen. */
+struct snapshot_listen {
+    struct address address;
+    const char *path; /* of a Unix socket, as bind() takes it; null = the address is meant */
+};
+#define SNAPSHOT_MAX_PATH 107 /* octets; sockaddr_un has room for one more */
+
+/* Who may POST /-/reload. */
+enum snapshot_reload { SNAPSHOT_RELOAD_LOOPBACK, SNAPSHOT_RELOAD_ANYONE, SNAPSHOT_RELOAD_NOBODY };
+
 struct snapshot_sink {
     const char *name; /* of the mailbox */
     struct address listen;
@@ -23,14 +34,21 @@ struct snapshot_target {
     const char *name;
     struct plan plan; /* ready to run as it is */
     int64_t cache_ttl_us;
+    int64_t stale_if_error_us; /* 0 = never */
+    int64_t wait_us;           /* how long an answer waits for a delivery */
 };
 
 struct snapshot {
-    const char *host_name;        /* of this machine, as the system says it */
-    const char *server_name;      /* this vantage point */
-    const struct address *listen; /* at least one; also every plan's own */
+    const char *host_name;                /* of this machine, as the system says it */
+    const char *server_name;              /* this vantage point */
+    const struct snapshot_listen *listen; /* at least one */
     size_t listen_count;
-    int unknown_status; /* HTTP status of /check when ehlod cannot tell */
+    const struct address *own; /* the addresses among them: also every plan's own */
+    size_t own_count;
+    unsigned max_runs;        /* at least 1 */
+    unsigned max_per_address; /* at least 1 */
+    int unknown_status;       /* HTTP status of /check when ehlod cannot tell */
+    enum snapshot_reload allow_reload;
     const struct snapshot_sink *sinks;
     size_t sink_count;
     const struct snapshot_target *targets; /* in the order of the file */

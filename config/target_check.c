@@ -122,18 +122,40 @@ static int compare_names(const void *left, const void *right)
     return order ? order : (a > b) - (a < b);
 }
 
-static int compare_ends(const struct target *a, const struct target *b)
+/* Where a target's connection ends, in one spelling. */
+struct end {
+    const char *host;
+    uint16_t port;
+    const struct target *target;
+};
+
+static int compare_ends(const struct end *a, const struct end *b)
 {
-    int order = strcasecmp(a->is.plan.host, b->is.plan.host);
-    return order ? order : (a->is.plan.port > b->is.plan.port) - (a->is.plan.port < b->is.plan.port);
+    int order = strcasecmp(a->host, b->host);
+    return order ? order : (a->port > b->port) - (a->port < b->port);
 }
 
-static int compare_addresses(const void *left, const void *right)
+/* In the order written where the ends are the same. */
+static int order_ends(const void *left, const void *right)
 {
-    const struct target *a = *(const struct target *const *)left;
-    const struct target *b = *(const struct target *const *)right;
+    const struct end *a = left;
+    const struct end *b = right;
     int order = compare_ends(a, b);
-    return order ? order : (a > b) - (a < b);
+    return order ? order : (a->target > b->target) - (a->target < b->target);
+}
+
+/* An IP address can be written in many ways, and a dot at the end of a name changes nothing but the search.
+ */
+static const char *spell_host(struct arena *a, const char *host)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    struct address literal;
+    size_t len = strlen(host);
+    if (address_parse(host, 0, &literal) == 0) {
+        address_text(&literal, text);
+        return arena_dup(a, text);
+    }
+    return arena_dup_span(a, (struct span){host, len - (host[len - 1] == '.')});
 }
 
 static void check_names(struct load *l, const struct target **sorted, size_t count)
@@ -145,16 +167,22 @@ static void check_names(struct load *l, const struct target **sorted, size_t cou
                            node_show(l->scratch, sorted[i - 1]->is.name));
 }
 
-static void check_addresses(struct load *l, const struct target **sorted, size_t count)
+static void check_ends(struct load *l, const struct target *targets, size_t count)
 {
-    qsort(sorted, count, sizeof(*sorted), compare_addresses);
-    const struct target *first = count ? sorted[0] : NULL;
-    for (size_t i = 1; i < count; i++) {
-        if (compare_ends(first, sorted[i]) == 0)
-            load_key_warning(l, sorted[i]->own, "has the same host and port as target %s",
-                             node_show(l->scratch, first->is.name));
+    struct end *ends = arena_alloc(l->scratch, count * sizeof(*ends));
+    size_t known = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct plan *plan = &targets[i].is.plan;
+        if (plan->host)
+            ends[known++] = (struct end){spell_host(l->scratch, plan->host), plan->port, &targets[i]};
+    }
+    qsort(ends, known, sizeof(*ends), order_ends);
+    for (size_t i = 1, first = 0; i < known; i++) {
+        if (compare_ends(&ends[first], &ends[i]) == 0)
+            load_key_warning(l, ends[i].target->own, "has the same host and port as target %s",
+                             node_show(l->scratch, ends[first].target->is.name));
         else
-            first = sorted[i];
+            first = i;
     }
 }
 
@@ -164,10 +192,5 @@ void target_check_all(struct load *l, const struct target *targets, size_t count
     for (size_t i = 0; i < count; i++)
         sorted[i] = &targets[i];
     check_names(l, sorted, count);
-
-    size_t with_address = 0;
-    for (size_t i = 0; i < count; i++)
-        if (targets[i].is.plan.host)
-            sorted[with_address++] = &targets[i];
-    check_addresses(l, sorted, with_address);
+    check_ends(l, targets, count);
 }

@@ -7,12 +7,16 @@
 #include "config/target_route.h"
 
 #include "config/envelope.h"
+#include "config/nearest.h"
 #include "config/scalar.h"
 #include "config/target.h"
 
 #include <string.h>
 
 #define MAX_ROUTES PLAN_MAX_COMMANDS /* more can never fit, so they are not read */
+
+/* In a set of enum expect while it is read: an entry that is none may have meant any of them. */
+#define UNREADABLE (EXPECT_LAST << 1)
 
 void target_route_name(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
@@ -60,11 +64,12 @@ void target_route_to(struct load *l, const struct keys_row *row, const struct no
 
 void target_route_expect(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
-    static const enum expect all[] = {EXPECT_ACCEPTED, EXPECT_REJECTED, EXPECT_DEFERRED};
+    static const enum expect all[] = {EXPECT_ACCEPTED, EXPECT_QUEUED, EXPECT_DELIVERED, EXPECT_REJECTED,
+                                      EXPECT_DEFERRED};
     enum { COUNT = sizeof(all) / sizeof(all[0]) };
     const char *names[COUNT];
     unsigned set = 0;
-    unsigned any = 0; /* what an entry that cannot be read may mean, so that reply is not blamed for it */
+    unsigned any = UNREADABLE; /* and all of them, so that no other key is blamed for it */
     for (size_t i = 0; i < COUNT; i++) {
         names[i] = expect_name(all[i]);
         any |= all[i];
@@ -79,9 +84,10 @@ void target_route_expect(struct load *l, const struct keys_row *row, const struc
 
 void target_route_at(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
-    static const char *const words[] = {"rcpt"};
-    (void)slot; /* the only choice so far */
-    scalar_word(l, row, node, words, 1);
+    static const char *const words[] = {"rcpt", "final"};
+    int word = scalar_word(l, row, node, words, sizeof(words) / sizeof(words[0]));
+    if (word >= 0)
+        *(bool *)slot = word == 1;
 }
 
 /* code = ( "2" / "4" / "5" ) %x30-35 DIGIT (RFC 5321 section 4.2.1; 3yz decides no route) */
@@ -118,18 +124,66 @@ void target_route_reply(struct load *l, const struct keys_row *row, const struct
         load_bad(l, node, why, row->expected);
 }
 
-/* The answer that a reply of this code is. */
-static enum expect meaning(int code)
+/* A guess costs a look at every mailbox, so there is none where nobody would read it. */
+static const char *nearest_mailbox(struct load *l, const char *name)
 {
-    if (code < 300)
-        return EXPECT_ACCEPTED;
-    return code < 500 ? EXPECT_DEFERRED : EXPECT_REJECTED;
+    if (l->findings->error_count >= FINDINGS_SHOWN)
+        return NULL;
+    const char **names = arena_alloc(l->scratch, l->sink_count * sizeof(*names));
+    for (size_t i = 0; i < l->sink_count; i++)
+        names[i] = l->sinks[i].name;
+    return nearest(name, names, l->sink_count);
 }
 
-static void check_route(struct load *l, const struct node *node, struct plan_route *route, bool alone)
+/* The table has the mailboxes before the targets, so they are known, wherever they stand in the file. */
+void target_route_mailbox(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    const char *name = scalar_read(l, row, node);
+    for (size_t i = 0; name && i < l->sink_count; i++) {
+        if (strcmp(l->sinks[i].name, name) == 0) {
+            *(const char **)slot = l->sinks[i].name;
+            return;
+        }
+    }
+    if (name && !l->mailboxes_broken)
+        load_bad_guess(l, node, "no such mailbox", row->expected, nearest_mailbox(l, name));
+}
+
+/* What a reply of this code can answer to; *name_r is it in a word. */
+static unsigned meaning(int code, const char **name_r)
+{
+    if (code < 300) {
+        *name_r = expect_name(EXPECT_ACCEPTED);
+        return EXPECT_ACCEPTED | EXPECT_QUEUED | EXPECT_DELIVERED;
+    }
+    enum expect refusal = code < 500 ? EXPECT_DEFERRED : EXPECT_REJECTED;
+    *name_r = expect_name(refusal);
+    return refusal;
+}
+
+/* What the keys of a route demand of each other. An expect that cannot be read demands nothing. */
+static void check_expect(struct load *l, const struct node *node, const struct plan_route *route)
+{
+    const char *means;
+    const struct node *reply = node_get(node, "reply");
+    if (reply && route->reply_code && !(route->expect & meaning(route->reply_code, &means)))
+        load_error(l, reply, "can never come: a %d means %s, which expect does not allow", route->reply_code,
+                   means);
+    if (route->expect & UNREADABLE)
+        return;
+    if (route->at_final && !(route->expect & (EXPECT_REJECTED | EXPECT_DEFERRED)))
+        load_error(l, node_get(node, "at"),
+                   "final is where a refusal is looked for, and expect names neither rejected nor deferred");
+    else if (route->at_final && (route->expect & EXPECT_ACCEPTED))
+        load_error(l, node_get(node, "at"),
+                   "nothing is sent where expect allows accepted, so no final reply can come");
+    if (plan_route_is_delivered(route) && !node_get(node, "mailbox"))
+        load_missing(l, node, "mailbox", "the name of a mailbox, since expect wants the message delivered");
+}
+
+static void check_route(struct load *l, const struct node *node, const struct plan_route *route, bool alone)
 {
     static const char *const needed[] = {"from", "to"};
-    const struct node *reply = node_get(node, "reply");
     for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
         const char *row = arena_printf(l->scratch, "targets.*.routes[].%s", needed[i]);
         if (!node_get(node, needed[i]))
@@ -137,9 +191,7 @@ static void check_route(struct load *l, const struct node *node, struct plan_rou
     }
     if (!node_get(node, "name") && !alone)
         load_missing(l, node, "name", "one for each route where there are several");
-    if (reply && route->reply_code && !(route->expect & meaning(route->reply_code)))
-        load_error(l, reply, "can never come: a %d means %s, which expect does not allow", route->reply_code,
-                   expect_name(meaning(route->reply_code)));
+    check_expect(l, node, route);
 }
 
 static void check_name(struct load *l, const struct node *node, const struct plan_route *routes, size_t count)
@@ -165,19 +217,23 @@ static void read_route(struct load *l, const struct node *node, struct plan_rout
         route->name = "route1";
 }
 
-/* EHLO, HELO and QUIT; for each route MAIL, a RCPT for each recipient, and RSET. */
+/* EHLO, HELO and QUIT; for each route MAIL, a RCPT for each recipient, and RSET; for a message DATA and its
+ * end. */
 static void check_commands(struct load *l, const struct node *node, const struct plan_route *routes,
                            size_t count)
 {
     size_t recipients = 0;
-    for (size_t i = 0; i < count; i++)
+    size_t messages = 0;
+    for (size_t i = 0; i < count; i++) {
         recipients += routes[i].to_count;
-    size_t commands = 3 + 2 * count + recipients;
+        messages += plan_route_sends(&routes[i]);
+    }
+    size_t commands = 3 + 2 * count + recipients + 2 * messages;
     if (commands > PLAN_MAX_COMMANDS)
         load_error(l, node,
                    "too much for one connection: up to %zu commands (expected at most %d; routes: %zu, "
-                   "recipients: %zu)",
-                   commands, PLAN_MAX_COMMANDS, count, recipients);
+                   "recipients: %zu, messages: %zu)",
+                   commands, PLAN_MAX_COMMANDS, count, recipients, messages);
 }
 
 void target_route_read_all(struct load *l, const struct keys_row *row, const struct node *node, void *slot)

@@ -7,11 +7,12 @@
 keys_parse target_route_read_all; /* struct target: the routes of its plan */
 
 /* Parsers of the keys of one route. */
-keys_parse target_route_name;   /* const char * */
-keys_parse target_route_from;   /* const char * */
-keys_parse target_route_to;     /* struct plan_route: to */
-keys_parse target_route_expect; /* unsigned */
-keys_parse target_route_at;
-keys_parse target_route_reply; /* struct plan_route: reply_code, reply_enhanced */
+keys_parse target_route_name;    /* const char * */
+keys_parse target_route_from;    /* const char * */
+keys_parse target_route_to;      /* struct plan_route: to */
+keys_parse target_route_expect;  /* unsigned */
+keys_parse target_route_at;      /* bool: final */
+keys_parse target_route_reply;   /* struct plan_route: reply_code, reply_enhanced */
+keys_parse target_route_mailbox; /* const char * */
 
 #endif

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From what was seen to the verdict and its sentence: what a person reads first. The rule itself is
- * verdict_status(). Pure: no clock, no system call.
+ * From what was seen to the verdict and its sentence: what a person reads first; and again, when it is known
+ * what became of the messages. The rule itself is verdict_status(). Pure: no clock, no system call.
  */
 #include "probe/conclude.h"
 
 #include "probe/base/buffer.h"
 #include "probe/base/clock.h"
 #include "probe/base/text.h"
+
+#include <string.h>
 
 enum { SUMMARY_MOST = 2048 };
 
@@ -67,19 +69,59 @@ static void say_warnings(struct buffer *b, const struct result *draft, const str
 
 static void say_routes(struct buffer *b, const struct result *draft, const struct plan *plan)
 {
-    size_t good = 0, open = 0;
+    size_t good = 0, count = 0;
 
     for (size_t i = 0; i < draft->route_count; i++) {
-        good += draft->routes[i].ok == TRI_TRUE;
-        open += draft->routes[i].ok == TRI_NULL;
+        bool is_pending = draft->routes[i].state == ROUTE_PENDING;
+        good += draft->routes[i].ok == TRI_TRUE || is_pending;
+        count += draft->routes[i].ok != TRI_NULL || is_pending;
     }
-    if (good + open < draft->route_count || open < draft->route_count)
-        buffer_printf(b, "%zu of %zu %s as wanted", good, draft->route_count,
-                      draft->route_count == 1 ? "route" : "routes");
+    if (count)
+        buffer_printf(b, "%zu of %zu %s as wanted", good, count, count == 1 ? "route" : "routes");
     else if (plan->stop_after < PHASE_COUNT)
         buffer_printf(b, "works as far as %s, where it was told to stop", phase_name(plan->stop_after));
     else
         buffer_puts(b, "the server greets and answers EHLO; there are no routes to try");
+}
+
+static bool is_own(const struct result *draft, const struct delivery *d)
+{
+    return d->run && draft->id && strcmp(d->run, draft->id) == 0;
+}
+
+/* The slowest of the deliveries that are shown; null when there is none. */
+static const struct delivery *slowest(const struct result *draft)
+{
+    const struct delivery *slowest = NULL;
+
+    for (size_t i = 0; i < draft->route_count; i++) {
+        const struct delivery *d = &draft->routes[i].delivery;
+        if (d->state == ROUTE_DELIVERED && (!slowest || d->latency_us > slowest->latency_us))
+            slowest = d;
+    }
+    return slowest;
+}
+
+static void say_deliveries(struct buffer *b, const struct result *draft)
+{
+    const struct delivery *d = slowest(draft);
+    char duration[TEXT_DURATION_SIZE];
+
+    if (d) {
+        text_duration(d->latency_us, duration);
+        buffer_printf(b, ", delivered in %s", duration);
+    }
+    if (d && !is_own(draft, d)) {
+        int64_t age_us = draft->ended_mono_us - d->settled_us;
+        text_duration(age_us >= CLOCK_US_PER_S ? age_us / CLOCK_US_PER_S * CLOCK_US_PER_S : age_us, duration);
+        buffer_printf(b, " (%s ago)", duration);
+    }
+    for (size_t i = 0; i < draft->route_count; i++) {
+        if (draft->routes[i].state == ROUTE_PENDING) {
+            buffer_puts(b, ", delivery pending");
+            return;
+        }
+    }
 }
 
 static const char *summary(const struct result *draft, const struct plan *plan, struct arena *arena)
@@ -93,6 +135,7 @@ static const char *summary(const struct result *draft, const struct plan *plan, 
                             failure->message);
     buffer_init(&b, SUMMARY_MOST);
     say_routes(&b, draft, plan);
+    say_deliveries(&b, draft);
     say_warnings(&b, draft, plan);
     text = arena_dup_span(arena, buffer_span(&b));
     buffer_free(&b);
@@ -121,4 +164,160 @@ void conclude(struct result *draft, const struct plan *plan, const struct result
     draft->last_ok = (struct result_last_ok){.elapsed_us = CLOCK_NONE};
     if (failure->reason != REASON_NONE && last_ok)
         draft->last_ok = compare(failure, last_ok);
+}
+
+/* what became of the messages */
+
+static bool is_good(const struct delivery *d)
+{
+    bool is_bad = d->state == ROUTE_LATE || d->state == ROUTE_LOST || d->state == ROUTE_UNCERTAIN;
+
+    return d->state == ROUTE_DELIVERED || (d->ok && !is_bad);
+}
+
+/* "the message (250 2.0.0)", "the message of run 01JD9K" */
+static const char *which(const struct result *draft, const struct result_route *route,
+                         const struct delivery *d, struct arena *arena)
+{
+    char enhanced[ENHANCED_TEXT_SIZE];
+
+    if (!is_own(draft, d))
+        return arena_printf(arena, "the message of run %s", d->run ? d->run : "before");
+    enhanced_text(route->final.enhanced, enhanced);
+    return arena_printf(arena, "the message (%d%s%s)", route->final.code, *enhanced ? " " : "", enhanced);
+}
+
+/* Accepted, and not there in time. */
+static struct result_failure not_delivered(const struct plan_route *plan, const struct delivery *d,
+                                           const char *message, struct arena *arena)
+{
+    const char *mailbox = d->mailbox ? d->mailbox : "the mailbox";
+    bool late = d->state == ROUTE_LATE;
+    char within[TEXT_DURATION_SIZE], latency[TEXT_DURATION_SIZE];
+
+    text_duration(plan->deliver_within_us, within);
+    text_duration(d->latency_us, latency);
+    message = late ? arena_printf(arena,
+                                  "the server ACCEPTED %s, but it was seen in %s only after %s "
+                                  "(deliver_within is %s)",
+                                  message, mailbox, latency, within)
+                   : arena_printf(arena,
+                                  "the server ACCEPTED %s, but it was not seen in %s within %s "
+                                  "(deliver_within)",
+                                  message, mailbox, within);
+    return (struct result_failure){.phase = PHASE_DELIVERY,
+                                   .reason = late ? REASON_LATE : REASON_LOST,
+                                   .message = message,
+                                   .limit_us = plan->deliver_within_us,
+                                   .elapsed_us = late ? d->latency_us : plan->deliver_within_us};
+}
+
+/* How an earlier run's message went wrong before it could be delivered. */
+static struct result_failure not_sent(const struct plan_route *plan, const struct delivery *d,
+                                      const char *message, struct arena *arena)
+{
+    static const struct {
+        enum phase phase;
+        enum reason reason;
+        unsigned outcome;
+        const char *what;
+    } endings[ROUTE_STATE_COUNT] = {
+        [ROUTE_ACCEPTED] = {PHASE_MESSAGE, REASON_CLOSED, 0, "could not be sent"},
+        [ROUTE_QUEUED] = {PHASE_FINAL, REASON_ACCEPTED, 0, "was accepted, but not as wanted"},
+        [ROUTE_REJECTED] = {PHASE_FINAL, REASON_REJECTED, EXPECT_REJECTED, "was refused"},
+        [ROUTE_DEFERRED] = {PHASE_FINAL, REASON_DEFERRED, EXPECT_DEFERRED, "was refused for now"},
+        [ROUTE_UNCERTAIN] = {PHASE_FINAL, REASON_TIMEOUT, 0,
+                             "was sent and not answered: nobody knows what became of it"},
+    };
+    bool kind_wanted = plan->at_final && (plan->expect & endings[d->state].outcome);
+    struct result_failure f = {.phase = endings[d->state].phase,
+                               .reason = kind_wanted ? REASON_WRONG_REPLY : endings[d->state].reason,
+                               .limit_us = CLOCK_NONE,
+                               .elapsed_us = CLOCK_NONE};
+
+    if (d->reason != REASON_NONE) {
+        f.phase = d->phase;
+        f.reason = d->reason;
+    }
+    f.message = arena_printf(arena, "%s %s", message,
+                             kind_wanted ? "was not refused as wanted" : endings[d->state].what);
+    return f;
+}
+
+static void fail_delivery(struct result *draft, const struct result_route *route,
+                          const struct plan_route *plan, struct arena *arena)
+{
+    const struct delivery *d = &route->delivery;
+    const char *message = which(draft, route, d, arena);
+
+    if (draft->failure.reason != REASON_NONE)
+        return;
+    draft->failure = d->state == ROUTE_LATE || d->state == ROUTE_LOST ? not_delivered(plan, d, message, arena)
+                                                                      : not_sent(plan, d, message, arena);
+    draft->failure.route = route->name;
+}
+
+/* Shows the delivery that counts for the route, and lets it count. */
+static void count_as(struct result *draft, struct result_route *route, const struct plan_route *plan,
+                     const struct delivery *d, struct arena *arena)
+{
+    route->delivery = *d;
+    draft->flags |= d->flags;
+    if (d->state != ROUTE_PENDING && !is_good(d))
+        fail_delivery(draft, route, plan, arena);
+}
+
+static void merge(struct result *draft, struct result_route *route, const struct plan_route *plan,
+                  const struct conclude_delivery *news, struct arena *arena)
+{
+    bool is_open = route->ok == TRI_TRUE && plan_route_sends(plan) &&
+                   (route->state == ROUTE_QUEUED || route->state == ROUTE_ACCEPTED);
+    bool has_own = news->own.state != ROUTE_NONE;
+    const struct delivery *settled = has_own || route->state == ROUTE_QUEUED ? &news->own : &news->last;
+
+    if (!is_open) {
+        route->delivery = news->own;
+        draft->flags |= news->own.flags;
+        return;
+    }
+    if (news->own.state == ROUTE_PENDING) {
+        bool has_last = news->last.state != ROUTE_NONE;
+        route->state = ROUTE_PENDING;
+        route->ok = TRI_NULL;
+        draft->flags |= has_last ? 0 : UINT64_C(1) << FLAG_DELIVERY_PENDING;
+        count_as(draft, route, plan, has_last ? &news->last : &news->own, arena);
+        return;
+    }
+    if (settled->state == ROUTE_NONE)
+        return;
+    route->state = settled->state;
+    route->ok = is_good(settled) ? TRI_TRUE : TRI_FALSE;
+    count_as(draft, route, plan, settled, arena);
+}
+
+struct result *conclude_delivered(const struct result *result, const struct plan *plan,
+                                  const struct conclude_delivery *deliveries)
+{
+    struct arena arena = {0};
+    struct result draft = *result, *concluded;
+    struct result_route *routes = arena_alloc(&arena, (result->route_count + 1) * sizeof(*routes));
+
+    for (size_t i = 0; i < result->route_count; i++) {
+        routes[i] = result->routes[i];
+        merge(&draft, &routes[i], &plan->routes[i], &deliveries[i], &arena);
+    }
+    draft.routes = routes;
+    draft.status = verdict_status(draft.failure.phase, draft.failure.reason, draft.flags);
+    draft.summary = summary(&draft, plan, &arena);
+    concluded = result_publish(&draft);
+    arena_free(&arena);
+    return concluded;
+}
+
+struct result *conclude_stale(const struct result *result)
+{
+    struct result draft = *result;
+
+    draft.flags |= UINT64_C(1) << FLAG_STALE;
+    return result_publish(&draft);
 }

@@ -39,12 +39,13 @@ static bool write_all(struct drive *d)
 {
     while (d->seam->want(d->engine) == SEAM_WRITE) {
         size_t len;
+        int64_t now_us = clock_mono_us(); /* before: the peer may answer before the call returns */
         int put = socket_write(d->socket, d->seam->output(d->engine), &len);
 
         if (put == 0)
             return true;
         if (put > 0) {
-            d->seam->sent(d->engine, len, clock_mono_us());
+            d->seam->sent(d->engine, len, now_us);
             continue;
         }
         /* It is broken; the peer may have said something before. If there is nothing to be read, not even the
@@ -69,14 +70,16 @@ static void hang_up(struct drive *d, bool unsent)
 
 static void go_on(struct drive *d)
 {
-    bool waiting;
+    bool writing = d->seam->want(d->engine) == SEAM_WRITE;
+    bool waiting, cut_short;
 
     read_all(d);
+    cut_short = writing && d->seam->want(d->engine) == SEAM_DONE;
     waiting = write_all(d);
     if (d->seam->want(d->engine) != SEAM_DONE)
         d->seam->expire(d->engine, clock_mono_us());
     if (d->seam->want(d->engine) == SEAM_DONE || d->ended) {
-        hang_up(d, waiting);
+        hang_up(d, waiting || cut_short);
         return;
     }
     socket_watch(d->socket, waiting, on_socket, d);

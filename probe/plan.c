@@ -45,11 +45,27 @@ int64_t limit_default_us(enum limit l)
     return limits[l].seconds * CLOCK_US_PER_S;
 }
 
+bool plan_route_sends(const struct plan_route *route)
+{
+    bool wants_message = route->expect & (EXPECT_QUEUED | EXPECT_DELIVERED);
+
+    return !(route->expect & EXPECT_ACCEPTED) && (wants_message || route->at_final);
+}
+
+bool plan_route_is_delivered(const struct plan_route *route)
+{
+    return (route->expect & EXPECT_DELIVERED) && !(route->expect & (EXPECT_ACCEPTED | EXPECT_QUEUED));
+}
+
 const char *expect_name(enum expect e)
 {
     switch (e) {
     case EXPECT_ACCEPTED:
         return "accepted";
+    case EXPECT_QUEUED:
+        return "queued";
+    case EXPECT_DELIVERED:
+        return "delivered";
     case EXPECT_DEFERRED:
         return "deferred";
     case EXPECT_REJECTED:

@@ -3,9 +3,11 @@
 #define PROBE_PLAN_H
 
 #include "probe/base/address.h"
+#include "probe/base/span.h"
 #include "probe/enhanced.h"
 #include "probe/verdict.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,7 +33,14 @@ enum limit {
 };
 
 /* What a route wants, as a set. */
-enum expect { EXPECT_ACCEPTED = 1, EXPECT_DEFERRED = 2, EXPECT_REJECTED = 4 };
+enum expect {
+    EXPECT_ACCEPTED = 1,
+    EXPECT_QUEUED = 2,
+    EXPECT_DELIVERED = 4,
+    EXPECT_DEFERRED = 8,
+    EXPECT_REJECTED = 16,
+    EXPECT_LAST = EXPECT_REJECTED
+};
 
 struct plan_route {
     const char *name;
@@ -41,6 +50,19 @@ struct plan_route {
     unsigned expect;                /* set of enum expect, not empty */
     int reply_code;                 /* the code that the deciding reply must have; 0 = any */
     struct enhanced reply_enhanced; /* likewise; class 0 = any */
+    bool at_final;                  /* a refusal is wanted of the message, not of MAIL or RCPT */
+
+    /* of routes that send a message */
+    const char *mailbox; /* where it is looked for; null = nowhere */
+    int64_t deliver_within_us;
+    int64_t min_send_interval_us; /* at most one message in this time */
+};
+
+/* A message that a run sends for a route. */
+struct plan_letter {
+    const char *token;      /* null = this run sends none for the route: it ends after RCPT */
+    const char *message_id; /* with its angle brackets */
+    struct span wire;       /* as it goes over the wire, lone dot and all (probe/proto/message.h) */
 };
 
 struct plan {
@@ -56,9 +78,16 @@ struct plan {
     enum phase stop_after;        /* go no further than this; PHASE_COUNT = to the end */
     const struct plan_route *routes;
     size_t route_count;
-    const struct address *own; /* where ehlod itself listens for HTTP: dialling one is a loop */
+    const struct plan_letter *letters; /* one a route; null = nothing is sent */
+    const struct address *own;         /* where ehlod itself listens for HTTP: dialling one is a loop */
     size_t own_count;
 };
+
+/* Whether a message belongs to the route: what it wants is not decided at RCPT. */
+bool plan_route_sends(const struct plan_route *route);
+
+/* Whether its verdict waits until the message is seen in the mailbox. */
+bool plan_route_is_delivered(const struct plan_route *route);
 
 const char *family_name(enum family f); /* "any" */
 const char *limit_key(enum limit l);    /* "timeout", "timeouts.dns" */

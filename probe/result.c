@@ -115,6 +115,12 @@ static void put_routes(struct copier *c, struct result *r)
         copy.name = put_text(c, copy.name);
         copy.from = put_text(c, copy.from);
         copy.recipients = put_recipients(c, &from[i]);
+        copy.token = put_text(c, copy.token);
+        copy.message_id = put_text(c, copy.message_id);
+        copy.queue_id = put_text(c, copy.queue_id);
+        copy.final.text = put_text(c, copy.final.text);
+        copy.delivery.run = put_text(c, copy.delivery.run);
+        copy.delivery.mailbox = put_text(c, copy.delivery.mailbox);
         if (to)
             to[i] = copy;
     }

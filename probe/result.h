@@ -3,6 +3,7 @@
 #define PROBE_RESULT_H
 
 #include "probe/base/address.h"
+#include "probe/delivery.h"
 #include "probe/enhanced.h"
 #include "probe/verdict.h"
 
@@ -51,6 +52,13 @@ struct result_recipient {
     enum tri ok;
 };
 
+/* What was said to the message: the reply to the dot, or a refusal before it. */
+struct result_final {
+    int code; /* 0 = nothing was said */
+    struct enhanced enhanced;
+    const char *text; /* as in result_recipient */
+};
+
 struct result_route {
     const char *name;
     const char *from;
@@ -59,6 +67,19 @@ struct result_route {
     enum tri ok;
     const struct result_recipient *recipients;
     size_t recipient_count;
+
+    /* of a message that this run sent, or began to send */
+    const char *token; /* null = none */
+    const char *message_id;
+    const char *queue_id; /* null where the reply shows none */
+    size_t octets;        /* of the message on the wire, its dot and all; 0 = never begun */
+    size_t octets_sent;
+    int64_t sent_us; /* the dot was written, from the run's start; CLOCK_NONE = never */
+    struct result_final final;
+
+    /* of the last message that tells about the route, filled in when the result is shown: this run's, or one
+     * of an earlier run; state ROUTE_NONE = none does */
+    struct delivery delivery;
 };
 
 struct result_extension {

@@ -1,47 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One run from plan to result: resolve, order, dial, drive, conclude. Each stage calls the next when it is
- * over; every way out leads through run_over, which alone ends a run. The stages' deadlines lie inside the
- * run's, so there is no timer for the run as a whole. What the dialogue means is the engine's, what the whole
- * means is conclude()'s.
+ * One run from plan to result: wait in line, resolve, order, dial, drive. Each stage calls the next when it
+ * is over; every way out leads through run_over, which alone ends a run. The stages' deadlines lie inside the
+ * run's, so there is no timer for the run as a whole. What it looks like is run_show.c's.
  */
 #include "probe/run.h"
 
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
-#include "probe/conclude.h"
-#include "probe/drive.h"
-#include "probe/net/dial.h"
 #include "probe/net/handle.h"
-#include "probe/net/lookup.h"
 #include "probe/net/order.h"
-#include "probe/proto/client.h"
-#include "probe/run_net.h"
+#include "probe/run_state.h"
 
 #include <stdlib.h>
-
-enum stage { STAGE_START, STAGE_DNS, STAGE_CONNECT, STAGE_DIALOGUE };
-
-struct run {
-    struct run_net *net;
-    const struct plan *plan;
-    const struct result *last_ok;
-    run_done *done;
-    void *context;
-
-    enum stage stage;
-    int64_t stage_us; /* when it began */
-    bool is_literal;  /* the host is an address; it is the first of addresses */
-    uv_timer_t *turn; /* begins and stops the run from the loop */
-    struct lookup *lookup;
-    struct address addresses[LOOKUP_MAX_ADDRESSES];
-    size_t address_count;
-    struct dial dial;
-    struct drive drive;
-    struct client client;
-    struct arena arena;
-    struct result draft;
-};
 
 /* ---- the end ---- */
 
@@ -50,19 +21,11 @@ static void run_free(struct run *r)
     lookup_cancel(r->lookup);
     drive_clear(&r->drive);
     dial_clear(&r->dial);
+    run_net_leave(r->net, &r->place);
     handle_close_timer(r->turn);
     client_free(&r->client);
     arena_free(&r->arena);
     free(r);
-}
-
-/* One address needs no list: the result's own peer and failure say it all. */
-static void show_attempts(const struct run *r, struct result *draft)
-{
-    if (r->address_count < 2)
-        return;
-    draft->attempts = r->dial.attempts;
-    draft->attempt_count = r->dial.attempt_count;
 }
 
 /* The one ending. */
@@ -73,14 +36,10 @@ static void run_over(struct run *r)
     int64_t now_us = clock_mono_us();
     struct result *result;
 
-    show_attempts(r, &r->draft);
+    run_show_start(r, &r->draft, now_us);
     if (r->stage != STAGE_DIALOGUE)
         r->draft.duration_us = now_us - r->draft.started_mono_us;
-    client_finish(&r->client, &r->arena, &r->draft, now_us, CLOCK_NONE);
-    r->draft.ended_mono_us = now_us;
-    conclude(&r->draft, r->plan, r->last_ok, &r->arena);
-    result = result_publish(&r->draft);
-    run_net_end(r->net);
+    result = run_show(r, &r->arena, &r->draft, now_us, r->asked_us, CLOCK_NONE);
     run_free(r);
     done(context, result);
 }
@@ -101,48 +60,41 @@ static void on_driven(void *context)
 
 /* ---- connect ---- */
 
-/* A literal is not looked up: it begins with connecting. */
-static enum phase stage_phase(const struct run *r)
+/* What the dialogue counts from, and the time it has: without the waiting, which is over. */
+static void settle_start(struct run *r, int64_t now_us)
 {
-    return r->stage == STAGE_CONNECT || (r->stage == STAGE_START && r->is_literal) ? PHASE_CONNECT
-                                                                                   : PHASE_DNS;
+    run_show_start(r, &r->draft, now_us);
+    r->plan.limits_us[LIMIT_RUN] = r->ends_us - r->draft.started_mono_us;
+    r->client.start_us = r->draft.started_mono_us;
 }
 
-/* Who is being dialled, or is going to be. */
-static const struct address *present(const struct run *r)
+/* The first failure stands for all, unless there are addresses that ehlod could not try. */
+static const struct result_attempt *decisive(const struct dial *dial)
 {
-    return r->stage == STAGE_CONNECT ? dial_present(&r->dial) : &r->addresses[0];
-}
-
-/* The end of a stage that begins now, and whether it is the run's. */
-static int64_t stage_deadline(const struct run *r, enum limit limit, bool *clipped_r)
-{
-    int64_t own_us = r->stage_us + r->plan->limits_us[limit];
-    int64_t run_us = r->draft.started_mono_us + r->plan->limits_us[LIMIT_RUN];
-
-    *clipped_r = run_us < own_us;
-    return *clipped_r ? run_us : own_us;
+    return &dial->attempts[dial->gave_up ? dial->attempt_count - 1 : 0];
 }
 
 static void on_dialled(void *context)
 {
     struct run *r = context;
     const struct dial *dial = &r->dial;
+    int64_t now_us = dial->socket.fd < 0 ? clock_mono_us() : dial->socket.stamp_us;
 
-    r->draft.timing_us[PHASE_CONNECT] = clock_mono_us() - r->stage_us;
+    r->draft.timing_us[PHASE_CONNECT] = dial_took_us(dial, now_us);
     if (dial->socket.fd < 0) {
-        r->draft.peer = dial->attempts[0].address;
-        run_fail(r, dial->attempts[0].failure);
+        r->draft.peer = decisive(dial)->address;
+        run_fail(r, decisive(dial)->failure);
         return;
     }
     if (dial->attempt_count > 1)
         r->draft.flags |= UINT64_C(1) << FLAG_ADDRESS_UNREACHABLE;
     r->draft.peer = dial->peer;
     r->draft.local = dial->socket.local;
-    if (r->plan->stop_after == PHASE_CONNECT) {
+    if (r->plan.stop_after == PHASE_CONNECT) {
         run_over(r);
         return;
     }
+    settle_start(r, now_us);
     r->stage = STAGE_DIALOGUE;
     client_start(&r->client, r->dial.socket.stamp_us);
     drive_start(&r->drive, r->net->loop, &client_seam, &r->client, &r->dial.socket, on_driven, r);
@@ -150,13 +102,17 @@ static void on_dialled(void *context)
 
 static void begin_connect(struct run *r)
 {
-    struct dial_order order = {.plan = r->plan, .addresses = r->addresses, .count = r->address_count};
+    struct dial_order order = {.plan = &r->plan,
+                               .addresses = r->addresses,
+                               .count = r->address_count,
+                               .lines = r->net->addresses,
+                               .limit_us = r->plan.limits_us[LIMIT_CONNECT],
+                               .ends_us = r->ends_us};
 
     r->stage = STAGE_CONNECT;
     r->stage_us = clock_mono_us();
-    order.deadline_us = stage_deadline(r, LIMIT_CONNECT, &order.clipped);
     for (size_t i = 0; i < r->address_count; i++)
-        address_set_port(&r->addresses[i], r->plan->port);
+        address_set_port(&r->addresses[i], r->plan.port);
     dial_start(&r->dial, r->net->loop, &r->arena, &order, on_dialled, r);
 }
 
@@ -190,12 +146,21 @@ static void lookup_failed(struct run *r, const struct lookup_answer *answer, boo
         failure.phase = PHASE_CONNECT;
     if (answer->expired) {
         failure.reason = clipped ? REASON_DEADLINE : REASON_TIMEOUT;
-        failure.limit_us = r->plan->limits_us[clipped ? LIMIT_RUN : LIMIT_DNS];
+        failure.limit_us = r->plan.limits_us[clipped ? LIMIT_RUN : LIMIT_DNS];
         failure.message = arena_printf(
             &r->arena, "%s in %.3f s (%s%s)", answer->message, (double)elapsed_us / (double)CLOCK_US_PER_S,
             clipped ? "what was left of " : "", limit_key(clipped ? LIMIT_RUN : LIMIT_DNS));
     }
     run_fail(r, failure);
+}
+
+/* When the looking up that begins now must be over, and whether that is the run's end. */
+static int64_t lookup_deadline(const struct run *r, bool *clipped_r)
+{
+    int64_t own_us = r->stage_us + r->plan.limits_us[LIMIT_DNS];
+
+    *clipped_r = r->ends_us < own_us;
+    return *clipped_r ? r->ends_us : own_us;
 }
 
 static void on_looked_up(void *context, const struct lookup_answer *answer)
@@ -210,17 +175,17 @@ static void on_looked_up(void *context, const struct lookup_answer *answer)
     if (answer->many)
         r->draft.flags |= UINT64_C(1) << FLAG_DNS_MANY;
     if (answer->reason != REASON_NONE) {
-        (void)stage_deadline(r, LIMIT_DNS, &clipped);
+        (void)lookup_deadline(r, &clipped);
         lookup_failed(r, answer, clipped);
         return;
     }
-    if (r->plan->stop_after == PHASE_DNS) {
+    if (r->plan.stop_after == PHASE_DNS) {
         run_over(r);
         return;
     }
     for (r->address_count = 0; r->address_count < answer->count; r->address_count++)
         r->addresses[r->address_count] = answer->addresses[r->address_count];
-    order_sort(r->addresses, r->address_count, &r->plan->source);
+    order_sort(r->addresses, r->address_count, &r->plan.source);
     if (r->address_count > PLAN_MAX_ADDRESSES)
         r->address_count = PLAN_MAX_ADDRESSES;
     begin_connect(r);
@@ -233,22 +198,35 @@ static void begin_dns(struct run *r)
 
     r->stage = STAGE_DNS;
     r->stage_us = clock_mono_us();
-    deadline_us = stage_deadline(r, LIMIT_DNS, &clipped);
-    r->lookup = lookup_start(r->net->dns, r->net->loop, r->plan->host, family_of(r->plan), deadline_us,
+    deadline_us = lookup_deadline(r, &clipped);
+    r->lookup = lookup_start(r->net->dns, r->net->loop, r->plan.host, family_of(&r->plan), deadline_us,
                              on_looked_up, r);
 }
 
 /* ---- the beginning, and what is asked from outside ---- */
 
-static void on_begin(uv_timer_t *timer)
+static void line_failed(struct run *r)
 {
-    struct run *r = timer->data;
-    const struct plan *plan = r->plan;
+    int64_t now_us = clock_mono_us();
 
-    if (!r->is_literal) {
-        begin_dns(r);
-        return;
-    }
+    run_fail(r,
+             (struct result_failure){.phase = run_show_phase(r),
+                                     .reason = REASON_LOCAL_RESOURCE,
+                                     .message = r->refused ? r->refused : run_show_line(r, &r->arena, now_us),
+                                     .limit_us = r->refused ? CLOCK_NONE : r->plan.limits_us[LIMIT_RUN],
+                                     .elapsed_us = now_us - r->stage_us});
+}
+
+/* The line is full, or the run has been in it until its end. */
+static void on_line_over(uv_timer_t *timer)
+{
+    line_failed(timer->data);
+}
+
+static void begin_literal(struct run *r)
+{
+    const struct plan *plan = &r->plan;
+
     if (!suits(&r->addresses[0], family_of(plan))) {
         run_fail(r, (struct result_failure){
                         .phase = PHASE_CONNECT,
@@ -266,98 +244,113 @@ static void on_begin(uv_timer_t *timer)
     begin_connect(r);
 }
 
+static void leave_line(struct run *r, int64_t now_us)
+{
+    r->line_us = now_us - r->asked_us;
+    r->stage = STAGE_START;
+    r->stage_us = now_us;
+    settle_start(r, now_us);
+}
+
+static void on_begin(uv_timer_t *timer)
+{
+    struct run *r = timer->data;
+    int64_t now_us = clock_mono_us();
+
+    if (r->stage == STAGE_LINE && now_us >= r->ends_us) { /* called too late */
+        line_failed(r);
+        return;
+    }
+    if (r->stage == STAGE_LINE)
+        leave_line(r, now_us);
+    if (r->is_literal)
+        begin_literal(r);
+    else
+        begin_dns(r);
+}
+
+static void on_called(void *context)
+{
+    struct run *r = context;
+
+    handle_at(r->turn, on_begin, clock_mono_us());
+}
+
+/* Into the line, or past it. */
+static void queue_up(struct run *r)
+{
+    const struct line *line = &r->net->line;
+
+    r->place = (struct line_place){.called = on_called, .context = r};
+    switch (run_net_enter(r->net, &r->place)) {
+    case 1:
+        r->stage = STAGE_START;
+        handle_at(r->turn, on_begin, r->asked_us);
+        break;
+    case 0:
+        handle_at(r->turn, on_line_over, r->ends_us);
+        break;
+    default:
+        r->refused =
+            arena_printf(&r->arena, "the line is full: %u %s under way, %u waiting (server.max_runs)",
+                         line->inside, line->inside == 1 ? "run" : "runs", line->waiting);
+        handle_at(r->turn, on_line_over, r->asked_us);
+    }
+}
+
 struct run *run_start(struct run_net *net, const struct run_order *order, run_done *done, void *context)
 {
     struct run *r = mem_alloc(sizeof *r);
 
-    run_net_begin(net);
     r->net = net;
-    r->plan = order->plan;
+    r->plan = *order->plan;
     r->last_ok = order->last_ok;
     r->done = done;
     r->context = context;
+    r->asked_wall_us = clock_wall_us();
+    r->asked_us = r->stage_us = clock_mono_us();
+    r->ends_us = r->asked_us + r->plan.limits_us[LIMIT_RUN];
     r->dial.socket.fd = -1;
     r->draft.id = arena_dup(&r->arena, order->id);
     r->draft.vantage = arena_dup(&r->arena, order->vantage);
     r->draft.target = order->plan->target;
     r->draft.host = order->plan->host;
     r->draft.port = order->plan->port;
-    r->draft.started_wall_us = clock_wall_us();
-    r->draft.started_mono_us = clock_mono_us();
-    client_init(&r->client, r->plan, &r->arena, &r->draft, r->draft.started_mono_us);
-    r->is_literal = !address_parse(r->plan->host, r->plan->port, &r->addresses[0]);
+    client_init(&r->client, &r->plan, &r->arena, &r->draft, r->asked_us);
+    run_show_start(r, &r->draft, r->asked_us);
+    r->is_literal = !address_parse(r->plan.host, r->plan.port, &r->addresses[0]);
     r->turn = handle_timer(net->loop, r);
-    r->stage_us = r->draft.started_mono_us;
-    handle_at(r->turn, on_begin, r->stage_us);
+    queue_up(r);
     return r;
-}
-
-/* What a stage before the dialogue looks like to someone who leaves now. */
-static void show_stage(const struct run *r, struct arena *arena, struct result *draft, int64_t now_us,
-                       int64_t limit_us)
-{
-    enum phase phase = stage_phase(r);
-    int64_t elapsed_us = now_us - r->stage_us;
-    char to[DIAL_TEXT_SIZE];
-    const char *what = arena_printf(arena, "looking up %s", r->plan->host);
-
-    if (phase == PHASE_CONNECT) {
-        draft->peer = *present(r);
-        dial_text(&draft->peer, to);
-        what = arena_printf(arena, "connecting to %s", to);
-    }
-    draft->timing_us[phase] = r->stage == STAGE_START ? CLOCK_NONE : elapsed_us;
-    draft->duration_us = now_us - draft->started_mono_us;
-    draft->failure = (struct result_failure){
-        .phase = phase,
-        .reason = REASON_DEADLINE,
-        .message = arena_printf(arena, "still %s after %.3f s, when the time was over", what,
-                                (double)elapsed_us / (double)CLOCK_US_PER_S),
-        .limit_us = limit_us,
-        .elapsed_us = elapsed_us};
-}
-
-struct result *run_peek(const struct run *run, int64_t limit_us)
-{
-    struct arena arena = {0};
-    struct result draft = run->draft, *result;
-    int64_t now_us = clock_mono_us();
-
-    show_attempts(run, &draft);
-    if (run->stage != STAGE_DIALOGUE)
-        show_stage(run, &arena, &draft, now_us, limit_us);
-    client_finish(&run->client, &arena, &draft, now_us, limit_us);
-    draft.ended_mono_us = now_us;
-    conclude(&draft, run->plan, run->last_ok, &arena);
-    result = result_publish(&draft);
-    arena_free(&arena);
-    return result;
 }
 
 static void on_stop(uv_timer_t *timer)
 {
     struct run *r = timer->data;
+    int64_t now_us = clock_mono_us();
 
     /* It may have got there since it was stopped. */
     if (r->stage == STAGE_DIALOGUE) {
         drive_stop(&r->drive);
         return;
     }
-    if (r->stage != STAGE_START)
-        r->draft.timing_us[stage_phase(r)] = clock_mono_us() - r->stage_us;
-    if (r->stage == STAGE_CONNECT)
-        r->draft.peer = *dial_present(&r->dial);
-    run_fail(r, (struct result_failure){.phase = stage_phase(r),
+    run_show_stage(r, &r->draft, now_us);
+    run_fail(r, (struct result_failure){.phase = run_show_phase(r),
                                         .reason = REASON_LOCAL_RESOURCE,
                                         .message = "ehlod was stopped before the run was over",
                                         .limit_us = CLOCK_NONE,
-                                        .elapsed_us = clock_mono_us() - r->stage_us});
+                                        .elapsed_us = now_us - r->stage_us});
 }
 
 void run_stop(struct run *run)
 {
-    if (run->stage == STAGE_DIALOGUE)
+    if (run->stage == STAGE_DIALOGUE) {
         drive_stop(&run->drive);
-    else
-        handle_at(run->turn, on_stop, clock_mono_us());
+        return;
+    }
+    if (run->refused) /* is about to end */
+        return;
+    if (run->stage == STAGE_LINE)
+        line_leave(&run->net->line, &run->place); /* nobody calls it any more */
+    handle_at(run->turn, on_stop, clock_mono_us());
 }

@@ -13,17 +13,30 @@
  */
 struct run;
 
-/* What a network of the loop's own shares between its runs: the resolver. One for each loop. */
+/* What the runs of a loop share: the resolver, the line in which they wait, and the lines before addresses.
+ * One for each loop. */
 struct run_net;
+
+struct run_net_order {
+    uv_loop_t *loop;
+    const char *servers;  /* resolvers, "127.0.0.1:5353" or several with commas; null = as resolv.conf says */
+    unsigned max_runs;    /* under way at once, the others wait; 0 = no limit, here and below */
+    unsigned max_waiting; /* in line; who comes then is turned away, as unknown */
+    unsigned max_per_address; /* connections at once to one address and port */
+};
 
 /* The resolver reads hosts file and resolv.conf. Never null: when the resolver cannot be made, each run
  * that needs a name ends as unknown. */
-struct run_net *run_net_new(uv_loop_t *loop);
-/* Likewise, but the resolvers are these, "127.0.0.1:5353" or several with commas, whatever resolv.conf says.
- * For tests. */
-struct run_net *run_net_new_with(uv_loop_t *loop, const char *servers);
+struct run_net *run_net_new(const struct run_net_order *order);
 /* All runs must be over. Closes its handles; they are gone after the loop has run once more. */
 void run_net_free(struct run_net *net);
+
+/* The order's three limits (nothing else of it is looked at). Higher ones let go on who waits; lower ones
+ * leave alone who is under way, or in line already. */
+void run_net_set_limits(struct run_net *net, const struct run_net_order *order);
+
+unsigned run_net_in_flight(const struct run_net *net); /* out of the line and not over */
+unsigned run_net_waiting(const struct run_net *net);   /* in line */
 
 struct run_order {
     const struct plan *plan; /* the caller keeps it until done was called */
@@ -36,10 +49,16 @@ struct run_order {
  * inside run_start. The run itself is gone after this returns. */
 typedef void run_done(void *context, struct result *result);
 
+/*
+ * Begins, or waits in line until it may. Its timeout counts from here; what it shows (when it started,
+ * offsets, duration) counts without the time it has waited, in line and before addresses. When the waiting
+ * uses up its time, it is unknown, reason local_resource.
+ */
 struct run *run_start(struct run_net *net, const struct run_order *order, run_done *done, void *context);
 
 /* The run as it stands, as if its time had been over now: what a caller who waits no longer is shown.
- * It says deadline with limit_us as the limit, unless its verdict was reached already. The run goes on. */
+ * It says deadline (or, where it waits for its turn, local_resource) with limit_us as the limit, unless its
+ * verdict was reached already. The run goes on. */
 struct result *run_peek(const struct run *run, int64_t limit_us);
 
 /* Ends the run as soon as it can do so politely: QUIT when no reply is owed, else the connection is just

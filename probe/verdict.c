@@ -62,11 +62,22 @@ static const struct {
     [REASON_REJECTED] = {"rejected", "refused for good (5xx)"},
     [REASON_ACCEPTED] = {"accepted", "accepted, but was to be refused"},
     [REASON_WRONG_REPLY] = {"wrong_reply", "another reply than wanted"},
+    [REASON_LATE] = {"late", "the message came, but too late"},
+    [REASON_LOST] = {"lost", "the message was accepted and never came"},
 };
 
 static const char *const route_states[ROUTE_STATE_COUNT] = {
-    [ROUTE_NONE] = NULL,           [ROUTE_ACCEPTED] = "accepted", [ROUTE_DEFERRED] = "deferred",
-    [ROUTE_REJECTED] = "rejected", [ROUTE_SKIPPED] = "skipped",
+    [ROUTE_NONE] = NULL,
+    [ROUTE_ACCEPTED] = "accepted",
+    [ROUTE_QUEUED] = "queued",
+    [ROUTE_DEFERRED] = "deferred",
+    [ROUTE_REJECTED] = "rejected",
+    [ROUTE_PENDING] = "pending",
+    [ROUTE_DELIVERED] = "delivered",
+    [ROUTE_LATE] = "late",
+    [ROUTE_LOST] = "lost",
+    [ROUTE_UNCERTAIN] = "uncertain",
+    [ROUTE_SKIPPED] = "skipped",
 };
 
 static const struct {
@@ -99,6 +110,9 @@ static const struct {
     [FLAG_QUIT_RESET] = {"quit_reset", false},
     [FLAG_QUIT_CODE] = {"quit_code", false},
     [FLAG_SLOW] = {"slow", true},
+    [FLAG_DELIVERY_PENDING] = {"delivery_pending", false},
+    [FLAG_DUPLICATE] = {"duplicate", true},
+    [FLAG_STALE] = {"stale", false},
 };
 
 const char *status_name(enum status s)

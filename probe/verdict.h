@@ -69,6 +69,9 @@ enum reason {
     REASON_REJECTED,
     REASON_ACCEPTED,
     REASON_WRONG_REPLY,
+    /* delivery */
+    REASON_LATE,
+    REASON_LOST,
     REASON_COUNT
 };
 
@@ -76,8 +79,14 @@ enum reason {
 enum route_state {
     ROUTE_NONE,
     ROUTE_ACCEPTED,
+    ROUTE_QUEUED,
     ROUTE_DEFERRED,
     ROUTE_REJECTED,
+    ROUTE_PENDING,
+    ROUTE_DELIVERED,
+    ROUTE_LATE,
+    ROUTE_LOST,
+    ROUTE_UNCERTAIN, /* sent, but no reply after the dot that tells what became of it */
     ROUTE_SKIPPED,
     ROUTE_STATE_COUNT
 };
@@ -109,7 +118,10 @@ enum flag {
     FLAG_QUIT_CLOSED,
     FLAG_QUIT_RESET,
     FLAG_QUIT_CODE,
-    FLAG_SLOW, /* a threshold of the target's warn was passed */
+    FLAG_SLOW,             /* a threshold of the target's warn was passed */
+    FLAG_DELIVERY_PENDING, /* a message is under way and none before it was ever settled */
+    FLAG_DUPLICATE,        /* a message was seen more than once */
+    FLAG_STALE,            /* an older verdict, while ehlod itself cannot tell */
     FLAG_COUNT
 };
 

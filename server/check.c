@@ -12,6 +12,7 @@
 #include "probe/base/clock.h"
 #include "server/accept.h"
 #include "server/render/render.h"
+#include "server/runs.h"
 #include "server/scrape.h"
 
 #include <string.h>
@@ -43,7 +44,7 @@ struct part {
 
 struct check {
     struct question *q;
-    const struct snapshot *snapshot;
+    int unknown_status;      /* of the config when it was asked */
     const struct view *view; /* null: a scrape */
     bool whole;              /* every target, shown as a set */
     size_t open;             /* parts without a result */
@@ -53,11 +54,11 @@ struct check {
 
 /* ---- answering ---- */
 
-static int http_status(const struct snapshot *snapshot, enum status status)
+static int http_status(int unknown_status, enum status status)
 {
     if (status == STATUS_FAIL)
         return 503;
-    return status == STATUS_UNKNOWN ? snapshot->unknown_status : 200;
+    return status == STATUS_UNKNOWN ? unknown_status : 200;
 }
 
 static void drop_results(struct check *c)
@@ -80,7 +81,7 @@ static void show(struct check *c, struct buffer *out, struct question_answer *an
         if (render_age_us(results[i], now_us) > answer->age_us)
             answer->age_us = render_age_us(results[i], now_us);
     }
-    answer->status = http_status(c->snapshot, render_set_status(&set));
+    answer->status = http_status(c->unknown_status, render_set_status(&set));
     answer->content_type = c->view->content_type;
     if (c->whole)
         c->view->set(out, &set, now_us);
@@ -182,7 +183,7 @@ static struct check *new_check(struct desk *desk, struct question *q)
     struct check *c = arena_alloc(&q->arena, sizeof *c);
 
     c->q = q;
-    c->snapshot = desk->snapshot;
+    c->unknown_status = desk->snapshot->unknown_status;
     return c;
 }
 
@@ -269,13 +270,18 @@ static int read_view(struct question *q, const struct view **view_r)
     return refuse_value(q, "format", "json or text");
 }
 
+/* As the target says. */
+static const struct jobs_ask plain_ask = {
+    .stop_after = PHASE_COUNT, .max_age_us = CLOCK_NONE, .timeout_us = CLOCK_NEVER, .wait_us = CLOCK_NONE};
+
 /* What /check and /check/{target} take. -1 once the question was refused. */
 static int read_ask(struct question *q, struct jobs_ask *ask_r, const struct view **view_r)
 {
-    *ask_r =
-        (struct jobs_ask){.stop_after = PHASE_COUNT, .max_age_us = CLOCK_NONE, .timeout_us = CLOCK_NEVER};
+    *ask_r = plain_ask;
+    ask_r->fresh = strcmp(q->request->method, "POST") == 0;
     if (read_view(q, view_r) != 0 || read_duration(q, "max_age", true, &ask_r->max_age_us) != 0 ||
-        read_duration(q, "timeout", false, &ask_r->timeout_us) != 0)
+        read_duration(q, "timeout", false, &ask_r->timeout_us) != 0 ||
+        read_duration(q, "wait", true, &ask_r->wait_us) != 0)
         return -1;
     return read_stop_after(q, &ask_r->stop_after);
 }
@@ -308,7 +314,7 @@ void check_probe(struct desk *desk, struct question *q)
 {
     const char *name = url_value(&q->url, "target");
     const char *limit = q->request->scrape_timeout;
-    struct jobs_ask ask = {.stop_after = PHASE_COUNT, .max_age_us = CLOCK_NONE, .timeout_us = CLOCK_NEVER};
+    struct jobs_ask ask = plain_ask;
 
     if (name == NULL) {
         question_refuse(q, 400, "target",
@@ -322,4 +328,29 @@ void check_probe(struct desk *desk, struct question *q)
     const struct snapshot_target *target = find_target(desk, q, name, 400, "target");
     if (target != NULL)
         begin(new_check(desk, q), desk, target, 1, &ask);
+}
+
+void check_past(struct desk *desk, struct question *q)
+{
+    const char *id = q->url.segments[1];
+    struct question_answer answer = {.status = 200, .negotiated = true};
+    const struct view *view;
+    struct buffer body;
+
+    if (read_view(q, &view) != 0)
+        return;
+    struct result *r = jobs_find(desk->jobs, id);
+    if (r == NULL) {
+        question_refuse(
+            q, 404, NULL,
+            arena_printf(&q->arena, "There is no run %s here; the newest %d are kept.", id, RUNS_KEPT));
+        return;
+    }
+    buffer_init(&body, RENDER_MAX_RESULT);
+    view->one(&body, r, clock_mono_us());
+    answer.content_type = view->content_type;
+    answer.body = &body;
+    answer.age_us = render_age_us(r, clock_mono_us());
+    result_unref(r);
+    question_answer(q, &answer);
 }

@@ -9,5 +9,6 @@
 void check_one(struct desk *desk, struct question *q);   /* /check/{target} */
 void check_all(struct desk *desk, struct question *q);   /* /check */
 void check_probe(struct desk *desk, struct question *q); /* /probe, for Prometheus */
+void check_past(struct desk *desk, struct question *q);  /* /runs/{id} */
 
 #endif

@@ -20,10 +20,15 @@ static void print_lines(char *const *lines, size_t count, const char *note)
         fprintf(stderr, "%s%s\n", lines[i], note);
 }
 
+static struct snapshot_source source_of(const struct options *options)
+{
+    return (struct snapshot_source){
+        .file = options->config, .sets = options->sets, .set_count = options->set_count};
+}
+
 struct snapshot *command_load(const struct options *options)
 {
-    struct snapshot_source source = {
-        .file = options->config, .sets = options->sets, .set_count = options->set_count};
+    struct snapshot_source source = source_of(options);
     struct snapshot *snapshot = NULL;
     struct mistakes mistakes;
     int loaded = snapshot_load(&source, &snapshot, &mistakes);
@@ -36,14 +41,15 @@ struct snapshot *command_load(const struct options *options)
 
 int command_serve(const struct options *options)
 {
-    struct snapshot *snapshot = command_load(options);
+    struct snapshot_source source = source_of(options);
     struct log log;
-    int status;
 
+    serve_hold_hangup();
+    struct snapshot *snapshot = command_load(options);
     if (snapshot == NULL)
         return 1;
     log_init(&log, STDERR_FILENO, options->log_level, options->log_format);
-    status = serve_run(snapshot, &log);
+    int status = serve_run(snapshot, &source, &log);
     snapshot_unref(snapshot);
     return status;
 }

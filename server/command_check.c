@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `ehlod check`: one run of each target that is named, or of all, on a loop of its own, side by side; then
- * prints what they showed and says the worst in the exit status. One named target is shown as
- * /check/{target} answers it, otherwise as /check does.
+ * `ehlod check`: one run of each target that is named, or of all, on a loop of its own, side by side; waits
+ * for their deliveries, prints what they showed and says the worst in the exit status. One named target is
+ * shown as /check/{target} answers it, otherwise as /check does. The built-in receivers run as long as it
+ * does; an address that is taken (by a service with the same config, most likely) matters only to a route
+ * whose message would have to be seen there.
  */
 #include "server/command.h"
 
@@ -10,6 +12,7 @@
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "server/jobs.h"
+#include "server/receivers.h"
 #include "server/render/render.h"
 
 #include <assert.h>
@@ -23,7 +26,9 @@ static const int exit_statuses[] = {
     [STATUS_PASS] = 0, [STATUS_WARN] = 1, [STATUS_FAIL] = 2, [STATUS_UNKNOWN] = EXIT_UNKNOWN};
 
 struct batch {
+    uv_loop_t loop;
     struct jobs *jobs;
+    struct receivers *receivers; /* null: they cannot be had, and are not needed */
     const struct snapshot_target **targets;
     struct result **results;
     size_t count;
@@ -77,37 +82,96 @@ static int choose(const struct options *options, const struct snapshot *snapshot
     return 0;
 }
 
+static void close_down(struct batch *b)
+{
+    jobs_free(b->jobs);
+    receivers_free(b->receivers);
+}
+
 static void on_result(void *context, struct result *result)
 {
     struct batch_slot *slot = context;
 
     *slot->result_r = result;
     if (++slot->batch->arrived == slot->batch->count)
-        jobs_free(slot->batch->jobs);
+        close_down(slot->batch);
 }
 
-/* Runs all of them; when this returns every result is there. */
-static void run_all(struct batch *b, struct snapshot *snapshot, struct log *log)
+/* Whether a message would have to be seen in a mailbox. */
+static bool needs_receivers(const struct batch *b)
 {
-    uv_loop_t loop;
-    struct batch_slot *slots = mem_alloc((b->count + 1) * sizeof *slots);
-    int made = uv_loop_init(&loop);
+    for (size_t i = 0; i < b->count; i++)
+        for (size_t k = 0; k < b->targets[i]->plan.route_count; k++)
+            if (plan_route_is_delivered(&b->targets[i]->plan.routes[k]))
+                return true;
+    return false;
+}
+
+/* Loop, jobs and receivers. -1 after a complaint, with nothing left open. */
+static int open_up(struct batch *b, struct snapshot *snapshot, struct log *log)
+{
+    char error[LISTEN_ERROR_SIZE];
+    int made = uv_loop_init(&b->loop);
 
     assert(made == 0);
-    b->results = mem_alloc((b->count + 1) * sizeof(struct result *));
-    b->jobs = jobs_new(&(struct jobs_order){.loop = &loop, .log = log, .snapshot = snapshot});
+    b->jobs = jobs_new(&(struct jobs_order){.loop = &b->loop, .log = log, .snapshot = snapshot});
+    b->receivers = receivers_new(
+        &(struct receivers_order){.loop = &b->loop, .log = log, .snapshot = snapshot, .jobs = b->jobs},
+        error);
+    if (b->receivers != NULL || !needs_receivers(b))
+        return 0;
+    fprintf(stderr, "ehlod check: %s\n", error);
+    fprintf(stderr, "A message could not be seen to arrive there. If a service runs with this configuration, "
+                    "ask that one:\n  curl -s http://HOST:PORT/check/TARGET\n");
+    close_down(b);
+    return -1;
+}
+
+static void finish_loop(uv_loop_t *loop)
+{
+    uv_run(loop, UV_RUN_DEFAULT);
+    int closed = uv_loop_close(loop);
+    assert(closed == 0);
+}
+
+/* As long as the last of its messages may take to arrive. */
+static int64_t longest_delivery_us(const struct snapshot_target *target)
+{
+    int64_t longest_us = 0;
+
+    for (size_t i = 0; i < target->plan.route_count; i++)
+        if (target->plan.routes[i].deliver_within_us > longest_us)
+            longest_us = target->plan.routes[i].deliver_within_us;
+    return longest_us;
+}
+
+static void ask_all(struct batch *b, struct batch_slot *slots)
+{
     for (size_t i = 0; i < b->count; i++) {
-        struct jobs_ask ask = {
-            .target = b->targets[i], .stop_after = PHASE_COUNT, .max_age_us = 0, .timeout_us = CLOCK_NEVER};
+        struct jobs_ask ask = {.target = b->targets[i],
+                               .stop_after = PHASE_COUNT,
+                               .max_age_us = 0,
+                               .timeout_us = CLOCK_NEVER,
+                               .wait_us = longest_delivery_us(b->targets[i]) + CLOCK_US_PER_S};
         slots[i] = (struct batch_slot){b, &b->results[i]};
         jobs_wait(b->jobs, &ask, on_result, &slots[i]);
     }
     if (b->count == 0)
-        jobs_free(b->jobs);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    int closed = uv_loop_close(&loop);
-    assert(closed == 0);
+        close_down(b);
+}
+
+/* Runs all of them: 0 and every result is there, or -1 after a complaint. */
+static int run_all(struct batch *b, struct snapshot *snapshot, struct log *log)
+{
+    struct batch_slot *slots = mem_alloc((b->count + 1) * sizeof *slots);
+    int opened = open_up(b, snapshot, log);
+
+    b->results = mem_alloc((b->count + 1) * sizeof(struct result *));
+    if (opened == 0)
+        ask_all(b, slots);
+    finish_loop(&b->loop);
     free(slots);
+    return opened;
 }
 
 static void show(const struct batch *b, enum output output, struct buffer *out)
@@ -157,10 +221,8 @@ int command_check(const struct options *options)
     signal(SIGPIPE, SIG_IGN);
     /* The results are the answer; runs are not logged beside them. */
     log_init(&log, STDERR_FILENO, LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
-    if (choose(options, snapshot, &batch) == 0) {
-        run_all(&batch, snapshot, &log);
+    if (choose(options, snapshot, &batch) == 0 && run_all(&batch, snapshot, &log) == 0)
         status = print(&batch, options->output);
-    }
     for (size_t i = 0; batch.results != NULL && i < batch.count; i++)
         result_unref(batch.results[i]);
     free(batch.results);

@@ -20,13 +20,14 @@
 
 #define DESK_MAX_PARAMETERS 8
 
-enum method { METHOD_GET = 1, METHOD_HEAD = 2, METHOD_OPTIONS = 4 };
+enum method { METHOD_GET = 1, METHOD_HEAD = 2, METHOD_OPTIONS = 4, METHOD_POST = 8 };
 #define METHODS_READ (METHOD_GET | METHOD_HEAD | METHOD_OPTIONS)
 
 static const struct {
     enum method method;
     const char *name;
-} methods[] = {{METHOD_GET, "GET"}, {METHOD_HEAD, "HEAD"}, {METHOD_OPTIONS, "OPTIONS"}};
+} methods[] = {
+    {METHOD_GET, "GET"}, {METHOD_HEAD, "HEAD"}, {METHOD_OPTIONS, "OPTIONS"}, {METHOD_POST, "POST"}};
 
 static const char *allow_text(struct arena *arena, unsigned set)
 {
@@ -40,8 +41,10 @@ static const char *allow_text(struct arena *arena, unsigned set)
 
 struct row {
     const char *path; /* "*" as a last segment stands for any one */
+    const char *any;  /* what that one is called; null = there is none */
     unsigned methods; /* set of enum method */
     bool verdict;     /* OPTIONS gives the status that GET gives */
+    bool always;      /* answered even when the ordinary connections are used up: at once, without a run */
     void (*handle)(struct desk *desk, struct question *q);
     const char *parameters[DESK_MAX_PARAMETERS];
 };
@@ -49,13 +52,15 @@ struct row {
 static void show_targets(struct desk *desk, struct question *q)
 {
     const struct snapshot *snapshot = desk->snapshot;
-    const struct result **latest = mem_alloc((snapshot->target_count + 1) * sizeof(struct result *));
+    struct result **latest = mem_alloc((snapshot->target_count + 1) * sizeof(struct result *));
     struct buffer body;
 
     for (size_t i = 0; i < snapshot->target_count; i++)
         latest[i] = jobs_latest(desk->jobs, &snapshot->targets[i]);
     buffer_init(&body, RENDER_MAX_SET);
-    json_targets(&body, snapshot, latest, clock_mono_us());
+    json_targets(&body, snapshot, (const struct result *const *)latest, clock_mono_us());
+    for (size_t i = 0; i < snapshot->target_count; i++)
+        result_unref(latest[i]);
     free(latest);
     question_answer(
         q, &(struct question_answer){
@@ -76,6 +81,53 @@ static void show_readiness(struct desk *desk, struct question *q)
         question_text(q, 200, "ehlod is ready.");
 }
 
+/* ---- reloading ---- */
+
+static bool may_reload(const struct desk *desk, const struct http_request *request)
+{
+    enum snapshot_reload allowed = desk->snapshot->allow_reload;
+
+    return allowed == SNAPSHOT_RELOAD_ANYONE || (allowed == SNAPSHOT_RELOAD_LOOPBACK && request->local);
+}
+
+static const char *join_lines(struct arena *arena, const char *const *lines, size_t count)
+{
+    const char *text = "";
+
+    for (size_t i = 0; i < count; i++)
+        text = arena_printf(arena, "%s%s%s", text, i > 0 ? "\n" : "", lines[i]);
+    return text;
+}
+
+static void on_reloaded(void *context, const struct reload_outcome *outcome)
+{
+    struct question *q = context;
+
+    if (outcome->good)
+        question_text(q, 200,
+                      arena_printf(&q->arena, "ehlod has loaded its configuration: %zu %s.",
+                                   outcome->target_count, outcome->target_count == 1 ? "target" : "targets"));
+    else
+        question_refuse(q, 500, NULL,
+                        arena_printf(&q->arena, "The old configuration stands.\n%s",
+                                     join_lines(&q->arena, outcome->mistakes, outcome->mistake_count)));
+}
+
+static void leave_reload(struct question *q)
+{
+    reload_leave(q->waiting);
+}
+
+static void reload_config(struct desk *desk, struct question *q)
+{
+    if (!may_reload(desk, q->request)) {
+        question_refuse(q, 403, NULL, "Reloading is not allowed from here (server.allow_reload).");
+        return;
+    }
+    q->leave = leave_reload;
+    q->waiting = reload_ask(desk->reload, on_reloaded, q);
+}
+
 /* "OPTIONS *" asks about the server as a whole (RFC 9110 section 9.3.7). */
 static void show_options(struct desk *desk, struct question *q)
 {
@@ -84,14 +136,18 @@ static void show_options(struct desk *desk, struct question *q)
     question_text(q, 200, "");
 }
 
+#define CHECK_PARAMETERS "format", "max_age", "timeout", "wait", "stop_after"
+
 static const struct row rows[] = {
-    {"/check", METHODS_READ, true, check_all, {"format", "max_age", "timeout", "stop_after"}},
-    {"/check/*", METHODS_READ, true, check_one, {"format", "max_age", "timeout", "stop_after"}},
-    {"/probe", METHODS_READ, true, check_probe, {"target"}},
-    {"/targets", METHODS_READ, false, show_targets, {NULL}},
-    {"/-/healthy", METHODS_READ, true, show_health, {NULL}},
-    {"/-/ready", METHODS_READ, true, show_readiness, {NULL}},
-    {"*", METHOD_OPTIONS, true, show_options, {NULL}},
+    {"/check", NULL, METHODS_READ, true, false, check_all, {CHECK_PARAMETERS}},
+    {"/check/*", "{target}", METHODS_READ | METHOD_POST, true, false, check_one, {CHECK_PARAMETERS}},
+    {"/probe", NULL, METHODS_READ, true, false, check_probe, {"target"}},
+    {"/runs/*", "{id}", METHODS_READ, false, false, check_past, {"format"}},
+    {"/targets", NULL, METHODS_READ, false, false, show_targets, {NULL}},
+    {"/-/healthy", NULL, METHODS_READ, true, true, show_health, {NULL}},
+    {"/-/ready", NULL, METHODS_READ, true, true, show_readiness, {NULL}},
+    {"/-/reload", NULL, METHOD_POST | METHOD_OPTIONS, false, false, reload_config, {NULL}},
+    {"*", NULL, METHOD_OPTIONS, true, true, show_options, {NULL}},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
@@ -138,7 +194,7 @@ static const char *list_paths(struct arena *arena)
         size_t len = strcspn(rows[i].path, "*");
         if (len > 0)
             list = arena_printf(arena, "%s%s%.*s%s", list, *list != '\0' ? ", " : "", (int)len, rows[i].path,
-                                rows[i].path[len] == '*' ? "{target}" : "");
+                                rows[i].any != NULL ? rows[i].any : "");
     }
     return list;
 }
@@ -175,6 +231,11 @@ static void dispatch(struct desk *desk, struct question *q, const struct row *ro
     unsigned method = method_of(q->request->method);
     struct url_mistake mistake;
 
+    if (q->request->reserved && !row->always) {
+        q->later = true;
+        question_refuse(q, 503, NULL, "All connections but those kept for health checks are in use.");
+        return;
+    }
     if ((row->methods & method) == 0) {
         q->allow = allow_text(&q->arena, row->methods);
         question_refuse(

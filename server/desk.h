@@ -5,6 +5,7 @@
 #include "config/snapshot.h"
 #include "server/http.h"
 #include "server/jobs.h"
+#include "server/reload.h"
 
 #include <stdbool.h>
 
@@ -12,6 +13,7 @@
 struct desk {
     const struct snapshot *snapshot; /* kept by whoever made the desk */
     struct jobs *jobs;
+    struct reload *reload;
     bool stopping; /* no longer ready, for balancers before us */
 };
 

@@ -4,18 +4,18 @@
  * an answer queued in the first of the two calls for a request closes the connection, so a request without a
  * body is answered in the second; sockets are edge-triggered, so after every turn and every resume its
  * timeout must be asked; a suspended connection has no timeout and no disconnect notice; nobody bounds the
- * time a request head takes. So a sweep looks at every connection once a second. Its parsed URL and its
- * parameters are not used: the target is copied raw. What it lets pass is judged in server/head.c.
+ * time a request head takes (server/callers.c does). Its parsed URL and its parameters are not used: the
+ * target is copied raw. What it lets pass is judged in server/head.c.
  */
 #include "server/http.h"
 
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
+#include "server/callers.h"
 #include "server/head.h"
 
 #include <assert.h>
 #include <microhttpd.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +23,15 @@
 #include <unistd.h>
 
 #define HTTP_CONNECTION_MEMORY ((size_t)16 * 1024)
-#define HTTP_SWEEP_MS          1000
-#define HTTP_HEAD_US           (10 * CLOCK_US_PER_S) /* from accepting to the end of the first head */
+#define HTTP_HEAD_US           (5 * CLOCK_US_PER_S)  /* from accepting to the end of the first head */
+#define HTTP_HASTE_US          (1 * CLOCK_US_PER_S)  /* instead of either, when others want the place */
 #define HTTP_IDLE_US           (75 * CLOCK_US_PER_S) /* from an answer to the end of the next head */
 #define HTTP_SEND_US           (60 * CLOCK_US_PER_S) /* for a client to take its answer */
 #define HTTP_INACTIVE_S        120u                  /* the library's own limit: a second line */
+/* What a client that is connected when draining begins may have sent already has come by then. */
+#define HTTP_LINGER_MS 500
+/* At most one complaint in this time, however long every connection is taken. */
+#define HTTP_COMPLAIN_US (60 * CLOCK_US_PER_S)
 
 enum connection_state {
     CONNECTION_HEAD,     /* no request yet */
@@ -38,17 +42,16 @@ enum connection_state {
 };
 
 struct connection {
-    struct connection *next;
-    struct connection *prev;
+    struct caller caller;
     struct http *http;
     struct MHD_Connection *mhd;
-    int fd;
     enum connection_state state;
+    bool local;
     bool given_up; /* no answer will come: close */
     bool last;     /* the request could be misread about where it ends: its answer closes */
     int status;
     int64_t asked_us;
-    int64_t deadline_us;
+    int64_t served_us; /* when the last answer went out; 0 = none has */
     char *target;
     const char *target_end; /* where it ended in the library's buffer: only to compare with */
     struct http_request request;
@@ -59,14 +62,12 @@ struct http {
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
     uv_timer_t turn;
-    uv_timer_t sweep;
     uv_timer_t drain;
+    uv_timer_t linger;
     unsigned open_handles;
-    unsigned connection_count;
     unsigned under_way; /* requests between handler and completion */
-    struct connection *connections;
-    struct pollfd *watched; /* room for the sweep: max_connections of each */
-    struct connection **watched_of;
+    struct callers *callers;
+    int64_t complained_us;
     http_drained *drained; /* null: not draining, or done */
     void *drained_context;
     bool draining;
@@ -83,6 +84,11 @@ void http_version(char built_r[HTTP_VERSION_SIZE], const char **running_r)
 static struct connection *connection_of(struct http_request *request)
 {
     return (struct connection *)(void *)((char *)request - offsetof(struct connection, request));
+}
+
+static struct connection *connection_of_caller(struct caller *caller)
+{
+    return (struct connection *)(void *)((char *)caller - offsetof(struct connection, caller));
 }
 
 /* ---- turns of the library ---- */
@@ -109,7 +115,8 @@ static void take_turn(struct http *http)
         uv_timer_start(&http->turn, on_turn, wait_ms, 0);
     else
         uv_timer_stop(&http->turn);
-    if (http->draining && http->under_way == 0)
+    if (http->draining && http->under_way == 0 &&
+        (callers_are_gone(http->callers) || !uv_is_active((uv_handle_t *)&http->linger)))
         finish_drain(http);
 }
 
@@ -164,13 +171,17 @@ static enum MHD_Result ask_handler(struct connection *c)
 {
     struct http *http = c->http;
 
+    callers_promote(http->callers, &c->caller);
+    c->request.reserved = c->caller.reserved;
+    c->last = c->last || c->caller.reserved;
     c->state = CONNECTION_ASKED;
     c->asked_us = clock_mono_us();
-    c->deadline_us = CLOCK_NEVER;
+    c->caller.deadline_us = CLOCK_NEVER;
     http->under_way++;
     http->order.handle(http->order.context, &c->request);
     if (c->state == CONNECTION_ASKED) {
         c->state = CONNECTION_WAITING;
+        c->caller.waiting = true;
         MHD_suspend_connection(c->mhd);
     }
     return c->given_up ? MHD_NO : MHD_YES;
@@ -198,6 +209,7 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, cons
         .accept = field(mhd, "Accept"),
         .scrape_timeout = field(mhd, "X-Prometheus-Scrape-Timeout-Seconds"),
         .fault = head_fault(&head),
+        .local = c->local,
     };
     c->last = c->request.fault != NULL || head_has_body(&head);
     if (head_has_body(&head))
@@ -234,11 +246,14 @@ void http_answer(struct http_request *request, const struct http_reply *reply)
 {
     struct connection *c = connection_of(request);
     bool waiting = c->state == CONNECTION_WAITING;
-    struct MHD_Response *response = make_response(reply, c->last || c->http->draining);
+    /* When others find no place, nobody keeps one between two requests. */
+    bool last = c->last || c->http->draining || callers_are_many(c->http->callers);
+    struct MHD_Response *response = make_response(reply, last);
 
     assert(waiting || c->state == CONNECTION_ASKED);
     c->state = CONNECTION_ANSWERED;
-    c->deadline_us = clock_mono_us() + HTTP_SEND_US;
+    c->caller.waiting = false;
+    c->caller.deadline_us = clock_mono_us() + HTTP_SEND_US;
     c->status = reply->status;
     c->given_up =
         response == NULL || MHD_queue_response(c->mhd, (unsigned)reply->status, response) != MHD_YES;
@@ -289,38 +304,59 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
                   how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? NULL : "early", NULL);
     }
     c->state = CONNECTION_HEAD;
-    c->deadline_us = clock_mono_us() + HTTP_IDLE_US;
+    c->served_us = clock_mono_us();
+    c->caller.deadline_us = c->served_us + HTTP_IDLE_US;
 }
 
-static void on_sweep(uv_timer_t *timer);
+static bool is_local(const struct sockaddr *peer)
+{
+    const struct address *a = (const struct address *)(const void *)peer;
+
+    if (address_family(a) == AF_INET)
+        return ntohl(a->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return address_family(a) != AF_INET6 || IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr);
+}
+
+/* Who has been served and asks for nothing makes room. */
+static void hasten_idle(void *context, struct caller *caller)
+{
+    struct connection *c = connection_of_caller(caller);
+
+    (void)context;
+    if (c->state == CONNECTION_HEAD && c->served_us != 0)
+        caller->deadline_us = c->served_us + HTTP_HASTE_US;
+}
+
+static void complain_of_rush(struct http *http, int64_t now_us)
+{
+    if (http->complained_us != CLOCK_NONE && now_us - http->complained_us < HTTP_COMPLAIN_US)
+        return;
+    http->complained_us = now_us;
+    log_event(http->order.log, LOG_LEVEL_WARN,
+              "every connection but the reserve is taken: newcomers are answered on health alone", NULL);
+}
 
 static void open_connection(struct http *http, struct MHD_Connection *mhd, void **socket_context)
 {
     struct connection *c = mem_alloc(sizeof *c);
+    int64_t now_us = clock_mono_us();
 
     c->http = http;
     c->mhd = mhd;
-    c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    c->deadline_us = clock_mono_us() + HTTP_HEAD_US;
-    c->next = http->connections;
-    if (c->next != NULL)
-        c->next->prev = c;
-    http->connections = c;
-    if (http->connection_count++ == 0)
-        uv_timer_start(&http->sweep, on_sweep, HTTP_SWEEP_MS, HTTP_SWEEP_MS);
+    c->local = is_local(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    callers_enter(http->callers, &c->caller,
+                  MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    c->caller.deadline_us = now_us + (c->caller.reserved ? HTTP_HASTE_US : HTTP_HEAD_US);
+    if (c->caller.reserved) {
+        callers_each(http->callers, hasten_idle, NULL);
+        complain_of_rush(http, now_us);
+    }
     *socket_context = c;
 }
 
 static void close_connection(struct http *http, struct connection *c)
 {
-    if (c->next != NULL)
-        c->next->prev = c->prev;
-    if (c->prev != NULL)
-        c->prev->next = c->next;
-    else
-        http->connections = c->next;
-    if (--http->connection_count == 0)
-        uv_timer_stop(&http->sweep);
+    callers_leave(http->callers, &c->caller);
     free(c->target);
     free(c);
 }
@@ -334,14 +370,26 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
         close_connection(context, *socket_context);
 }
 
-void http_take(struct http *http, int fd, const struct address *peer)
+/* ---- callers ---- */
+
+static void turn_away(int fd)
 {
     static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
                                "Connection: close\r\n\r\n";
+    ssize_t sent = send(fd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-    if (http->connection_count >= http->order.max_connections) {
-        ssize_t sent = send(fd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)sent;
+    (void)sent;
+}
+
+bool http_is_full(const struct http *http)
+{
+    return callers_are_full(http->callers);
+}
+
+void http_take(struct http *http, int fd, const struct address *peer)
+{
+    if (http_is_full(http)) {
+        turn_away(fd);
         close(fd);
         return;
     }
@@ -350,51 +398,33 @@ void http_take(struct http *http, int fd, const struct address *peer)
     turn_soon(http);
 }
 
-/* ---- the sweep ---- */
-
-static void give_up(struct connection *c)
+static void give_up(void *context, struct caller *caller)
 {
-    struct http *http = c->http;
+    struct http *http = context;
+    struct connection *c = connection_of_caller(caller);
 
     http->order.gone(http->order.context, &c->request);
     c->state = CONNECTION_ANSWERED;
     c->given_up = true;
-    c->deadline_us = CLOCK_NEVER;
+    caller->waiting = false;
+    caller->deadline_us = CLOCK_NEVER;
     MHD_resume_connection(c->mhd);
     turn_soon(http);
 }
 
-/* A client that closed both directions, or reset, waits for nothing any more. One that only closed its own
- * may well read the answer. */
-static void look_for_gone(struct http *http)
+static void cut_off(void *context, struct caller *caller)
 {
-    nfds_t count = 0;
-
-    for (struct connection *c = http->connections; c != NULL; c = c->next) {
-        if (c->state != CONNECTION_WAITING)
-            continue;
-        http->watched[count] = (struct pollfd){.fd = c->fd};
-        http->watched_of[count++] = c;
-    }
-    if (count == 0 || poll(http->watched, count, 0) <= 0)
-        return;
-    for (nfds_t i = 0; i < count; i++)
-        if ((http->watched[i].revents & (POLLHUP | POLLERR)) != 0)
-            give_up(http->watched_of[i]);
+    (void)context;
+    if (caller->reserved && connection_of_caller(caller)->state == CONNECTION_HEAD)
+        turn_away(caller->fd);
+    shutdown(caller->fd, SHUT_RDWR); /* the library sees it and closes */
 }
 
-static void on_sweep(uv_timer_t *timer)
+static void tell_room(void *context)
 {
-    struct http *http = timer->data;
-    int64_t now_us = clock_mono_us();
+    struct http *http = context;
 
-    for (struct connection *c = http->connections; c != NULL; c = c->next) {
-        if (now_us < c->deadline_us)
-            continue;
-        c->deadline_us = CLOCK_NEVER;
-        shutdown(c->fd, SHUT_RDWR); /* the library sees it and closes */
-    }
-    look_for_gone(http);
+    http->order.room(http->order.room_context);
 }
 
 /* ---- life ---- */
@@ -404,11 +434,12 @@ static struct MHD_Daemon *start_daemon(struct http *http)
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
 
     return MHD_start_daemon(flags, 0, NULL, NULL, on_access, http, MHD_OPTION_CONNECTION_LIMIT,
-                            http->order.max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                            HTTP_CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, HTTP_INACTIVE_S,
-                            MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target,
-                            http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
+                            http->order.max_connections + http->order.reserve,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_CONNECTION_MEMORY,
+                            MHD_OPTION_CONNECTION_TIMEOUT, HTTP_INACTIVE_S, MHD_OPTION_SIGPIPE_HANDLED_BY_APP,
+                            1, MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
+                            on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+                            MHD_OPTION_END);
 }
 
 struct http *http_new(const struct http_order *order)
@@ -422,15 +453,21 @@ struct http *http_new(const struct http_order *order)
         free(http);
         return NULL;
     }
-    http->watched = mem_alloc(order->max_connections * sizeof *http->watched);
-    http->watched_of = mem_alloc(order->max_connections * sizeof(struct connection *));
+    http->complained_us = CLOCK_NONE;
+    http->callers = callers_new(&(struct callers_order){.loop = order->loop,
+                                                        .seats = order->max_connections,
+                                                        .reserve = order->reserve,
+                                                        .late = cut_off,
+                                                        .gone = give_up,
+                                                        .room = tell_room,
+                                                        .context = http});
     uv_timer_init(order->loop, &http->turn);
-    uv_timer_init(order->loop, &http->sweep);
     uv_timer_init(order->loop, &http->drain);
+    uv_timer_init(order->loop, &http->linger);
     started = uv_poll_init(order->loop, &http->poll,
                            MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
     assert(started == 0);
-    http->turn.data = http->sweep.data = http->drain.data = http->poll.data = http;
+    http->turn.data = http->drain.data = http->linger.data = http->poll.data = http;
     http->open_handles = 4;
     uv_poll_start(&http->poll, UV_READABLE, on_ready);
     return http;
@@ -443,6 +480,8 @@ static void on_drain_limit(uv_timer_t *timer)
 
 void http_drain(struct http *http, unsigned limit_ms, http_drained *done, void *context)
 {
+    if (!http->draining)
+        uv_timer_start(&http->linger, on_turn, HTTP_LINGER_MS, 0);
     http->draining = true;
     http->drained = done;
     http->drained_context = context;
@@ -454,23 +493,25 @@ static void on_handle_closed(uv_handle_t *handle)
 {
     struct http *http = handle->data;
 
-    if (--http->open_handles > 0)
-        return;
-    free(http->watched);
-    free(http->watched_of);
-    free(http);
+    if (--http->open_handles == 0)
+        free(http);
+}
+
+static void give_up_waiting(void *context, struct caller *caller)
+{
+    if (caller->waiting)
+        give_up(context, caller);
 }
 
 void http_free(struct http *http)
 {
     if (http == NULL)
         return;
-    for (struct connection *c = http->connections; c != NULL; c = c->next)
-        if (c->state == CONNECTION_WAITING)
-            give_up(c);
+    callers_each(http->callers, give_up_waiting, http);
     uv_close((uv_handle_t *)&http->poll, on_handle_closed);
     MHD_stop_daemon(http->daemon);
+    callers_free(http->callers);
     uv_close((uv_handle_t *)&http->turn, on_handle_closed);
-    uv_close((uv_handle_t *)&http->sweep, on_handle_closed);
     uv_close((uv_handle_t *)&http->drain, on_handle_closed);
+    uv_close((uv_handle_t *)&http->linger, on_handle_closed);
 }

@@ -23,6 +23,8 @@ struct http_request {
     const char *accept;         /* header fields; null = not there */
     const char *scrape_timeout; /* X-Prometheus-Scrape-Timeout-Seconds */
     const char *fault;          /* a sentence: answer 400 whatever is asked; null = none */
+    bool local;                 /* from this machine: over a loopback address or a Unix socket */
+    bool reserved;              /* in the reserve: only what must always be answered, at once, may be */
     void *pending;              /* the handler's own, for a request that waits */
 };
 
@@ -32,20 +34,30 @@ typedef void http_handle(void *context, struct http_request *request);
 /* The client of a waiting request has left: it is over and must not be answered. */
 typedef void http_gone(void *context, struct http_request *request);
 
+/* A connection can be taken again, after http_is_full. */
+typedef void http_room(void *context);
+
 struct http_order {
     uv_loop_t *loop;
     struct log *log; /* kept */
     unsigned max_connections;
+    unsigned reserve; /* as many more, whose requests are marked */
     http_handle *handle;
     http_gone *gone;
     void *context;
+    http_room *room;
+    void *room_context;
 };
 
 /* Null when the library does not start (no descriptors, no memory). */
 struct http *http_new(const struct http_order *order);
 
-/* Takes a connected, non-blocking socket. Over max_connections it gets a short 503 and is closed. */
+/* Takes a connected, non-blocking socket; no address is a Unix socket's. When http is full it gets a short
+ * 503 and is closed. */
 void http_take(struct http *http, int fd, const struct address *peer);
+
+/* Whether the reserve is used up too. */
+bool http_is_full(const struct http *http);
 
 struct http_header {
     const char *name;
@@ -64,7 +76,8 @@ struct http_reply {
 void http_answer(struct http_request *request, const struct http_reply *reply);
 
 /* From now on every answer closes its connection. Done is called, later, once no request is under way any
- * more and every answer went out, or after limit_ms. A second call only shortens the limit. */
+ * more, every answer went out, and whoever is still connected had a moment to ask; or after limit_ms. A
+ * second call only shortens the limit. */
 typedef void http_drained(void *context);
 void http_drain(struct http *http, unsigned limit_ms, http_drained *done, void *context);
 

@@ -1,86 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sharing of runs. Within one snapshot a plan is told by its target and by where it stops, so every target
- * has one place for each phase. A run without waiters goes on; a waiter's timeout ends its waiting and
- * nothing else. The last good run is remembered for each place, not for each target: a run cut short before
- * RCPT is no evidence that RCPT worked. Everything belongs to one loop. What a run does is probe/run's.
+ * Sharing of runs. Within one snapshot a plan is told by its target, by where it stops and by whether it was
+ * asked for afresh, so every target has one place for each kind. A run without waiters goes on to its end and
+ * is kept. Everything belongs to one loop. What a run does is probe/run's, what becomes of its messages
+ * server/letters.c's; how it begins and ends is in job.c, and those who wait are in waiter.c.
  */
 #include "server/jobs.h"
 
 #include "config/route.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
-#include "probe/run.h"
-#include "server/ulid.h"
+#include "probe/conclude.h"
+#include "probe/net/handle.h"
+#include "server/job.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-struct jobs_waiter {
-    struct jobs_waiter *next;
-    struct jobs_waiter *prev;
-    struct job *job;
-    jobs_done *done;
-    void *context;
-    int64_t timeout_us;
-    uv_timer_t timer;
-};
+/* So many runs may wait in line for each that may be under way. */
+#define JOBS_WAITING_PER_RUN 4
 
-/* A run under way. */
-struct job {
-    struct job *next;
-    struct job *prev;
-    struct jobs *jobs;
-    struct place *place;
-    struct plan plan;
-    struct run *run;
-    struct result *last_ok; /* lent to the run */
-    struct jobs_waiter *first;
-    struct jobs_waiter *last;
-};
+static struct run_net_order net_order(const struct jobs_order *order)
+{
+    unsigned max_runs = order->max_runs > 0 ? order->max_runs : order->snapshot->max_runs;
 
-/* All about one plan. */
-struct place {
-    struct job *job;        /* under way, or null */
-    struct result *latest;  /* or null */
-    struct result *last_ok; /* or null */
-};
-
-/* A target's places, by the phase its plan stops after; PHASE_COUNT is the whole way. */
-struct shelf {
-    struct place places[PHASE_COUNT + 1];
-};
-
-struct jobs {
-    struct jobs_order order;
-    struct run_net *net;
-    struct ulid ulid;
-    struct job *first;
-    uv_timer_t grace;
-    bool stopping;
-    bool freeing;
-    jobs_stopped *stopped; /* null: not stopping, or told already */
-    void *stopped_context;
-    struct shelf *shelves; /* one a target, in the snapshot's order */
-};
+    return (struct run_net_order){.loop = order->loop,
+                                  .max_runs = max_runs,
+                                  .max_waiting = max_runs * JOBS_WAITING_PER_RUN,
+                                  .max_per_address = order->snapshot->max_per_address};
+}
 
 struct jobs *jobs_new(const struct jobs_order *order)
 {
     struct jobs *jobs = mem_alloc(sizeof *jobs);
+    struct run_net_order net = net_order(order);
 
     jobs->order = *order;
     snapshot_ref(order->snapshot);
-    jobs->shelves = mem_alloc((order->snapshot->target_count + 1) * sizeof *jobs->shelves);
-    jobs->net = run_net_new(order->loop);
+    jobs->shelves = shelf_for_targets(order->snapshot, NULL, NULL);
+    jobs->net = run_net_new(&net);
+    jobs->settle = handle_timer(order->loop, jobs);
+    jobs->letters = letters_new(order->loop, waiter_settled, jobs);
+    jobs->runs = runs_new();
     uv_timer_init(order->loop, &jobs->grace);
     jobs->grace.data = jobs;
     return jobs;
 }
 
-static struct place *place_of(const struct jobs *jobs, const struct snapshot_target *target,
-                              enum phase stop_after)
+void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs)
 {
-    return &jobs->shelves[target - jobs->order.snapshot->targets].places[stop_after];
+    struct snapshot *old = jobs->order.snapshot;
+
+    jobs->shelves = shelf_for_targets(snapshot, old, jobs->shelves);
+    jobs->order.snapshot = snapshot_ref(snapshot);
+    jobs->order.max_runs = max_runs;
+    struct run_net_order net = net_order(&jobs->order);
+    run_net_set_limits(jobs->net, &net);
+    snapshot_unref(old);
+}
+
+/* ---- what is kept ---- */
+
+static struct shelf *shelf_of(const struct jobs *jobs, const struct snapshot_target *target)
+{
+    return jobs->shelves[target - jobs->order.snapshot->targets];
 }
 
 /* The plan that the ask comes to, and its place. */
@@ -89,88 +71,125 @@ static struct place *place_of_ask(const struct jobs *jobs, const struct jobs_ask
     struct route_ask route = {.stop_after = ask->stop_after};
 
     route_plan(ask->target, &route, plan_r);
-    return place_of(jobs, ask->target, plan_r->stop_after);
+    return shelf_place(shelf_of(jobs, ask->target), plan_r->stop_after, ask->fresh);
+}
+
+bool jobs_is_worth_waiting(const struct jobs *jobs, const struct record *record, int64_t wait_us)
+{
+    const struct result *r = record->result;
+
+    return !jobs->stopping && clock_mono_us() - r->ended_mono_us < wait_us &&
+           letters_is_pending(jobs->letters, r);
+}
+
+/* With its deliveries as they stand now. */
+static struct result *show_record(const struct jobs *jobs, const struct record *record)
+{
+    struct plan plan = record_plan(record);
+
+    return letters_show(jobs->letters, &plan, record->result);
+}
+
+/* An older verdict stands in while ehlod itself cannot tell. */
+static struct result *stand_in(const struct jobs *jobs, const struct place *place,
+                               const struct record *record)
+{
+    const struct record *known = place->last_known;
+    int64_t now_us = clock_mono_us();
+
+    if (known == NULL || now_us - known->result->ended_mono_us >= record->target->stale_if_error_us)
+        return NULL;
+    struct result *shown = show_record(jobs, known);
+    struct result *stale = conclude_stale(shown);
+    result_unref(shown);
+    return stale;
+}
+
+struct result *jobs_show(const struct jobs *jobs, const struct place *place, const struct record *record)
+{
+    struct result *shown = show_record(jobs, record);
+    struct result *stale = shown->status == STATUS_UNKNOWN ? stand_in(jobs, place, record) : NULL;
+
+    if (stale == NULL)
+        return shown;
+    result_unref(shown);
+    return stale;
+}
+
+static int64_t wait_of(const struct jobs_ask *ask)
+{
+    return ask->wait_us == CLOCK_NONE ? ask->target->wait_us : ask->wait_us;
+}
+
+/* The kept result that answers the ask; or null. */
+static struct record *recall(const struct jobs *jobs, const struct place *place, const struct jobs_ask *ask)
+{
+    struct record *latest = place->latest;
+    int64_t max_age_us = ask->max_age_us == CLOCK_NONE ? ask->target->cache_ttl_us : ask->max_age_us;
+
+    if (latest == NULL || ask->fresh || latest->snapshot != jobs->order.snapshot ||
+        clock_mono_us() - latest->result->ended_mono_us >= max_age_us)
+        return NULL;
+    return latest;
 }
 
 struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
 {
     struct plan plan;
-    struct result *latest = place_of_ask(jobs, ask, &plan)->latest;
-    int64_t max_age_us = ask->max_age_us == CLOCK_NONE ? ask->target->cache_ttl_us : ask->max_age_us;
+    struct place *place = place_of_ask(jobs, ask, &plan);
+    struct record *record = recall(jobs, place, ask);
 
-    if (latest == NULL || clock_mono_us() - latest->ended_mono_us >= max_age_us)
+    if (record == NULL || jobs_is_worth_waiting(jobs, record, wait_of(ask)))
         return NULL;
-    return result_ref(latest);
+    return jobs_show(jobs, place, record);
 }
 
-const struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target)
+struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target)
 {
-    return place_of(jobs, target, target->plan.stop_after)->latest;
+    const struct record *latest = NULL;
+
+    for (struct place *p = shelf_of(jobs, target)->places; p != NULL; p = p->next)
+        if (p->stop_after == target->plan.stop_after && p->latest != NULL &&
+            (latest == NULL || p->latest->result->ended_mono_us > latest->result->ended_mono_us))
+            latest = p->latest;
+    return latest != NULL ? show_record(jobs, latest) : NULL;
 }
 
-/* ---- waiters ---- */
-
-static void free_waiter(uv_handle_t *timer)
+struct result *jobs_find(const struct jobs *jobs, const char *id)
 {
-    free(timer->data);
+    const struct record *record = runs_find(jobs->runs, id);
+
+    return record != NULL ? show_record(jobs, record) : NULL;
 }
 
-void jobs_leave(struct jobs_waiter *w)
+bool jobs_mail(struct jobs *jobs, const char *mailbox, struct span message, int64_t at_us)
 {
-    struct job *job = w->job;
+    return letters_arrive(jobs->letters, mailbox, message, at_us);
+}
 
-    if (w->prev != NULL)
-        w->prev->next = w->next;
+/* The run to join: one of the present config. */
+static struct job *job_under_way(const struct jobs *jobs, const struct place *place)
+{
+    return place->job != NULL && place->job->snapshot == jobs->order.snapshot ? place->job : NULL;
+}
+
+struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done, void *context)
+{
+    struct plan plan;
+    struct shelf *shelf = shelf_of(jobs, ask->target);
+    struct place *place = place_of_ask(jobs, ask, &plan);
+    struct record *record = recall(jobs, place, ask);
+    struct job *job = job_under_way(jobs, place);
+    struct jobs_waiter *w = waiter_new(jobs, shelf, place, ask, done, context);
+
+    if (record != NULL && jobs_is_worth_waiting(jobs, record, w->wait_us))
+        waiter_wait_for_deliveries(w, record);
     else
-        job->first = w->next;
-    if (w->next != NULL)
-        w->next->prev = w->prev;
-    else
-        job->last = w->prev;
-    uv_close((uv_handle_t *)&w->timer, free_waiter);
-}
-
-/* The waiter's memory lives until the loop closed its timer, so it may be read after leaving. */
-static void answer(struct jobs_waiter *w, struct result *result)
-{
-    jobs_leave(w);
-    w->done(w->context, result);
-}
-
-static void on_timeout(uv_timer_t *timer)
-{
-    struct jobs_waiter *w = timer->data;
-
-    answer(w, run_peek(w->job->run, w->timeout_us));
-}
-
-static struct jobs_waiter *add_waiter(struct job *job, int64_t timeout_us, jobs_done *done, void *context)
-{
-    uv_loop_t *loop = job->jobs->order.loop;
-    struct jobs_waiter *w = mem_alloc(sizeof *w);
-
-    w->job = job;
-    w->done = done;
-    w->context = context;
-    w->timeout_us = timeout_us;
-    w->prev = job->last;
-    if (w->prev != NULL)
-        w->prev->next = w;
-    else
-        job->first = w;
-    job->last = w;
-    uv_timer_init(loop, &w->timer);
-    w->timer.data = w;
-    /* A run ends by its own limit; only who waits less than that needs a clock. */
-    if (timeout_us < job->plan.limits_us[LIMIT_RUN]) {
-        uv_update_time(loop);
-        uv_timer_start(&w->timer, on_timeout,
-                       (uint64_t)((timeout_us + CLOCK_US_PER_MS - 1) / CLOCK_US_PER_MS), 0);
-    }
+        waiter_wait_for_run(w, job != NULL ? job : job_begin(jobs, shelf, place, ask, &plan));
     return w;
 }
 
-/* ---- runs ---- */
+/* ---- the end ---- */
 
 static void tell_stopped(struct jobs *jobs)
 {
@@ -183,47 +202,12 @@ static void tell_stopped(struct jobs *jobs)
     stopped(jobs->stopped_context);
 }
 
-static void log_run(struct log *log, const struct result *r)
-{
-    bool failed = r->failure.reason != REASON_NONE;
-    char ms[32];
-
-    snprintf(ms, sizeof ms, "%.3f", (double)(r->ended_mono_us - r->started_mono_us) / CLOCK_US_PER_MS);
-    log_event(log, r->status == STATUS_UNKNOWN ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "run ended", "target",
-              r->target, "status", status_name(r->status), "phase",
-              failed ? phase_name(r->failure.phase) : NULL, "reason",
-              failed ? reason_name(r->failure.reason) : NULL, "ms", ms, "id", r->id, "message",
-              failed ? r->failure.message : NULL, NULL);
-}
-
-static void keep(struct result **slot, struct result *result)
-{
-    result_unref(*slot);
-    *slot = result_ref(result);
-}
-
-static void unlink_job(struct job *job)
-{
-    if (job->prev != NULL)
-        job->prev->next = job->next;
-    else
-        job->jobs->first = job->next;
-    if (job->next != NULL)
-        job->next->prev = job->prev;
-    job->place->job = NULL;
-}
-
 static void on_grace_closed(uv_handle_t *timer)
 {
     struct jobs *jobs = timer->data;
 
-    for (size_t i = 0; i < jobs->order.snapshot->target_count; i++) {
-        for (size_t p = 0; p <= PHASE_COUNT; p++) {
-            result_unref(jobs->shelves[i].places[p].latest);
-            result_unref(jobs->shelves[i].places[p].last_ok);
-        }
-    }
-    free(jobs->shelves);
+    shelf_free_all(jobs->shelves, jobs->order.snapshot->target_count);
+    runs_free(jobs->runs);
     snapshot_unref(jobs->order.snapshot);
     free(jobs);
 }
@@ -234,75 +218,17 @@ static void close_handles(struct jobs *jobs)
     if (uv_is_closing((uv_handle_t *)&jobs->grace))
         return;
     run_net_free(jobs->net);
+    letters_free(jobs->letters);
+    handle_close_timer(jobs->settle);
     uv_close((uv_handle_t *)&jobs->grace, on_grace_closed);
 }
 
-static void on_run_done(void *context, struct result *result)
+void jobs_over(struct jobs *jobs)
 {
-    struct job *job = context;
-    struct jobs *jobs = job->jobs;
-
-    log_run(jobs->order.log, result);
-    keep(&job->place->latest, result);
-    if (result->status == STATUS_PASS || result->status == STATUS_WARN)
-        keep(&job->place->last_ok, result);
-    /* From here on a waiter that is answered may ask again, and begins another run. */
-    unlink_job(job);
-    while (job->first != NULL)
-        answer(job->first, result_ref(result));
-    result_unref(result);
-    result_unref(job->last_ok);
-    free(job);
-    if (jobs->first != NULL)
-        return;
     if (jobs->stopping)
         tell_stopped(jobs);
     if (jobs->freeing)
         close_handles(jobs);
-}
-
-static void begin(struct jobs *jobs, struct place *place, const struct plan *plan)
-{
-    struct job *job = mem_alloc(sizeof *job);
-    char id[ULID_SIZE];
-
-    job->jobs = jobs;
-    job->place = place;
-    job->plan = *plan;
-    job->last_ok = place->last_ok != NULL ? result_ref(place->last_ok) : NULL;
-    job->next = jobs->first;
-    if (job->next != NULL)
-        job->next->prev = job;
-    jobs->first = job;
-    place->job = job;
-    ulid_next(&jobs->ulid, clock_wall_us(), id);
-    struct run_order order = {
-        .plan = &job->plan,
-        .id = id,
-        .vantage = jobs->order.snapshot->server_name,
-        .last_ok = job->last_ok,
-    };
-    job->run = run_start(jobs->net, &order, on_run_done, job);
-    if (jobs->stopping)
-        run_stop(job->run);
-}
-
-struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done, void *context)
-{
-    struct plan plan;
-    struct place *place = place_of_ask(jobs, ask, &plan);
-
-    if (place->job == NULL)
-        begin(jobs, place, &plan);
-    return add_waiter(place->job, ask->timeout_us, done, context);
-}
-
-/* ---- the end ---- */
-
-static void stop_runs(struct jobs *jobs)
-{
-    for (struct job *job = jobs->first; job != NULL; job = job->next)
-        run_stop(job->run);
 }
 
 static void on_grace_over(uv_timer_t *timer)
@@ -311,7 +237,7 @@ static void on_grace_over(uv_timer_t *timer)
 
     if (jobs->first == NULL)
         tell_stopped(jobs);
-    stop_runs(jobs);
+    job_stop_all(jobs);
 }
 
 void jobs_stop(struct jobs *jobs, unsigned grace_ms, jobs_stopped *stopped, void *context)
@@ -319,6 +245,8 @@ void jobs_stop(struct jobs *jobs, unsigned grace_ms, jobs_stopped *stopped, void
     jobs->stopping = true;
     jobs->stopped = stopped;
     jobs->stopped_context = context;
+    while (jobs->settling.first != NULL)
+        waiter_answer(jobs->settling.first);
     uv_timer_start(&jobs->grace, on_grace_over, jobs->first != NULL ? grace_ms : 0, 0);
 }
 
@@ -330,5 +258,5 @@ void jobs_free(struct jobs *jobs)
     jobs->stopped = NULL;
     if (jobs->first == NULL)
         close_handles(jobs);
-    stop_runs(jobs);
+    job_stop_all(jobs);
 }

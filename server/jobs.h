@@ -9,9 +9,10 @@
 #include <uv.h>
 
 /*
- * The runs of one loop: those under way, who waits for them, and what they showed last. Equal plans share:
- * a target asked for twice at once is dialled once. A run goes on to its own end whoever waits or leaves,
- * and its result is kept.
+ * The runs of one loop: those under way, who waits for them, what they showed, and what became of their
+ * messages. Equal plans share: a target asked for twice at once is dialled once. A run goes on to its own end
+ * whoever waits or leaves, and its result is kept. Every result that is given out shows its deliveries as
+ * they stand at that moment, one reference of it the taker's.
  */
 struct jobs;
 
@@ -19,39 +20,52 @@ struct jobs_order {
     uv_loop_t *loop;
     struct log *log;           /* kept */
     struct snapshot *snapshot; /* the jobs take a reference of their own */
+    unsigned max_runs;         /* 0: as the snapshot says */
 };
 
 struct jobs *jobs_new(const struct jobs_order *order);
 
 struct jobs_ask {
-    const struct snapshot_target *target; /* of the jobs' snapshot */
+    const struct snapshot_target *target; /* of the jobs' present snapshot */
     enum phase stop_after;                /* PHASE_COUNT: as the target says */
     int64_t max_age_us; /* how old a kept result may be; CLOCK_NONE: the target's cache_ttl */
-    int64_t timeout_us; /* how long this caller waits; CLOCK_NEVER: as long as the run takes */
+    int64_t timeout_us; /* how long this caller waits in all; CLOCK_NEVER: as long as the run takes */
+    int64_t wait_us;    /* and, from the run's end, for deliveries; CLOCK_NONE: the target's wait */
+    bool fresh;         /* a run of its own, with all its messages whatever min_send_interval says */
 };
 
-/* A kept result of an equal plan that is young enough (its age counts from the run's end), with one
- * reference for the caller; or null. */
+/* A kept result of an equal plan that is young enough (its age counts from the run's end) and for which
+ * nothing is left to wait; or null. */
 struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask);
 
-/* The result, one reference of it the callee's. Called once, from the loop, never from inside jobs_wait. */
+/* Called once, from the loop, never from inside jobs_wait. */
 typedef void jobs_done(void *context, struct result *result);
 
-/* Joins the run of an equal plan that is under way, or begins one; never recalls. When the caller's own
- * timeout fires first, it gets the dialogue as far as it came, with reason deadline. Never null: once
- * jobs_stop was called a run that would begin is stopped before it does, and so ends as unknown. */
+/* Waits for deliveries of a kept result, joins the run of an equal plan that is under way, or begins one.
+ * When the caller's own timeout fires first, it gets the dialogue as far as it came, with reason deadline.
+ * Never null: once jobs_stop was called a run that would begin is stopped before it does, and so ends as
+ * unknown. */
 struct jobs_waiter;
 struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done, void *context);
 
 /* The caller waits no longer; done is not called. */
 void jobs_leave(struct jobs_waiter *waiter);
 
-/* The last result of the target's whole plan (runs cut short by stop_after aside), borrowed; or null. */
-const struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target);
+/* The last result of the target's whole plan (runs cut short by stop_after aside); or null. */
+struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target);
+
+/* The past run of that id; or null. */
+struct result *jobs_find(const struct jobs *jobs, const char *id);
+
+/* A mailbox has seen a message: whether it was one of ours, for that mailbox. */
+bool jobs_mail(struct jobs *jobs, const char *mailbox, struct span message, int64_t at_us);
+
+/* From now on this is the config. Runs under way keep theirs. max_runs as in the order. */
+void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs);
 
 /* No run gets any further than its beginning any more. Those under way have the grace to end, then they are
- * stopped. Stopped is called once, later, when the last is over and every waiter was answered. A second call
- * only changes the grace. */
+ * stopped. Nobody waits for deliveries any more. Stopped is called once, later, when the last run is over and
+ * every waiter was answered. A second call only changes the grace. */
 typedef void jobs_stopped(void *context);
 void jobs_stop(struct jobs *jobs, unsigned grace_ms, jobs_stopped *stopped, void *context);
 

@@ -17,6 +17,7 @@ struct question {
     struct url url;
     const char *allow; /* sent with the answer; null = not */
     bool bodyless;     /* OPTIONS: the answer is a status and a header */
+    bool later;        /* a refusal for the moment: tells to come again */
     /* For a handler that answers later: undoes what waits, because the client is gone. */
     void (*leave)(struct question *q);
     void *waiting; /* that handler's own */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For each mailbox with a sink a listener, and a receiver that gets its connections. What a receiver says to
- * a client is probe/proto/sink.c's; how many it serves at a time, probe/verify/receiver.c's.
+ * a client is probe/proto/sink.c's; how many it serves at a time, probe/verify/receiver.c's. Across configs a
+ * receiver is told by its address, not by the mailbox's name.
  */
 #include "server/receivers.h"
 
@@ -13,15 +14,23 @@
 #include <stdlib.h>
 
 struct mailbox {
+    struct receivers *receivers;
+    const struct snapshot_sink *sink;
     struct sink_policy policy;
     struct receiver *receiver;
     struct listen *listen;
 };
 
+struct mailboxes {
+    struct snapshot *snapshot; /* what they are of */
+    size_t count;
+    struct mailbox **list;
+};
+
 struct receivers {
     struct receivers_order order;
-    size_t count;
-    struct mailbox mailboxes[];
+    struct mailboxes now;
+    struct mailboxes next; /* between receivers_prepare and its end */
 };
 
 static void take(void *context, int fd, const struct address *peer)
@@ -32,6 +41,13 @@ static void take(void *context, int fd, const struct address *peer)
     receiver_take(m->receiver, fd);
 }
 
+static void on_message(void *context, const struct sink_message *message)
+{
+    struct mailbox *m = context;
+
+    jobs_mail(m->receivers->order.jobs, m->sink->name, message->kept, message->at_us);
+}
+
 static void say_listening(struct log *log, const struct snapshot_sink *sink)
 {
     char address[RENDER_HOST_SIZE];
@@ -40,55 +56,132 @@ static void say_listening(struct log *log, const struct snapshot_sink *sink)
     log_event(log, LOG_LEVEL_INFO, "receiving mail", "mailbox", sink->name, "address", address, NULL);
 }
 
-static int open_mailbox(struct receivers *r, const struct snapshot_sink *sink,
-                        char error_r[LISTEN_ERROR_SIZE])
+/* ---- one mailbox ---- */
+
+/* From now on it is that of this config. Its sessions read the policy anew with each command. */
+static void follow(struct mailbox *m, const struct snapshot *snapshot, const struct snapshot_sink *sink)
 {
-    struct mailbox *m = &r->mailboxes[r->count];
+    m->sink = sink;
+    m->policy = (struct sink_policy){.name = snapshot->host_name,
+                                     .domains = sink->domains,
+                                     .domain_count = sink->domain_count,
+                                     .take = on_message,
+                                     .context = m};
+}
+
+static void close_mailbox(struct mailbox *m)
+{
+    listen_free(m->listen);
+    receiver_free(m->receiver);
+    free(m);
+}
+
+static struct mailbox *open_mailbox(struct receivers *r, const struct snapshot *snapshot,
+                                    const struct snapshot_sink *sink, char error_r[LISTEN_ERROR_SIZE])
+{
+    const struct snapshot_listen place = {.address = sink->listen};
+    struct mailbox *m = mem_alloc(sizeof *m);
     char key[LISTEN_KEY_SIZE];
 
     snprintf(key, sizeof key, "mailboxes.%s.sink", sink->name);
+    m->receivers = r;
     m->listen = listen_new(&(struct listen_order){.loop = r->order.loop,
                                                   .log = r->order.log,
-                                                  .addresses = &sink->listen,
+                                                  .places = &place,
                                                   .count = 1,
                                                   .key = key,
                                                   .take = take,
                                                   .context = m},
                            error_r);
-    if (m->listen == NULL)
-        return -1;
-    m->policy = (struct sink_policy){
-        .name = r->order.snapshot->host_name, .domains = sink->domains, .domain_count = sink->domain_count};
-    m->receiver = receiver_new(r->order.loop, &m->policy);
-    r->count++;
-    say_listening(r->order.log, sink);
+    if (m->listen == NULL) {
+        free(m);
+        return NULL;
+    }
+    follow(m, snapshot, sink);
+    m->receiver = receiver_new(r->order.loop, &m->policy, r->order.max_sessions);
+    return m;
+}
+
+/* ---- all of them ---- */
+
+static struct mailbox *find(const struct mailboxes *set, const struct address *address)
+{
+    const struct snapshot_listen place = {.address = *address};
+
+    for (size_t i = 0; i < set->count; i++)
+        if (listen_is_same(&(struct snapshot_listen){.address = set->list[i]->sink->listen}, &place))
+            return set->list[i];
+    return NULL;
+}
+
+/* Closes what the one has and the other has not. */
+static void drop(struct mailboxes *set, const struct mailboxes *stay)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (find(stay, &set->list[i]->sink->listen) == NULL)
+            close_mailbox(set->list[i]);
+    free(set->list);
+    snapshot_unref(set->snapshot);
+    *set = (struct mailboxes){0};
+}
+
+int receivers_prepare(struct receivers *r, struct snapshot *snapshot, char error_r[LISTEN_ERROR_SIZE])
+{
+    r->next.snapshot = snapshot_ref(snapshot);
+    r->next.list = mem_alloc((snapshot->sink_count + 1) * sizeof(struct mailbox *));
+    for (size_t i = 0; i < snapshot->sink_count; i++) {
+        struct mailbox *m = find(&r->now, &snapshot->sinks[i].listen);
+        if (m == NULL)
+            m = open_mailbox(r, snapshot, &snapshot->sinks[i], error_r);
+        if (m == NULL) {
+            receivers_abandon(r);
+            return -1;
+        }
+        r->next.list[r->next.count++] = m;
+    }
     return 0;
+}
+
+void receivers_abandon(struct receivers *r)
+{
+    drop(&r->next, &r->now);
+}
+
+void receivers_commit(struct receivers *r)
+{
+    for (size_t i = 0; i < r->next.count; i++) {
+        const struct snapshot_sink *sink = &r->next.snapshot->sinks[i];
+        if (find(&r->now, &sink->listen) == NULL)
+            say_listening(r->order.log, sink);
+    }
+    drop(&r->now, &r->next);
+    r->now = r->next;
+    r->next = (struct mailboxes){0};
+    for (size_t i = 0; i < r->now.count; i++)
+        follow(r->now.list[i], r->now.snapshot, &r->now.snapshot->sinks[i]);
 }
 
 struct receivers *receivers_new(const struct receivers_order *order, char error_r[LISTEN_ERROR_SIZE])
 {
-    const struct snapshot *s = order->snapshot;
-    struct receivers *r = mem_alloc(sizeof *r + s->sink_count * sizeof r->mailboxes[0]);
+    struct receivers *r = mem_alloc(sizeof *r);
 
     r->order = *order;
-    snapshot_ref(order->snapshot);
-    for (size_t i = 0; i < s->sink_count; i++) {
-        if (open_mailbox(r, &s->sinks[i], error_r) != 0) {
-            receivers_free(r);
-            return NULL;
-        }
+    if (r->order.max_sessions == 0)
+        r->order.max_sessions = RECEIVER_MAX_SESSIONS;
+    if (receivers_prepare(r, order->snapshot, error_r) != 0) {
+        free(r);
+        return NULL;
     }
+    receivers_commit(r);
     return r;
 }
 
 void receivers_free(struct receivers *r)
 {
+    static const struct mailboxes none = {0};
+
     if (r == NULL)
         return;
-    for (size_t i = 0; i < r->count; i++) {
-        listen_free(r->mailboxes[i].listen);
-        receiver_free(r->mailboxes[i].receiver);
-    }
-    snapshot_unref(r->order.snapshot);
+    drop(&r->now, &none);
     free(r);
 }

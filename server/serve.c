@@ -1,28 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of the service. Up: limits, loop, runs, built-in mailboxes, HTTP, listeners. Down, on a signal:
- * no more connections, runs get a grace, every waiting request is answered and its answer sent, then all is
- * closed. The loop ends by itself when the last handle is gone, so whatever would keep it is a leak.
+ * The life of the service. Up: signals, loop, runs, built-in mailboxes, HTTP, listeners. Meanwhile: another
+ * config takes the place of the one in force, all of it or nothing. Down, on a signal: no more connections,
+ * runs get a grace, every waiting request is answered and its answer sent, then all is closed. The loop ends
+ * by itself when the last handle is gone, so whatever would keep it is a leak.
  */
 #include "server/serve.h"
 
+#include "probe/verify/receiver.h"
+#include "server/descriptors.h"
 #include "server/desk.h"
 #include "server/http.h"
 #include "server/jobs.h"
 #include "server/listen.h"
 #include "server/receivers.h"
+#include "server/reload.h"
 #include "server/render/render.h"
 
 #include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <uv.h>
 
-/* Requests that may wait or be answered at a time; fewer where the system allows fewer descriptors, since
- * each may need another for its run. */
+/* Requests that may wait or be answered at a time, and how many more that only health is answered to. */
 #define SERVE_CONNECTIONS 4096
+#define SERVE_RESERVE     16
 
 /* How long runs may go on after the first signal, and how long answers may take after that. */
 #define SERVE_GRACE_MS 5000
@@ -30,20 +33,26 @@
 /* After the second: no grace, and answers must leave at once. */
 #define SERVE_HURRY_MS 2000
 
+enum serve_signal { SERVE_TERM, SERVE_INTERRUPT, SERVE_HANGUP, SERVE_SIGNALS };
+
 struct serve {
     uv_loop_t loop;
-    uv_signal_t term;
-    uv_signal_t interrupt;
+    uv_signal_t signals[SERVE_SIGNALS];
     struct log *log;
-    struct snapshot *snapshot;
+    struct snapshot *snapshot; /* in force: one reference */
+    const struct snapshot_source *source;
     struct desk desk;
     struct jobs *jobs;
     struct http *http;
     struct listen *listen;
     struct receivers *receivers;
+    struct reload *reload;
+    size_t descriptors; /* the limit */
+    struct descriptors_have have;
     bool jobs_stopped;
     bool http_drained;
     bool down;
+    char error[LISTEN_ERROR_SIZE];
 };
 
 /* ---- down ---- */
@@ -52,11 +61,14 @@ static void take_down(struct serve *s)
 {
     s->down = true;
     listen_free(s->listen);
+    s->listen = NULL;
     http_free(s->http);
+    reload_free(s->reload);
     jobs_free(s->jobs);
     receivers_free(s->receivers); /* last: runs that were under way may have been talking to them */
-    uv_close((uv_handle_t *)&s->term, NULL);
-    uv_close((uv_handle_t *)&s->interrupt, NULL);
+    for (size_t i = 0; i < SERVE_SIGNALS; i++)
+        uv_close((uv_handle_t *)&s->signals[i], NULL);
+    snapshot_unref(s->snapshot);
 }
 
 static void take_down_when_over(struct serve *s)
@@ -81,7 +93,7 @@ static void on_http_drained(void *context)
     take_down_when_over(s);
 }
 
-static void on_signal(uv_signal_t *signal, int number)
+static void on_stop(uv_signal_t *signal, int number)
 {
     struct serve *s = signal->data;
     bool again = s->desk.stopping;
@@ -97,94 +109,192 @@ static void on_signal(uv_signal_t *signal, int number)
     http_drain(s->http, again ? SERVE_HURRY_MS : SERVE_GRACE_MS + SERVE_DRAIN_MS, on_http_drained, s);
 }
 
+/* ---- descriptors ---- */
+
+static struct descriptors_want want_of(const struct snapshot *snapshot, const struct descriptors_have *have)
+{
+    return (struct descriptors_want){
+        .places = snapshot->listen_count + snapshot->sink_count,
+        .receivers = snapshot->sink_count,
+        .connections = have->connections,
+        .reserve = have->reserve,
+        .runs = snapshot->max_runs,
+        .sessions = have->sessions,
+    };
+}
+
+static void say_short(const struct serve *s, const struct descriptors_want *want,
+                      const struct descriptors_have *have)
+{
+    char limit[24], wanted[24], connections[24], runs[24];
+
+    snprintf(limit, sizeof limit, "%zu", s->descriptors);
+    snprintf(wanted, sizeof wanted, "%zu", descriptors_sum(want));
+    snprintf(connections, sizeof connections, "%u of %u", have->connections, want->connections);
+    snprintf(runs, sizeof runs, "%u of %u", have->runs, want->runs);
+    log_event(s->log, LOG_LEVEL_WARN, "the limit of open files is low, so less is done at a time", "limit",
+              limit, "wanted", wanted, "connections", connections, "max_runs", runs, NULL);
+}
+
+static void share_descriptors(struct serve *s)
+{
+    const struct descriptors_have whole = {
+        .connections = SERVE_CONNECTIONS, .reserve = SERVE_RESERVE, .sessions = RECEIVER_MAX_SESSIONS};
+    struct descriptors_want want = want_of(s->snapshot, &whole);
+
+    s->descriptors = descriptors_raise();
+    s->have = descriptors_share(s->descriptors, &want);
+    if (descriptors_sum(&want) > s->descriptors)
+        say_short(s, &want, &s->have);
+}
+
+/* What is left for the runs of another config: connections and sessions stay as they are. */
+static void share_again(struct serve *s, const struct snapshot *snapshot)
+{
+    struct descriptors_want want = want_of(snapshot, &s->have);
+
+    s->have.runs = descriptors_runs(s->descriptors, &want);
+    if (s->have.runs < want.runs)
+        say_short(s, &want, &s->have);
+}
+
+/* ---- another config ---- */
+
+static bool is_listed(const struct snapshot *snapshot, const struct snapshot_listen *place)
+{
+    for (size_t i = 0; i < snapshot->listen_count; i++)
+        if (listen_is_same(&snapshot->listen[i], place))
+            return true;
+    return false;
+}
+
+static void say_listening(struct log *log, const struct snapshot_listen *place)
+{
+    char text[LISTEN_NAME_SIZE + 32];
+    char name[LISTEN_NAME_SIZE];
+
+    listen_name(place, name);
+    snprintf(text, sizeof text, "listening on %s%s", place->path == NULL ? "http://" : "", name);
+    log_event(log, LOG_LEVEL_INFO, text, NULL);
+}
+
+static const char *apply(void *context, struct snapshot *snapshot)
+{
+    struct serve *s = context;
+    struct snapshot *old = s->snapshot;
+
+    if (s->desk.stopping)
+        return "ehlod is stopping";
+    if (listen_prepare(s->listen, snapshot->listen, snapshot->listen_count, s->error) != 0)
+        return s->error;
+    if (receivers_prepare(s->receivers, snapshot, s->error) != 0) {
+        listen_abandon(s->listen);
+        return s->error;
+    }
+    listen_commit(s->listen);
+    receivers_commit(s->receivers);
+    for (size_t i = 0; i < snapshot->listen_count; i++)
+        if (!is_listed(old, &snapshot->listen[i]))
+            say_listening(s->log, &snapshot->listen[i]);
+    share_again(s, snapshot);
+    jobs_reload(s->jobs, snapshot, s->have.runs);
+    s->snapshot = snapshot_ref(snapshot);
+    s->desk.snapshot = snapshot;
+    snapshot_unref(old);
+    return NULL;
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    struct serve *s = signal->data;
+
+    (void)number;
+    if (!s->desk.stopping && s->reload != NULL)
+        reload_ask(s->reload, NULL, NULL);
+}
+
 /* ---- up ---- */
 
-/* As many descriptors as the system lets us have; how many that are. */
-static rlim_t raise_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return SERVE_CONNECTIONS;
-    rlim_t was = limit.rlim_cur;
-    limit.rlim_cur = limit.rlim_max;
-    return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : was;
-}
-
-static unsigned connection_limit(struct log *log)
-{
-    rlim_t half = raise_descriptors() / 2;
-    char number[24];
-
-    if (half >= SERVE_CONNECTIONS)
-        return SERVE_CONNECTIONS;
-    snprintf(number, sizeof number, "%u", (unsigned)half);
-    log_event(log, LOG_LEVEL_WARN, "the limit of open files is low, so fewer connections are served",
-              "connections", number, NULL);
-    return half > 0 ? (unsigned)half : 1;
-}
-
+/* Newcomers wait in the kernel's queue until there is room, which the reserve sees to soon. */
 static void take_connection(void *context, int fd, const struct address *peer)
 {
     struct serve *s = context;
 
     http_take(s->http, fd, peer);
+    if (http_is_full(s->http))
+        listen_hold(s->listen);
 }
 
-/* Where to try it from here: a wildcard is reached by loopback. */
-static void name_for_trying(const struct address *address, char name_r[RENDER_HOST_SIZE])
+static void on_room(void *context)
 {
-    struct address near = *address;
+    struct serve *s = context;
 
-    if (address_is_wildcard(address))
-        address_parse(address_family(address) == AF_INET6 ? "::1" : "127.0.0.1", address_port(address),
-                      &near);
-    render_address(&near, name_r);
+    listen_go(s->listen);
+}
+
+/* How to try it from here; a wildcard is reached by loopback. */
+static void say_example(struct log *log, const struct snapshot_listen *place, const char *target)
+{
+    char text[2 * LISTEN_NAME_SIZE + 256];
+    char name[LISTEN_NAME_SIZE];
+    struct snapshot_listen near = *place;
+
+    if (place->path != NULL) {
+        snprintf(text, sizeof text, "try: curl -s --unix-socket %s http://localhost/check/%s", place->path,
+                 target);
+    } else {
+        if (address_is_wildcard(&place->address))
+            address_parse(address_family(&place->address) == AF_INET6 ? "::1" : "127.0.0.1",
+                          address_port(&place->address), &near.address);
+        listen_name(&near, name);
+        snprintf(text, sizeof text, "try: curl -s http://%s/check/%s", name, target);
+    }
+    log_event(log, LOG_LEVEL_INFO, text, NULL);
 }
 
 static void say_hello(const struct serve *s)
 {
-    char text[RENDER_HOST_SIZE + 1024];
-    char name[RENDER_HOST_SIZE];
     char count[24];
 
     snprintf(count, sizeof count, "%zu", s->snapshot->target_count);
     log_event(s->log, LOG_LEVEL_INFO, "ehlod started", "version", EHLOD_VERSION, "vantage",
               s->snapshot->server_name, "targets", count, NULL);
-    for (size_t i = 0; i < s->snapshot->listen_count; i++) {
-        render_address(&s->snapshot->listen[i], name);
-        snprintf(text, sizeof text, "listening on http://%s", name);
-        log_event(s->log, LOG_LEVEL_INFO, text, NULL);
-    }
-    if (s->snapshot->target_count == 0)
-        return;
-    name_for_trying(&s->snapshot->listen[0], name);
-    snprintf(text, sizeof text, "try: curl -s http://%s/check/%s", name, s->snapshot->targets[0].name);
-    log_event(s->log, LOG_LEVEL_INFO, text, NULL);
+    for (size_t i = 0; i < s->snapshot->listen_count; i++)
+        say_listening(s->log, &s->snapshot->listen[i]);
+    if (s->snapshot->target_count > 0)
+        say_example(s->log, &s->snapshot->listen[0], s->snapshot->targets[0].name);
 }
 
-static void watch_signal(struct serve *s, uv_signal_t *watch, int number)
+static int start_receivers(struct serve *s)
 {
-    uv_signal_init(&s->loop, watch);
-    watch->data = s;
-    uv_signal_start(watch, on_signal, number);
+    s->receivers = receivers_new(&(struct receivers_order){.loop = &s->loop,
+                                                           .log = s->log,
+                                                           .snapshot = s->snapshot,
+                                                           .jobs = s->jobs,
+                                                           .max_sessions = s->have.sessions},
+                                 s->error);
+    if (s->receivers == NULL)
+        log_event(s->log, LOG_LEVEL_ERROR, s->error, NULL);
+    return s->receivers != NULL ? 0 : -1;
 }
 
 static int start_http(struct serve *s)
 {
-    char error[LISTEN_ERROR_SIZE];
     struct http_order http = {
         .loop = &s->loop,
         .log = s->log,
-        .max_connections = connection_limit(s->log),
+        .max_connections = s->have.connections,
+        .reserve = s->have.reserve,
         .handle = desk_handle,
         .gone = desk_gone,
         .context = &s->desk,
+        .room = on_room,
+        .room_context = s,
     };
     struct listen_order listen = {
         .loop = &s->loop,
         .log = s->log,
-        .addresses = s->snapshot->listen,
+        .places = s->snapshot->listen,
         .count = s->snapshot->listen_count,
         .key = "server.listen",
         .take = take_connection,
@@ -196,42 +306,68 @@ static int start_http(struct serve *s)
         log_event(s->log, LOG_LEVEL_ERROR, "cannot start: libmicrohttpd refuses", NULL);
         return -1;
     }
-    s->listen = listen_new(&listen, error);
-    if (s->listen == NULL) {
-        log_event(s->log, LOG_LEVEL_ERROR, error, NULL);
-        return -1;
-    }
-    return 0;
-}
-
-static int start_receivers(struct serve *s)
-{
-    char error[LISTEN_ERROR_SIZE];
-
-    s->receivers = receivers_new(
-        &(struct receivers_order){.loop = &s->loop, .log = s->log, .snapshot = s->snapshot}, error);
-    if (s->receivers == NULL)
-        log_event(s->log, LOG_LEVEL_ERROR, error, NULL);
-    return s->receivers != NULL ? 0 : -1;
+    s->listen = listen_new(&listen, s->error);
+    if (s->listen == NULL)
+        log_event(s->log, LOG_LEVEL_ERROR, s->error, NULL);
+    return s->listen != NULL ? 0 : -1;
 }
 
 static int start(struct serve *s)
 {
-    watch_signal(s, &s->term, SIGTERM);
-    watch_signal(s, &s->interrupt, SIGINT);
-    s->jobs = jobs_new(&(struct jobs_order){.loop = &s->loop, .log = s->log, .snapshot = s->snapshot});
-    s->desk = (struct desk){.snapshot = s->snapshot, .jobs = s->jobs};
+    share_descriptors(s);
+    s->reload = reload_new(&(struct reload_order){
+        .loop = &s->loop, .log = s->log, .source = s->source, .apply = apply, .context = s});
+    s->jobs = jobs_new(&(struct jobs_order){
+        .loop = &s->loop, .log = s->log, .snapshot = s->snapshot, .max_runs = s->have.runs});
+    s->desk = (struct desk){.snapshot = s->snapshot, .jobs = s->jobs, .reload = s->reload};
     return start_receivers(s) == 0 ? start_http(s) : -1;
 }
 
-int serve_run(struct snapshot *snapshot, struct log *log)
+/* ---- signals ---- */
+
+static void mask_hangup(int how)
 {
-    struct serve serve = {.log = log, .snapshot = snapshot};
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    int masked = pthread_sigmask(how, &set, NULL);
+    assert(masked == 0);
+}
+
+void serve_hold_hangup(void)
+{
+    mask_hangup(SIG_BLOCK);
+}
+
+static void watch_signals(struct serve *s)
+{
+    static const struct {
+        int number;
+        uv_signal_cb call;
+    } watches[SERVE_SIGNALS] = {
+        [SERVE_TERM] = {SIGTERM, on_stop},
+        [SERVE_INTERRUPT] = {SIGINT, on_stop},
+        [SERVE_HANGUP] = {SIGHUP, on_hangup},
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < SERVE_SIGNALS; i++) {
+        uv_signal_init(&s->loop, &s->signals[i]);
+        s->signals[i].data = s;
+        uv_signal_start(&s->signals[i], watches[i].call, watches[i].number);
+    }
+    mask_hangup(SIG_UNBLOCK);
+}
+
+int serve_run(struct snapshot *snapshot, const struct snapshot_source *source, struct log *log)
+{
+    struct serve serve = {.log = log, .snapshot = snapshot_ref(snapshot), .source = source};
     int made = uv_loop_init(&serve.loop);
     int status = 0;
 
     assert(made == 0);
-    signal(SIGPIPE, SIG_IGN);
+    watch_signals(&serve);
     if (start(&serve) == 0) {
         say_hello(&serve);
     } else {

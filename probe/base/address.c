@@ -86,14 +86,43 @@ socklen_t address_len(const struct address *a)
     return a->any.sa_family == AF_INET ? sizeof(a->v4) : sizeof(a->v6);
 }
 
+/* What tells hosts apart, IPv4 as the IPv6 that stands for it (RFC 4291 section 2.5.5.2). */
+struct host {
+    struct in6_addr ip;
+    uint32_t scope;
+};
+
+static struct host host_of(const struct address *a)
+{
+    struct host host = {.ip = {.s6_addr = {[10] = 0xff, [11] = 0xff}}};
+
+    if (a->any.sa_family == AF_INET)
+        memcpy(host.ip.s6_addr + 12, &a->v4.sin_addr, sizeof a->v4.sin_addr);
+    else
+        host = (struct host){.ip = a->v6.sin6_addr, .scope = a->v6.sin6_scope_id};
+    return host;
+}
+
+static int compare_hosts(const struct address *a, const struct address *b)
+{
+    struct host one = host_of(a), other = host_of(b);
+    int by_ip = memcmp(&one.ip, &other.ip, sizeof one.ip);
+
+    return by_ip ? by_ip : (one.scope > other.scope) - (one.scope < other.scope);
+}
+
 bool address_same_host(const struct address *a, const struct address *b)
 {
-    if (a->any.sa_family != b->any.sa_family)
+    if (a->any.sa_family == AF_UNSPEC || b->any.sa_family == AF_UNSPEC)
         return false;
-    if (a->any.sa_family == AF_INET)
-        return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
-    return a->any.sa_family == AF_INET6 && a->v6.sin6_scope_id == b->v6.sin6_scope_id &&
-           memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof(a->v6.sin6_addr)) == 0;
+    return compare_hosts(a, b) == 0;
+}
+
+int address_compare(const struct address *a, const struct address *b)
+{
+    int by_port = address_port(a) - address_port(b);
+
+    return by_port ? by_port : compare_hosts(a, b);
 }
 
 bool address_is_wildcard(const struct address *a)

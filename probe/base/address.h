@@ -28,7 +28,10 @@ int address_family(const struct address *a); /* AF_INET, AF_INET6 or AF_UNSPEC *
 uint16_t address_port(const struct address *a);
 void address_set_port(struct address *a, uint16_t port);
 socklen_t address_len(const struct address *a);
-bool address_same_host(const struct address *a, const struct address *b); /* ports aside */
-bool address_is_wildcard(const struct address *a);                        /* 0.0.0.0 or :: */
+/* Ports aside. IPv4 written as IPv6 ("::ffff:192.0.2.1") is the IPv4 address: the system dials that. */
+bool address_same_host(const struct address *a, const struct address *b);
+/* An order for trees: 0 when host and port are the same, in the sense of address_same_host. */
+int address_compare(const struct address *a, const struct address *b);
+bool address_is_wildcard(const struct address *a); /* 0.0.0.0 or :: */
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Dials the addresses of a host one after another. Each attempt ends in one place (attempt_over), which goes
- * on to the next address; a share that an attempt does not use up is the others'. Two traps are looked at
+ * on to the next address; a share that an attempt does not use up is the others'. Before each it may have to
+ * wait in line for a place (dial_lines.h), which it keeps until the socket is closed. Two traps are looked at
  * once a connection stands: that it leads to a listener of our own, and that a closed port of this machine
  * was "connected" because the system chose that very port as ours (TCP's simultaneous open with oneself).
  */
@@ -31,7 +32,28 @@ const struct address *dial_present(const struct dial *d)
     return &d->order.addresses[i];
 }
 
+int64_t dial_waited_us(const struct dial *d, int64_t now_us)
+{
+    return d->waited_us + (d->waiting ? now_us - d->begun_us : 0);
+}
+
+int64_t dial_took_us(const struct dial *d, int64_t now_us)
+{
+    return d->dialled ? now_us - d->start_us - dial_waited_us(d, now_us) : CLOCK_NONE;
+}
+
 /* ---- sentences ---- */
+
+const char *dial_say_waiting(const struct dial *d, struct arena *arena, int64_t now_us)
+{
+    unsigned open = dial_lines_inside(&d->place);
+    char to[DIAL_TEXT_SIZE];
+
+    dial_text(dial_present(d), to);
+    return arena_printf(arena, "waited %.3f s: %u %s to %s %s open (server.max_per_address)",
+                        (double)(now_us - d->begun_us) / (double)CLOCK_US_PER_S, open,
+                        open == 1 ? "connection" : "connections", to, open == 1 ? "was" : "were");
+}
 
 static const char *say_error(struct dial *d, enum reason reason, const struct socket_error *error)
 {
@@ -55,32 +77,43 @@ static const char *say_timeout(struct dial *d, int64_t elapsed_us)
     dial_text(dial_present(d), to);
     return arena_printf(d->arena, "connect to %s timed out after %.3f s (%s%s%s)", to,
                         (double)elapsed_us / (double)CLOCK_US_PER_S, alone ? "" : "its share of ",
-                        d->order.clipped ? "what was left of " : "",
-                        limit_key(d->order.clipped ? LIMIT_RUN : LIMIT_CONNECT));
+                        d->clipped ? "what was left of " : "",
+                        limit_key(d->clipped ? LIMIT_RUN : LIMIT_CONNECT));
 }
 
 /* ---- one attempt ---- */
 
 static void attempt_next(struct dial *d);
 
+static void hang_up(struct dial *d)
+{
+    socket_close(&d->socket);
+    dial_lines_leave(&d->place);
+}
+
+static void write_down(struct dial *d, const struct result_failure *failure, int64_t connect_us)
+{
+    d->attempts = arena_grow(d->arena, d->attempts, d->attempt_count, sizeof *d->attempts);
+    d->attempts[d->attempt_count] =
+        (struct result_attempt){.address = *dial_present(d), .failure = *failure, .connect_us = connect_us};
+    d->attempt_count++;
+}
+
 static void attempt_over(struct dial *d, enum reason reason, const char *message, int64_t limit_us)
 {
-    int64_t elapsed_us = clock_mono_us() - d->begun_us;
-    struct result_attempt *attempt;
+    int64_t now_us = reason == REASON_NONE ? d->socket.stamp_us : clock_mono_us();
+    int64_t elapsed_us = now_us - d->begun_us;
+    struct result_failure failure = {.limit_us = CLOCK_NONE};
 
-    d->attempts = arena_grow(d->arena, d->attempts, d->attempt_count, sizeof *d->attempts);
-    attempt = &d->attempts[d->attempt_count];
-    *attempt = (struct result_attempt){
-        .address = *dial_present(d), .failure = {.limit_us = CLOCK_NONE}, .connect_us = elapsed_us};
     if (reason != REASON_NONE) {
-        attempt->failure = (struct result_failure){.phase = PHASE_CONNECT,
-                                                   .reason = reason,
-                                                   .message = message,
-                                                   .limit_us = limit_us,
-                                                   .elapsed_us = elapsed_us};
-        socket_close(&d->socket);
+        failure = (struct result_failure){.phase = PHASE_CONNECT,
+                                          .reason = reason,
+                                          .message = message,
+                                          .limit_us = limit_us,
+                                          .elapsed_us = elapsed_us};
+        hang_up(d);
     }
-    d->attempt_count++;
+    write_down(d, &failure, elapsed_us);
 }
 
 static void attempt_failed(struct dial *d, const struct socket_error *error)
@@ -157,29 +190,87 @@ static void on_socket(void *context)
         socket_watch(&d->socket, true, on_socket, d);
 }
 
-/* Begins with the next address that can be begun with; when there is none, says so in the loop's next turn.
- */
+/* ---- one after another ---- */
+
+static void on_called(void *context)
+{
+    struct dial *d = context;
+
+    handle_at(d->timer, on_timer, clock_mono_us());
+}
+
+/* The place is taken. Returns whether the attempt is under way; if not, it is over. */
+static bool attempt_begin(struct dial *d)
+{
+    int64_t own_us = d->start_us + d->waited_us + d->order.limit_us, left_us;
+    struct socket_error error;
+
+    d->begun_us = clock_mono_us();
+    d->dialled = true;
+    d->clipped = d->order.ends_us < own_us;
+    left_us = (d->clipped ? d->order.ends_us : own_us) - d->begun_us;
+    d->share_us = left_us / (int64_t)(d->order.count - d->attempt_count);
+    if (socket_open(&d->socket, d->loop, dial_present(d), &d->order.plan->source, on_socket, d, &error)) {
+        attempt_failed(d, &error);
+        return false;
+    }
+    handle_at(d->timer, on_timer, d->begun_us + d->share_us);
+    return true;
+}
+
+/* Begins with the next address that can be begun with, or waits for it; when there is none, says so in the
+ * loop's next turn. */
 static void attempt_next(struct dial *d)
 {
     while (d->attempt_count < d->order.count) {
-        struct socket_error error;
-
         d->begun_us = clock_mono_us();
-        d->share_us = (d->order.deadline_us - d->begun_us) / (int64_t)(d->order.count - d->attempt_count);
-        if (!socket_open(&d->socket, d->loop, dial_present(d), &d->order.plan->source, on_socket, d,
-                         &error)) {
-            handle_at(d->timer, on_timer, d->begun_us + d->share_us);
+        d->place = (struct dial_place){.place = {.called = on_called, .context = d}};
+        if (!dial_lines_enter(d->order.lines, &d->place, dial_present(d))) {
+            d->waiting = true;
+            handle_at(d->timer, on_timer, d->order.ends_us);
             return;
         }
-        attempt_failed(d, &error);
+        if (attempt_begin(d))
+            return;
     }
     handle_at(d->timer, on_timer, clock_mono_us());
+}
+
+/* The run's time went by in line: whatever is left of the addresses, none can be tried any more. */
+static void give_up(struct dial *d, int64_t now_us)
+{
+    struct result_failure failure = {.phase = PHASE_CONNECT,
+                                     .reason = REASON_LOCAL_RESOURCE,
+                                     .message = dial_say_waiting(d, d->arena, now_us),
+                                     .limit_us = d->order.plan->limits_us[LIMIT_RUN],
+                                     .elapsed_us = now_us - d->begun_us};
+
+    write_down(d, &failure, CLOCK_NONE);
+    hang_up(d);
+    d->gave_up = true;
+    d->done(d->context);
+}
+
+static void waiting_over(struct dial *d)
+{
+    int64_t now_us = clock_mono_us();
+
+    d->waited_us = dial_waited_us(d, now_us);
+    d->waiting = false;
+    if (d->place.place.where != LINE_INSIDE || now_us >= d->order.ends_us)
+        give_up(d, now_us);
+    else if (!attempt_begin(d))
+        attempt_next(d);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct dial *d = timer->data;
 
+    if (d->waiting) {
+        waiting_over(d);
+        return;
+    }
     if (d->socket.fd < 0) { /* all addresses are through */
         d->done(d->context);
         return;
@@ -187,7 +278,7 @@ static void on_timer(uv_timer_t *timer)
     /* The loop may have been late, and the socket be connected or refused already. */
     if (attempt_look(d))
         return;
-    attempt_over(d, d->order.clipped ? REASON_DEADLINE : REASON_TIMEOUT,
+    attempt_over(d, d->clipped ? REASON_DEADLINE : REASON_TIMEOUT,
                  say_timeout(d, clock_mono_us() - d->begun_us), d->share_us > 0 ? d->share_us : 0);
     attempt_next(d);
 }
@@ -201,13 +292,14 @@ void dial_start(struct dial *d, uv_loop_t *loop, struct arena *arena, const stru
                        .done = done,
                        .context = context,
                        .timer = handle_timer(loop, d),
+                       .start_us = clock_mono_us(),
                        .socket = {.fd = -1}};
     attempt_next(d);
 }
 
 void dial_clear(struct dial *d)
 {
-    socket_close(&d->socket);
+    hang_up(d);
     handle_close_timer(d->timer);
     d->timer = NULL;
 }

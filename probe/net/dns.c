@@ -16,6 +16,7 @@
 #include <ares.h>
 #include <arpa/nameser.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -175,6 +176,17 @@ static bool up_to_date(const struct resolver *r, const struct stat *conf)
            r->conf.st_mtim.tv_nsec == conf->st_mtim.tv_nsec;
 }
 
+/* Whether resolv.conf can be read, or is not there. Where it cannot be for want of descriptors, c-ares would not
+ * say so, but ask 127.0.0.1 from then on. */
+static bool conf_is_readable(const struct dns *dns)
+{
+    int fd = dns->servers ? -1 : open(RESOLV_CONF, O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 || dns->servers || (errno != EMFILE && errno != ENFILE && errno != ENOMEM);
+}
+
 /* The current resolver; a new one when resolv.conf has changed, or the last could not be made. */
 static struct resolver *resolver_get(struct dns *dns)
 {
@@ -185,13 +197,18 @@ static struct resolver *resolver_get(struct dns *dns)
         memset(&conf, 0, sizeof conf);
     if (r && up_to_date(r, &conf))
         return r;
+    bool readable = conf_is_readable(dns);
+    if (r && !readable)
+        return r;
     r = mem_alloc(sizeof *r);
     r->dns = dns;
     r->conf = conf;
     r->tick = handle_timer(dns->loop, r);
-    channel_open(&r->channels[NORMAL], r, 0);
-    channel_open(&r->channels[CLOSER_LOOK], r, ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC);
-    name_servers(r);
+    if (readable) {
+        channel_open(&r->channels[NORMAL], r, 0);
+        channel_open(&r->channels[CLOSER_LOOK], r, ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC);
+        name_servers(r);
+    }
     r->next = dns->resolvers;
     dns->resolvers = r;
     return r;
@@ -349,6 +366,7 @@ static void say_status(const struct dns_query *q, int status, struct dns_answer 
         say(a, REASON_TIMEOUT, "cannot look up %s: no answer from the resolver (%s)", q->host, by);
         break;
     case ARES_ECONNREFUSED:
+    case ARES_ENOTINITIALIZED: /* there is no channel */
         say_nobody(q, a);
         break;
     default: /* no memory, no file, the end of the program */

@@ -82,6 +82,17 @@ static int bind_source(int fd, const struct address *source)
     return bind(fd, &source->any, address_len(source));
 }
 
+/* An interrupted attempt may go on by itself; asking again tells. */
+static int begin_connect(int fd, const struct address *to)
+{
+    int failed;
+
+    do
+        failed = connect(fd, &to->any, address_len(to));
+    while (failed && errno == EINTR);
+    return failed && errno != EINPROGRESS && errno != EALREADY && errno != EISCONN ? -1 : 0;
+}
+
 int socket_open(struct socket *s, uv_loop_t *loop, const struct address *to, const struct address *source,
                 socket_ready *ready, void *context, struct socket_error *error_r)
 {
@@ -98,7 +109,7 @@ int socket_open(struct socket *s, uv_loop_t *loop, const struct address *to, con
     if (address_family(source) != AF_UNSPEC && bind_source(new.fd, source))
         goto fail;
     doing = "connect";
-    if (connect(new.fd, &to->any, address_len(to)) && errno != EINPROGRESS && errno != EINTR)
+    if (begin_connect(new.fd, to))
         goto fail;
     if (getsockname(new.fd, &new.local.any, &len))
         goto fail;

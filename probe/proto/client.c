@@ -36,7 +36,8 @@ static void set_up_routes(struct client *c)
                                              .expect = from->expect,
                                              .ok = TRI_NULL,
                                              .recipients = to,
-                                             .recipient_count = from->to_count};
+                                             .recipient_count = from->to_count,
+                                             .sent_us = CLOCK_NONE};
     }
     c->draft->routes = c->routes;
     c->draft->route_count = plan->route_count;
@@ -73,7 +74,7 @@ struct span client_output(const struct client *c)
 {
     if (c->want != SEAM_WRITE)
         return span_of("");
-    return (struct span){c->wire + c->wire_sent, c->wire_len - c->wire_sent};
+    return (struct span){c->output.data + c->output_sent, c->output.len - c->output_sent};
 }
 
 int64_t client_run_ends_at(const struct client *c)
@@ -168,6 +169,13 @@ void client_end(struct client *c)
     c->step = &client_step_table[STEP_END];
 }
 
+static struct span command_wire(struct client *c, const char *line)
+{
+    int len = snprintf(c->wire, sizeof(c->wire), "%s\r\n", line);
+
+    return (struct span){c->wire, (size_t)len};
+}
+
 static void begin_step(struct client *c)
 {
     c->step_us = c->now_us;
@@ -198,8 +206,8 @@ static void enter(struct client *c, enum client_step_id id)
         client_end(c);
         return;
     }
-    c->wire_len = (size_t)snprintf(c->wire, sizeof(c->wire), "%s\r\n", line);
-    c->wire_sent = 0;
+    c->output = c->step->body ? c->step->body(c) : command_wire(c, line);
+    c->output_sent = 0;
     c->want = SEAM_WRITE;
 }
 
@@ -216,10 +224,14 @@ void client_sent(struct client *c, size_t len, int64_t now_us)
     if (c->want != SEAM_WRITE)
         return;
     client_tell_time(c, now_us);
-    c->wire_sent += len;
-    assert(c->wire_sent <= c->wire_len);
-    if (c->wire_sent < c->wire_len)
+    c->output_sent += len;
+    assert(c->output_sent <= c->output.len);
+    if (c->step->body)
+        c->routes[c->route].octets_sent = c->output_sent;
+    if (c->output_sent < c->output.len)
         return;
+    if (c->step->sent)
+        c->step->sent(c);
     begin_step(c);
     client_last_command(c)->at_us = c->now_us - c->start_us;
     c->want = SEAM_READ;
@@ -251,6 +263,24 @@ static void take_reply(struct client *c)
     enter(c, c->step->got(c, command));
 }
 
+/* While a message is being sent a reply may begin; it ends the dialogue, so nothing more is sent then. */
+static void go_on_sending(struct client *c)
+{
+    if (c->step->body)
+        c->want = reply_begun(&c->parser) ? SEAM_READ : SEAM_WRITE;
+}
+
+static void feed(struct client *c, struct span bytes, int64_t first_us);
+
+/* What came in one piece with a reply. */
+static void feed_rest(struct client *c, struct span rest, int64_t first_us)
+{
+    if (c->step->body)
+        feed(c, rest, first_us);
+    else
+        client_break_unasked(c, rest);
+}
+
 static void feed(struct client *c, struct span bytes, int64_t first_us)
 {
     struct result_command *command = client_last_command(c);
@@ -258,20 +288,27 @@ static void feed(struct client *c, struct span bytes, int64_t first_us)
     size_t used;
 
     int64_t first = first_us - c->start_us;
+    int64_t least = command->at_us == CLOCK_NONE ? c->step_us - c->start_us : command->at_us;
     int got = reply_feed(&c->parser, bytes, &used, &reason);
     if (command->first_byte_us == CLOCK_NONE && (got != 0 || reply_begun(&c->parser)))
-        command->first_byte_us = first > command->at_us ? first : command->at_us;
+        command->first_byte_us = first > least ? first : least;
     if (got < 0) {
         client_break_misread(c, reason);
         return;
     }
-    if (got == 0)
+    if (got == 0) {
+        go_on_sending(c);
         return;
+    }
+    if (c->step->body) {
+        client_break_early(c);
+        return;
+    }
     bool quitting = c->step->phase == PHASE_QUIT;
     take_reply(c);
     struct span rest = {bytes.data + used, bytes.len - used};
     if (rest.len && !quitting && c->want != SEAM_DONE)
-        client_break_unasked(c, rest);
+        feed_rest(c, rest, first_us);
 }
 
 void client_receive(struct client *c, struct span bytes, int64_t first_us, int64_t last_us)
@@ -286,7 +323,7 @@ void client_receive(struct client *c, struct span bytes, int64_t first_us, int64
     size_t room = PLAN_MAX_DIALOGUE - c->received;
     struct span read = {bytes.data, bytes.len < room ? bytes.len : room};
     c->received += read.len;
-    if (read.len && c->want == SEAM_WRITE)
+    if (read.len && c->want == SEAM_WRITE && !c->step->body)
         client_break_unasked(c, read);
     else if (read.len)
         feed(c, read, first_us);

@@ -18,7 +18,8 @@
  *     client_init                                      before names are resolved
  *     client_start                                     connected
  *     while (client_want() != SEAM_DONE)
- *         write client_output(), tell client_sent()    when it is SEAM_WRITE (reading goes on too)
+ *         write client_output(), tell client_sent()    when it is SEAM_WRITE (reading goes on too: a server
+ *                                                      may answer a message that is still being sent)
  *         read, tell client_receive()                  always
  *         at client_deadline(), after reading what is there: client_expire()
  *     client_finish
@@ -47,8 +48,8 @@ struct client {
     enum phase replied; /* the phase of the last whole reply */
 
     char wire[COMMAND_MAX_LINE + 1];
-    size_t wire_len;
-    size_t wire_sent;
+    struct span output;  /* what is being sent: the command in wire, or a message of the plan's */
+    size_t output_sent;  /* of it */
     int64_t start_us;    /* of the run */
     int64_t step_us;     /* when the step's clock began: entered, then its last byte written */
     int64_t limit_at_us; /* when it runs out; the run's own deadline not yet counted in */

@@ -4,6 +4,7 @@
  * breaks, time that is over, a program that stops. Each keeps what came so far and becomes the one failure,
  * if there was none before; after the verdict (last RSET, QUIT) it is a flag.
  */
+#include "probe/base/clock.h"
 #include "probe/base/text.h"
 #include "probe/proto/client_step.h"
 
@@ -53,7 +54,8 @@ void client_break_misread(struct client *c, enum reason reason)
 /* A command that is under way when the server speaks unasked: if it never left, it was never said. */
 static void withdraw(struct client *c)
 {
-    if (c->wire_sent > 0) {
+    if (c->output_sent > 0) {
+        client_last_command(c)->first_byte_us = CLOCK_NONE;
         client_add_time(c->draft, c->step->phase, c->now_us - c->step_us);
         return;
     }
@@ -61,7 +63,43 @@ static void withdraw(struct client *c)
     c->route_begun = client_last_command(c)->route == (int)c->route;
 }
 
-/* Bytes that answer no command: they belong to what was replied to last. Empty lines are only flagged. */
+/* A reply to nothing: it belongs to what was replied to last, and ends the dialogue. */
+static void end_unasked(struct client *c, struct result_reply reply)
+{
+    int64_t at_us = c->now_us - c->start_us;
+    int route = client_last_command(c)->route;
+    struct result_command *command = client_add_command(c, c->replied, NULL, "nothing");
+
+    command->route = route;
+    command->at_us = command->first_byte_us = command->reply_us = at_us;
+    command->replied = true;
+    command->reply = reply;
+    if (client_fail(c, REASON_UNSOLICITED, NULL,
+                    arena_printf(c->arena, "the server sent %s though nothing had been asked",
+                                 client_say_quote(c, &reply))))
+        c->draft->failure.phase = c->replied;
+    client_end(c);
+}
+
+/* A refusal is the server's answer to as much as it has seen; anything else answers nothing. A body is open,
+ * so the connection is just closed. */
+void client_break_early(struct client *c)
+{
+    const struct result_reply *reply = &c->parser.reply;
+
+    if (reply->code / 100 < 4) {
+        c->draft->flags |= c->parser.flags;
+        withdraw(c);
+        end_unasked(c, *reply);
+        return;
+    }
+    client_last_command(c)->reply_us = c->now_us - c->start_us;
+    c->draft->duration_us = c->now_us - c->start_us;
+    client_judge_early(c, reply);
+    end_here(c);
+}
+
+/* Bytes that answer no command. Empty lines are only flagged. */
 void client_break_unasked(struct client *c, struct span bytes)
 {
     size_t blank = 0;
@@ -82,19 +120,7 @@ void client_break_unasked(struct client *c, struct span bytes)
     const char **line = arena_alloc(c->arena, sizeof(*line));
     bool escaped = !text_is_clean(rest);
     *line = escaped ? text_escape(c->arena, rest) : arena_dup_span(c->arena, rest);
-
-    int64_t at_us = c->now_us - c->start_us;
-    int route = client_last_command(c)->route;
-    struct result_command *command = client_add_command(c, c->replied, NULL, "nothing");
-    command->route = route;
-    command->at_us = command->first_byte_us = command->reply_us = at_us;
-    command->replied = true;
-    command->reply = (struct result_reply){.lines = line, .line_count = 1, .escaped = escaped};
-    if (client_fail(c, REASON_UNSOLICITED, NULL,
-                    arena_printf(c->arena, "the server sent \"%s\" though nothing had been asked",
-                                 client_say_cut(c->arena, *line))))
-        c->draft->failure.phase = c->replied;
-    client_end(c);
+    end_unasked(c, (struct result_reply){.lines = line, .line_count = 1, .escaped = escaped});
 }
 
 /* More than a dialogue may hold. */
@@ -111,6 +137,8 @@ static const char *when_broken(const struct client *c)
 {
     const char *to = client_say_asked(c, c->arena);
 
+    if (c->step->body)
+        return arena_printf(c->arena, "after %s of the message", client_say_part_sent(c, c->arena));
     if (c->want == SEAM_WRITE)
         return arena_printf(c->arena, "before %s could be sent", to);
     return arena_printf(c->arena, "%s %s%s", reply_begun(&c->parser) ? "in the middle of" : "instead of",

@@ -9,12 +9,15 @@
 #include <string.h>
 
 /* A route without a verdict: not gone to by order (stop_after) decides nothing, anything else is a failure.
- */
+ * Of a message that was sent whole and not answered nobody knows what becomes. */
 static void complete_route(const struct client *c, size_t i, struct result_route *route)
 {
-    bool by_order = c->plan->stop_after < PHASE_RCPT;
-    bool broken_off = c->route_begun && i == c->route && c->recipient < route->recipient_count;
+    bool by_order = c->plan->stop_after < PHASE_RCPT || route->state == ROUTE_SKIPPED;
+    bool is_begun = c->route_begun && i == c->route;
+    bool broken_off = is_begun && (c->recipient < route->recipient_count || route->ok == TRI_NULL);
 
+    if (is_begun && route->ok == TRI_NULL && route->sent_us != CLOCK_NONE)
+        route->state = ROUTE_UNCERTAIN;
     if (broken_off && !by_order)
         route->ok = TRI_FALSE;
     if (route->ok != TRI_NULL)

@@ -30,28 +30,51 @@ const char *client_say_quote(struct client *c, const struct result_reply *reply)
 const char *client_say_asked(const struct client *c, struct arena *a)
 {
     const struct result *draft = c->draft;
-    const char *sent = draft->command_count ? draft->commands[draft->command_count - 1].sent : NULL;
-    return sent ? client_say_cut(a, sent) : NULL;
+    const struct result_command *last =
+        draft->command_count ? &draft->commands[draft->command_count - 1] : NULL;
+
+    if (!last || !last->sent)
+        return NULL;
+    if (last->phase == PHASE_MESSAGE || last->phase == PHASE_FINAL)
+        return "the message";
+    return client_say_cut(a, last->sent);
+}
+
+const char *client_say_part_sent(const struct client *c, struct arena *a)
+{
+    return arena_printf(a, "%zu of %zu octets", c->output_sent, c->output.len);
+}
+
+/* The time is over in the middle of sending. */
+static const char *say_unsent(const struct client *c, struct arena *a, enum reason reason, double elapsed_s,
+                              const char *limit)
+{
+    const char *by_run = reason == REASON_DEADLINE ? ", when the time of the run was over" : "";
+
+    if (c->step->body)
+        return arena_printf(
+            a,
+            "the server stopped reading after %s of the message; the rest could not be sent in %.3f s%s (%s)",
+            client_say_part_sent(c, a), elapsed_s, by_run, limit);
+    return arena_printf(a, "%s%s could not be sent in %.3f s%s (%s)",
+                        *by_run ? "" : "the server stopped reading: ", client_say_asked(c, a), elapsed_s,
+                        by_run, limit);
 }
 
 const char *client_say_overdue(const struct client *c, struct arena *a, enum reason reason, int64_t now_us)
 {
     double elapsed_s = (double)(now_us - c->step_us) / (double)CLOCK_US_PER_S;
     const char *to = client_say_asked(c, a);
-    char limit[TEXT_DURATION_SIZE];
+    const char *by_run = reason == REASON_DEADLINE ? ", when the time of the run was over" : "";
+    char duration[TEXT_DURATION_SIZE];
+    const char *limit = limit_key(c->step->limit);
 
-    if (reason == REASON_TIMEOUT)
-        return to ? arena_printf(a, "no reply to %s in %.3f s (%s)", to, elapsed_s, limit_key(c->step->limit))
-                  : arena_printf(a, "no greeting in %.3f s (%s)", elapsed_s, limit_key(c->step->limit));
-    if (reason == REASON_SEND_TIMEOUT)
-        return arena_printf(a, "the server stopped reading: %s could not be sent in %.3f s (%s)", to,
-                            elapsed_s, limit_key(c->step->limit));
-    text_duration(now_us - c->start_us, limit);
+    if (reason == REASON_DEADLINE) {
+        text_duration(now_us - c->start_us, duration);
+        limit = duration;
+    }
     if (c->want == SEAM_WRITE)
-        return arena_printf(a, "%s could not be sent in %.3f s, when the time of the run was over (%s)", to,
-                            elapsed_s, limit);
-    return to ? arena_printf(a, "no reply to %s in %.3f s, when the time of the run was over (%s)", to,
-                             elapsed_s, limit)
-              : arena_printf(a, "no greeting in %.3f s, when the time of the run was over (%s)", elapsed_s,
-                             limit);
+        return say_unsent(c, a, reason, elapsed_s, limit);
+    return arena_printf(a, "no %s%s in %.3f s%s (%s)", to ? "reply to " : "greeting", to ? to : "", elapsed_s,
+                        by_run, limit);
 }

@@ -5,6 +5,7 @@
  * decide. Steps that do not apply are passed over in the order of the table.
  *
  *     banner -> EHLO [-> HELO] -> ( MAIL -> RCPT ... -> RSET ) for each route -> QUIT
+ *                                                  \-> DATA -> message -> final: client_send.c
  */
 #include "probe/proto/client_step.h"
 
@@ -57,7 +58,8 @@ static enum client_step_id farewell(const struct result_reply *reply)
 }
 
 /* A refusal or nonsense where only success leads on. */
-static enum client_step_id refused(struct client *c, const struct result_command *command, const char *what)
+enum client_step_id client_step_refused(struct client *c, const struct result_command *command,
+                                        const char *what)
 {
     const struct result_reply *reply = &command->reply;
     enum reason reason = reply->code / 100 == 4   ? REASON_DEFERRED
@@ -96,7 +98,7 @@ static enum client_step_id got_banner(struct client *c, struct result_command *c
         return STEP_EHLO;
     }
     if (refusal)
-        return refused(c, command, "the connection was");
+        return client_step_refused(c, command, "the connection was");
     client_fail(c, REASON_UNEXPECTED_REPLY, reply,
                 arena_printf(c->arena, "a greeting with a code that is none for a greeting: %s",
                              client_say_quote(c, reply)));
@@ -143,7 +145,7 @@ static enum client_step_id hello_refused(struct client *c, struct result_command
     bool name_is_at_fault = strcasestr(text, "helo") || strcasestr(text, "ehlo");
     const char *hint = name_is_at_fault ? " (the server may want another name than this one: helo)" : "";
 
-    return refused(c, command, arena_printf(c->arena, "%s %s%s was", verb, c->plan->helo, hint));
+    return client_step_refused(c, command, arena_printf(c->arena, "%s %s%s was", verb, c->plan->helo, hint));
 }
 
 static enum client_step_id got_ehlo(struct client *c, struct result_command *command)
@@ -191,16 +193,8 @@ static char *send_mail(struct client *c)
     return command_build(c->arena, "MAIL FROM:<", route_of(c)->from, ">", COMMAND_END);
 }
 
-static const char *expect_mail(struct client *c)
-{
-    unsigned expect = route_of(c)->expect;
-    if (expect & EXPECT_DEFERRED)
-        return expect & EXPECT_REJECTED ? "2xx, 4xx or 5xx" : "2xx or 4xx";
-    return expect & EXPECT_REJECTED ? "2xx or 5xx" : "2xx";
-}
-
 /* The route is over; the next one, if the server goes on. */
-static enum client_step_id next_route(struct client *c, const struct result_reply *reply)
+enum client_step_id client_step_next_route(struct client *c, const struct result_reply *reply)
 {
     c->route++;
     c->route_begun = false;
@@ -216,14 +210,14 @@ static enum client_step_id got_mail(struct client *c, struct result_command *com
     const struct result_reply *reply = &command->reply;
 
     if (reply->code / 100 == 3)
-        return refused(c, command, "MAIL was");
+        return client_step_refused(c, command, "MAIL was");
     if (reply->code / 100 == 2) {
         command->ok = true;
         c->transaction = true;
         return STEP_RCPT;
     }
     command->ok = client_judge_mail_refused(c, reply);
-    return next_route(c, reply);
+    return client_step_next_route(c, reply);
 }
 
 /* RCPT */
@@ -271,16 +265,20 @@ static enum client_step_id got_rcpt(struct client *c, struct result_command *com
 
     if (reply->code / 100 == 3) {
         client_judge_senseless(c, reply);
-        return refused(c, command, "RCPT was");
+        return client_step_refused(c, command, "RCPT was");
     }
     note_rcpt(c, command);
     command->ok = client_judge_recipient(c, reply);
     c->recipient++;
-    if (c->closing && c->recipient < route_of(c)->to_count)
+    bool more = c->recipient < route_of(c)->to_count;
+    if (more && !c->closing)
+        return STEP_RCPT;
+    bool sends = !more && client_judge_recipients(c);
+    if (!c->closing)
+        return sends ? STEP_DATA : STEP_RSET;
+    if (more || sends)
         client_judge_unplayed(c, c->route, reply);
-    if (c->closing)
-        return next_route(c, reply);
-    return c->recipient < route_of(c)->to_count ? STEP_RCPT : STEP_RSET;
+    return client_step_next_route(c, reply);
 }
 
 /* RSET */
@@ -302,7 +300,7 @@ static enum client_step_id got_rset(struct client *c, struct result_command *com
         client_note(c, FLAG_RSET_FAILED);
         c->closing = true;
     }
-    return next_route(c, &command->reply);
+    return client_step_next_route(c, &command->reply);
 }
 
 /* QUIT: courtesy, whose fate changes no verdict */
@@ -320,13 +318,27 @@ static enum client_step_id got_quit(struct client *c, struct result_command *com
     return STEP_END;
 }
 
+/* The reply is awaited in it, but it is never entered: the message's last byte leads there. */
+static bool never(const struct client *c)
+{
+    (void)c;
+    return false;
+}
+
 const struct client_step client_step_table[STEP_END + 1] = {
-    [STEP_BANNER] = {PHASE_BANNER, LIMIT_BANNER, always, NULL, expect_220, got_banner},
-    [STEP_EHLO] = {PHASE_EHLO, LIMIT_REPLY, hello_applies, send_ehlo, expect_250, got_ehlo},
-    [STEP_HELO] = {PHASE_EHLO, LIMIT_REPLY, helo_applies, send_helo, expect_250, got_helo},
-    [STEP_MAIL] = {PHASE_MAIL, LIMIT_REPLY, mail_applies, send_mail, expect_mail, got_mail},
-    [STEP_RCPT] = {PHASE_RCPT, LIMIT_REPLY, rcpt_applies, send_rcpt, client_judge_wanted, got_rcpt},
-    [STEP_RSET] = {PHASE_RSET, LIMIT_REPLY, rset_applies, send_rset, expect_250, got_rset},
-    [STEP_QUIT] = {PHASE_QUIT, LIMIT_QUIT, always, send_quit, expect_221, got_quit},
-    [STEP_END] = {PHASE_QUIT, LIMIT_QUIT, always, NULL, NULL, NULL},
+    [STEP_BANNER] = {PHASE_BANNER, LIMIT_BANNER, always, NULL, expect_220, got_banner, NULL, NULL},
+    [STEP_EHLO] = {PHASE_EHLO, LIMIT_REPLY, hello_applies, send_ehlo, expect_250, got_ehlo, NULL, NULL},
+    [STEP_HELO] = {PHASE_EHLO, LIMIT_REPLY, helo_applies, send_helo, expect_250, got_helo, NULL, NULL},
+    [STEP_MAIL] = {PHASE_MAIL, LIMIT_REPLY, mail_applies, send_mail, client_judge_mail_wanted, got_mail, NULL,
+                   NULL},
+    [STEP_RCPT] = {PHASE_RCPT, LIMIT_REPLY, rcpt_applies, send_rcpt, client_judge_rcpt_wanted, got_rcpt, NULL,
+                   NULL},
+    [STEP_DATA] = {PHASE_DATA, LIMIT_REPLY, client_send_data_applies, client_send_data,
+                   client_judge_data_wanted, client_send_got_data, NULL, client_send_data_sent},
+    [STEP_MESSAGE] = {PHASE_MESSAGE, LIMIT_MESSAGE, client_send_message_applies, client_send_message,
+                      client_judge_message_wanted, NULL, client_send_body, client_send_message_sent},
+    [STEP_FINAL] = {PHASE_FINAL, LIMIT_FINAL, never, NULL, NULL, client_send_got_final, NULL, NULL},
+    [STEP_RSET] = {PHASE_RSET, LIMIT_REPLY, rset_applies, send_rset, expect_250, got_rset, NULL, NULL},
+    [STEP_QUIT] = {PHASE_QUIT, LIMIT_QUIT, always, send_quit, expect_221, got_quit, NULL, NULL},
+    [STEP_END] = {PHASE_QUIT, LIMIT_QUIT, always, NULL, NULL, NULL, NULL, NULL},
 };

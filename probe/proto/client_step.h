@@ -5,9 +5,9 @@
 #include "probe/proto/client.h"
 
 /*
- * The dialogue as a table. Private to the client: client.c drives it, client_step.c fills it, client_judge.c
- * decides about routes, client_break.c ends it before its time, client_say.c has the sentences,
- * client_finish.c the end.
+ * The dialogue as a table. Private to the client: client.c drives it, client_step.c fills it (client_send.c
+ * the rows of the message), client_judge.c decides about routes, client_break.c ends it before its time,
+ * client_say.c has the sentences, client_finish.c the end.
  */
 enum client_step_id {
     STEP_BANNER,
@@ -15,6 +15,9 @@ enum client_step_id {
     STEP_HELO,
     STEP_MAIL,
     STEP_RCPT,
+    STEP_DATA,
+    STEP_MESSAGE, /* its lines and the dot go out */
+    STEP_FINAL,   /* the reply to it is awaited */
     STEP_RSET,
     STEP_QUIT,
     STEP_END /* the connection is closed */
@@ -32,9 +35,31 @@ struct client_step {
     const char *(*expected)(struct client *c);
     /* A whole reply came: judges it (command->ok) and says how to go on. */
     enum client_step_id (*got)(struct client *c, struct result_command *command);
+    /* What goes out instead of the line that is shown; none: the line itself. A reply that comes while a body
+     * is being sent ends the dialogue (client_break_early). */
+    struct span (*body)(const struct client *c);
+    /* The last byte has gone out; may move on to the step that waits for the reply. None: nothing is done. */
+    void (*sent)(struct client *c);
 };
 
 extern const struct client_step client_step_table[STEP_END + 1];
+
+/* What the steps share (client_step.c): a refusal or nonsense where only success leads on, "DATA was"; the
+ * route is over, and the next one follows if the server goes on. */
+enum client_step_id client_step_refused(struct client *c, const struct result_command *command,
+                                        const char *what);
+enum client_step_id client_step_next_route(struct client *c, const struct result_reply *reply);
+
+/* The rows of the message (client_send.c). */
+bool client_send_data_applies(const struct client *c);
+char *client_send_data(struct client *c);
+void client_send_data_sent(struct client *c);
+enum client_step_id client_send_got_data(struct client *c, struct result_command *command);
+bool client_send_message_applies(const struct client *c);
+char *client_send_message(struct client *c);
+struct span client_send_body(const struct client *c);
+void client_send_message_sent(struct client *c);
+enum client_step_id client_send_got_final(struct client *c, struct result_command *command);
 
 /* What steps may do to the client. */
 void client_note(struct client *c, enum flag flag);
@@ -58,13 +83,17 @@ void client_end(struct client *c);          /* nothing more is wanted */
  * are only flagged), that are too many. */
 void client_break_misread(struct client *c, enum reason reason);
 void client_break_unasked(struct client *c, struct span bytes);
+
+/* A whole reply stands in the parser while a message is still being sent. */
+void client_break_early(struct client *c);
 void client_break_flood(struct client *c);
 
 /* Sentences (client_say.c): a reply with its quotes, "550 5.1.1 no such user"; a text cut to a readable
- * length; what was asked last (null = nothing yet); that an answer is overdue. */
+ * length; what was asked last (null = nothing yet), which may be "the message"; that an answer is overdue. */
 const char *client_say_quote(struct client *c, const struct result_reply *reply);
 const char *client_say_cut(struct arena *a, const char *text);
 const char *client_say_asked(const struct client *c, struct arena *a);
+const char *client_say_part_sent(const struct client *c, struct arena *a); /* "10 of 200 octets" */
 const char *client_say_overdue(const struct client *c, struct arena *a, enum reason reason, int64_t now_us);
 
 /* The reply to MAIL or RCPT as the route under way sees it. MAIL refused decides for all recipients. Each
@@ -72,11 +101,24 @@ const char *client_say_overdue(const struct client *c, struct arena *a, enum rea
 bool client_judge_mail_refused(struct client *c, const struct result_reply *reply);
 bool client_judge_recipient(struct client *c, const struct result_reply *reply);
 
-/* A reply to RCPT that is neither acceptance nor refusal: kept with its recipient, which is not as wanted. */
+/* Every recipient has been asked: whether the message is to be sent now. If not, the route is decided. */
+bool client_judge_recipients(struct client *c);
+
+/* The reply to the message, to its dot or to DATA when that was refused; returns whether it is as wanted. A
+ * refusal while the message is still being sent never is. */
+bool client_judge_message(struct client *c, const struct result_reply *reply);
+void client_judge_early(struct client *c, const struct result_reply *reply);
+
+/* A reply that is neither acceptance nor refusal: kept with its recipient, or with its message; the route is
+ * not as wanted. */
 void client_judge_senseless(struct client *c, const struct result_reply *reply);
 
-/* What the route under way wants to hear: "2xx", "4xx or 5xx", "550 5.7.1". */
-const char *client_judge_wanted(struct client *c);
+/* What the route under way wants to hear: "2xx", "4xx or 5xx", "550 5.7.1"; of MAIL, of RCPT, of DATA, of the
+ * message. */
+const char *client_judge_mail_wanted(struct client *c);
+const char *client_judge_rcpt_wanted(struct client *c);
+const char *client_judge_data_wanted(struct client *c);
+const char *client_judge_message_wanted(struct client *c);
 
 /* The server will not go on: the routes from that one on fail, and the reply is the reason. */
 void client_judge_unplayed(struct client *c, size_t from, const struct result_reply *reply);

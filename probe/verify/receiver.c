@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Plays sinks over sockets. A session lives until its sink is done, which the sink's own limits see to; there
- * are never more than RECEIVER_MAX_SESSIONS, so a receiver's memory has a bound. What is said in a session is
+ * are never more than it was made for, so a receiver's memory has a bound. What is said in a session is
  * probe/proto/sink.c's.
  */
 #include "probe/verify/receiver.h"
@@ -28,14 +28,16 @@ struct receiver {
     const struct sink_policy *policy;
     struct session *sessions;
     size_t count;
+    size_t max;
 };
 
-struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy)
+struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy, size_t max_sessions)
 {
     struct receiver *r = mem_alloc(sizeof *r);
 
     r->loop = loop;
     r->policy = policy;
+    r->max = max_sessions;
     return r;
 }
 
@@ -74,7 +76,7 @@ void receiver_take(struct receiver *r, int fd)
 {
     struct session *s;
 
-    if (r->count == RECEIVER_MAX_SESSIONS) {
+    if (r->count >= r->max) {
         turn_away(fd);
         return;
     }

@@ -12,9 +12,10 @@
  */
 struct receiver;
 
-#define RECEIVER_MAX_SESSIONS 100 /* one more is told to come back later (421) */
+#define RECEIVER_MAX_SESSIONS 100
 
-struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy); /* the policy is kept */
+/* The policy is kept. Of that many sessions at a time, one more is told to come back later (421). */
+struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy, size_t max_sessions);
 
 /* Takes a connected, non-blocking socket, whatever becomes of it. */
 void receiver_take(struct receiver *receiver, int fd);

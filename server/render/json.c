@@ -220,7 +220,7 @@ static json_t *commands(struct doc *d, const struct result *r)
 static json_t *expects(struct doc *d, unsigned set_of)
 {
     json_t *list = json_array();
-    for (unsigned e = EXPECT_ACCEPTED; e <= EXPECT_REJECTED; e <<= 1)
+    for (unsigned e = EXPECT_ACCEPTED; e <= EXPECT_LAST; e <<= 1)
         if (set_of & e)
             append(d, list, json_string(expect_name((enum expect)e)));
     return list;
@@ -242,7 +242,36 @@ static json_t *recipients(struct doc *d, const struct result_route *route)
     return list;
 }
 
-static json_t *routes(struct doc *d, const struct result *r)
+static json_t * final(struct doc *d, const struct result_final *from)
+{
+    if (!from->code)
+        return json_null();
+    json_t *o = json_object();
+    set(d, o, "code", code(from->code));
+    set(d, o, "enhanced", enhanced(from->enhanced));
+    set(d, o, "text", string(d, from->text));
+    return o;
+}
+
+static json_t *delivery(struct doc *d, const struct delivery *from, int64_t now_us)
+{
+    if (from->state == ROUTE_NONE)
+        return json_null();
+    json_t *o = json_object();
+    bool settled = from->settled_us != CLOCK_NONE;
+    set(d, o, "state", json_string(route_state_name(from->state)));
+    set(d, o, "mailbox", string(d, from->mailbox));
+    set(d, o, "latency_ms", milliseconds(from->latency_us));
+    set(d, o, "age_ms",
+        settled ? json_integer(render_since_us(from->settled_us, now_us) / CLOCK_US_PER_MS) : json_null());
+    set(d, o, "run", string(d, from->run));
+    set(d, o, "hops", json_array());
+    set(d, o, "authentication_results", json_array());
+    set(d, o, "flags", flags(d, from->flags));
+    return o;
+}
+
+static json_t *routes(struct doc *d, const struct result *r, int64_t now_us)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < r->route_count; i++) {
@@ -253,11 +282,11 @@ static json_t *routes(struct doc *d, const struct result *r)
         set(d, o, "expect", expects(d, from->expect));
         set(d, o, "state", string(d, route_state_name(from->state)));
         set(d, o, "ok", tri(from->ok));
-        set(d, o, "message_id", json_null());
-        set(d, o, "queue_id", json_null());
+        set(d, o, "message_id", string(d, from->message_id));
+        set(d, o, "queue_id", string(d, from->queue_id));
         set(d, o, "recipients", recipients(d, from));
-        set(d, o, "final", json_null());
-        set(d, o, "delivery", json_null());
+        set(d, o, "final", final(d, &from->final));
+        set(d, o, "delivery", delivery(d, &from->delivery, now_us));
         append(d, list, o);
     }
     return list;
@@ -302,7 +331,7 @@ static json_t *result(struct doc *d, const struct result *r, int64_t now_us)
     set(d, o, "extensions", extensions(d, r));
     set(d, o, "tls", json_null());
     set(d, o, "commands", commands(d, r));
-    set(d, o, "routes", routes(d, r));
+    set(d, o, "routes", routes(d, r, now_us));
     set(d, o, "attempts", attempts(d, r));
     set(d, o, "dane", json_null());
     set(d, o, "mta_sts", json_null());

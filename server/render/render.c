@@ -99,14 +99,27 @@ void render_address(const struct address *a, char out_r[RENDER_HOST_SIZE])
 
 int64_t render_age_us(const struct result *r, int64_t now_us)
 {
-    return not_negative(now_us - r->ended_mono_us);
+    return render_since_us(r->ended_mono_us, now_us);
 }
 
+int64_t render_since_us(int64_t past_us, int64_t now_us)
+{
+    return not_negative(now_us - past_us);
+}
+
+bool render_is_message(const struct result_command *c)
+{
+    return c->sent && (c->phase == PHASE_MESSAGE || c->phase == PHASE_FINAL);
+}
+
+/* Whether the command stands where the run failed. Bytes that nobody asked for are no command, unless the run
+ * failed of them. */
 static bool is_about(const struct result *r, const struct result_command *c)
 {
     const char *route = r->failure.route;
+    bool unasked = !c->sent && c->phase != PHASE_BANNER;
 
-    if (c->phase != r->failure.phase || c->ok)
+    if (c->phase != r->failure.phase || (unasked && r->failure.reason != REASON_UNSOLICITED))
         return false;
     if (!route)
         return true;
@@ -115,10 +128,11 @@ static bool is_about(const struct result *r, const struct result_command *c)
 }
 
 /* Several commands of the phase may have gone wrong (EHLO refused, then HELO; two recipients): the reply
- * code tells which one decided. */
+ * code tells which one decided. It may even be one that was as wanted, but ended the session (421). */
 size_t render_culprit(const struct result *r)
 {
     size_t last = r->command_count;
+    size_t decided = r->command_count;
 
     if (r->failure.reason == REASON_NONE)
         return last;
@@ -126,9 +140,13 @@ size_t render_culprit(const struct result *r)
         const struct result_command *c = &r->commands[i];
         if (!is_about(r, c))
             continue;
-        if ((c->replied ? c->reply.code : 0) == r->failure.code)
+        bool same = (c->replied ? c->reply.code : 0) == r->failure.code;
+        if (same && !c->ok)
             return i;
-        last = i;
+        if (same)
+            decided = i;
+        if (!c->ok)
+            last = i;
     }
-    return last;
+    return decided < r->command_count ? decided : last;
 }

@@ -78,8 +78,12 @@ void render_seconds(int64_t us, char out_r[RENDER_NUMBER_SIZE]);  /* the shortes
 void render_host(const char *host, uint16_t port, char out_r[RENDER_HOST_SIZE]);
 void render_address(const struct address *a, char out_r[RENDER_HOST_SIZE]);
 
-/* How old the result is. */
+/* How old the result is, and how long something is past; never negative. */
 int64_t render_age_us(const struct result *r, int64_t now_us);
+int64_t render_since_us(int64_t past_us, int64_t now_us);
+
+/* Whether the command is a message, which is shown by its size and not by its dot. */
+bool render_is_message(const struct result_command *c);
 
 /* The command that the failure is about, as an index; command_count when it is about none. */
 size_t render_culprit(const struct result *r);

@@ -2,11 +2,12 @@
 /*
  * The view for people: head, transcript, routes and flags, and last the verdict, which stands on its own so
  * that it can be cut out and passed on. It says only what the result shows: a line for which there is no
- * evidence is left out. The transcript itself is transcript.c's.
+ * evidence is left out. The transcript itself is transcript.c's, what is said of messages text_message.c's.
  */
 #include "probe/base/text.h"
 #include "probe/base/clock.h"
 #include "server/render/render.h"
+#include "server/render/text_message.h"
 #include "server/render/transcript.h"
 
 #include <string.h>
@@ -48,7 +49,7 @@ static void recipient(struct buffer *out, const struct result_route *route, cons
     buffer_printf(out, "%s\n", to->ok == TRI_FALSE && to->code ? "  (not as wanted)" : "");
 }
 
-static void routes(struct buffer *out, const struct result *r)
+static void routes(struct buffer *out, const struct result *r, int64_t now_us)
 {
     for (size_t i = 0; i < r->route_count; i++) {
         const struct result_route *route = &r->routes[i];
@@ -63,6 +64,7 @@ static void routes(struct buffer *out, const struct result *r)
         buffer_puts(out, "\n");
         for (size_t j = 0; j < route->recipient_count; j++)
             recipient(out, route, &route->recipients[j]);
+        text_message_route(out, r, route, now_us);
     }
 }
 
@@ -113,6 +115,12 @@ static bool timings(struct buffer *out, const struct result *r, size_t command, 
         us[p] = p < PHASE_BANNER && (r->failure.reason == REASON_NONE || p < r->failure.phase)
                     ? r->timing_us[p]
                     : CLOCK_NONE;
+    for (size_t i = 1; i <= command && i < r->command_count; i++) {
+        const struct result_command *c = &r->commands[i], *before = &r->commands[i - 1];
+        if (render_is_message(c) && c->at_us != CLOCK_NONE && before->reply_us != CLOCK_NONE)
+            us[PHASE_MESSAGE] =
+                (us[PHASE_MESSAGE] == CLOCK_NONE ? 0 : us[PHASE_MESSAGE]) + (c->at_us - before->reply_us);
+    }
     for (size_t i = 0; i < command; i++) {
         const struct result_command *c = &r->commands[i];
         if (c->at_us != CLOCK_NONE && c->reply_us != CLOCK_NONE)
@@ -245,6 +253,7 @@ static void worked(struct buffer *out, const struct result *r)
 {
     char ms[RENDER_NUMBER_SIZE];
 
+    text_message_pending(out, r);
     endpoints(out, r);
     render_ms_tenth(r->duration_us, ms);
     buffer_printf(out, "; %s ms to the verdict\n", ms);
@@ -257,6 +266,7 @@ static void failed(struct buffer *out, const struct result *r)
     size_t culprit = render_culprit(r);
 
     envelope(out, r, culprit);
+    text_message_failed(out, r);
     endpoints(out, r);
     buffer_puts(out, "\n");
     if (timings(out, r, culprit, "  before it: "))
@@ -272,7 +282,7 @@ void text_result(struct buffer *out, const struct result *r, int64_t now_us)
     head(out, r, now_us);
     transcript_write(out, r);
     buffer_puts(out, "\n");
-    routes(out, r);
+    routes(out, r, now_us);
     flags(out, r);
     if (r->route_count || r->flags)
         buffer_puts(out, "\n");

@@ -36,7 +36,7 @@ static void row(struct buffer *out, int64_t at_us, int64_t took_us, const char *
 void transcript_expect(struct buffer *out, unsigned expect)
 {
     const char *between = "";
-    for (unsigned e = EXPECT_ACCEPTED; e <= EXPECT_REJECTED; e <<= 1) {
+    for (unsigned e = EXPECT_ACCEPTED; e <= EXPECT_LAST; e <<= 1) {
         if (!(expect & e))
             continue;
         buffer_printf(out, "%s%s", between, expect_name((enum expect)e));
@@ -110,12 +110,27 @@ static void reply(struct buffer *out, const struct result *r, size_t command)
         row(out, CLOCK_NONE, CLOCK_NONE, "", "(escaped: \\xHH stands for a byte, \\\\ for a backslash)");
 }
 
+/* (message, 512 octets), with the time from 354 to its last byte. */
+static void message(struct buffer *out, const struct result *r, size_t command)
+{
+    const struct result_command *c = &r->commands[command];
+    const struct result_route *route = &r->routes[c->route];
+
+    columns(out, c->at_us, command ? took(r->commands[command - 1].reply_us, c->at_us) : CLOCK_NONE, "->");
+    if (c->at_us == CLOCK_NONE)
+        buffer_printf(out, "(message, %zu of %zu octets)\n", route->octets_sent, route->octets);
+    else
+        buffer_printf(out, "(message, %zu octets)\n", route->octets);
+}
+
 static const char *fault_of(const struct result *r, size_t command)
 {
     const struct result_command *c = &r->commands[command];
 
     if (is_whole(c))
         return NULL;
+    if (render_is_message(c) && c->at_us == CLOCK_NONE)
+        return "the message could not be sent whole";
     if (c->sent && c->at_us == CLOCK_NONE)
         return "the command could not be sent whole";
     if (!c->replied)
@@ -204,7 +219,9 @@ void transcript_write(struct buffer *out, const struct result *r)
             route = c->route;
             route_heading(out, &r->routes[route]);
         }
-        if (c->sent)
+        if (render_is_message(c) && c->route >= 0)
+            message(out, r, i);
+        else if (c->sent)
             row(out, c->at_us, CLOCK_NONE, "->", c->sent);
         if (c->replied)
             reply(out, r, i);

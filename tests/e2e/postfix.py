@@ -3,7 +3,7 @@
 
 Its master runs in the foreground as root (through sudo where the tests do not), logs to a file by itself
 (postlogd). It knows the users it is given; everybody is a stranger to it, so relaying is
-refused as it is to the world."""
+refused as it is to the world, but for the domains that it is given a transport for."""
 import os
 import re
 import shutil
@@ -35,6 +35,10 @@ local_recipient_maps = texthash:{folder}/users
 alias_maps =
 alias_database =
 smtpd_recipient_restrictions = check_recipient_access texthash:{folder}/access
+smtpd_client_connection_count_limit = 0
+transport_maps = texthash:{folder}/transport
+relay_domains = {relay_domains}
+virtual_alias_maps = texthash:{folder}/virtual
 # A probe that stops after RCPT sends no message; without this Postfix brakes it by a second each time.
 in_flow_delay = 0
 """
@@ -52,6 +56,7 @@ qmgr unix n - n 300 1 qmgr
 pickup unix n - n 60 1 pickup
 local unix - n n - - local
 smtp unix - - n - - smtp
+discard unix - - n - - discard
 error unix - - n - - error
 retry unix - - n - - error
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -60,18 +65,22 @@ scache unix - - n - 1 scache
 
 
 class Postfix:
-    def __init__(self, users=("www",), access=None):
+    def __init__(self, users=("www",), access=None, transport=None, virtual=None):
+        """access, transport, virtual: the maps of these names; every domain of transport is relayed to."""
         self.folder = tempfile.mkdtemp(prefix="ehlod-postfix-")
         os.chmod(self.folder, 0o755)  # its daemons run as the user postfix
         self.port = free_port()
         self.address = f"{HOST}:{self.port}"
         for name in ("queue", "data", "log"):
             os.mkdir(os.path.join(self.folder, name))
-        facts = {"folder": self.folder, "host": HOST, "port": self.port, "domain": DOMAIN}
+        facts = {"folder": self.folder, "host": HOST, "port": self.port, "domain": DOMAIN,
+                 "relay_domains": " ".join(transport or {})}
         self._write("main.cf", MAIN_CF.format(**facts))
         self._write("master.cf", MASTER_CF.format(**facts))
         self._write_map("users", {user: "x" for user in users})
         self._write_map("access", access or {})
+        self._write_map("transport", transport or {})
+        self._write_map("virtual", virtual or {})
         self._as_root("chown", "-R", "root:root", self.folder)
         self._as_root("chown", "postfix", os.path.join(self.folder, "data"))
         self.log_start = 0
@@ -102,6 +111,15 @@ class Postfix:
         self._write_map("access", access)
         self._as_root("postfix", "-c", self.folder, "reload")
 
+    def queue(self):
+        """The ids of all messages that it holds."""
+        return re.findall(r'"queue_id": "(\w+)"', self._as_root("postqueue", "-c", self.folder, "-j"))
+
+    def release(self):
+        """Lets go what an access map has put on HOLD."""
+        self._as_root("postsuper", "-c", self.folder, "-H", "ALL")
+        self._as_root("postqueue", "-c", self.folder, "-f")
+
     def stop(self):
         try:
             if self.program.running():
@@ -131,3 +149,4 @@ class Postfix:
         done = subprocess.run([*AS_ROOT, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=30, check=False, env=with_sbin())
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}"
+        return done.stdout

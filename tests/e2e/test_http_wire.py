@@ -203,7 +203,7 @@ UNFINISHED = {"H02 nothing": (b"", b""), "H01 half a head": (b"GET /check/good H
 
 
 def test_heads_that_do_not_end_are_closed(service):
-    """Ten seconds are for the whole head, however often a byte of it comes; nobody else is kept waiting."""
+    """Five seconds are for the whole head, however often a byte of it comes; nobody else is kept waiting."""
     begun = time.monotonic()
     with contextlib.ExitStack() as stack:
         open_sockets = {}
@@ -224,27 +224,12 @@ def test_heads_that_do_not_end_are_closed(service):
                 except ConnectionError:
                     closed = True
                 if closed:
-                    assert time.monotonic() - begun > 9, name
+                    assert time.monotonic() - begun > 4.9, name
                     del open_sockets[name]
             return not open_sockets
         assert service.get("/check/good").status == 200
-        wait_until(all_are_closed, 14, f"all are closed but {list(open_sockets)}")
+        wait_until(all_are_closed, 8, f"all are closed but {list(open_sockets)}")
     assert service.get("/check/good").status == 200
-
-
-def test_h05_over_the_limit_of_connections(ehlod, fake):
-    """Half of the descriptors are for callers. One too many is told so at once, and the others go on."""
-    service = ehlod({"targets": {"mx": target(fake().address)}}, wrapper=["prlimit", "--nofile=64:64"])
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.create_connection((HOST, service.port), timeout=scaled(10)))
-                 for _ in range(32)]
-        wait_until(lambda: len(service.connections()) == 32, 10, "all are taken")
-        status, headers, _ = parse_only_reply(service.raw(b""))
-        assert status == 503 and headers["retry-after"] == "1"
-        taken[0].sendall(b"GET /check/mx HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert taken[0].recv(65536).startswith(b"HTTP/1.1 200")
-    wait_until(lambda: not service.connections(), 10, "they are closed")
-    assert service.get("/check/mx").status == 200
 
 
 def test_h43_what_a_caller_says_is_logged_escaped(ehlod, mta):

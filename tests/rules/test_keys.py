@@ -22,7 +22,8 @@ CHOSEN = {"mailboxes", "modules", "targets"}
 
 # What has to be said with a key.
 NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["mailboxes.*.sink"],
-         "targets.*.module": ["modules.*.timeout"]}
+         "targets.*.module": ["modules.*.timeout"],
+         "targets.*.routes[].mailbox": ["mailboxes.*.sink", "mailboxes.*.domains"]}
 
 
 def read(path):

@@ -20,7 +20,7 @@ ROOMS = [
     ("sasl", r"probe/sasl\.[ch]"),
     ("proto", r"probe/proto/"),
     ("net", r"probe/net/"),
-    ("nouns", r"probe/(plan|result|verdict|enhanced|conclude)\.[ch]"),
+    ("nouns", r"probe/(plan|result|delivery|verdict|enhanced|conclude)\.[ch]"),
     ("base", r"probe/base/"),
 ]
 

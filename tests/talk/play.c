@@ -19,17 +19,28 @@ struct player {
     int64_t now_us;
     struct buffer heard; /* what the client said and nobody looked at yet */
     size_t piece;
+    bool deaf; /* takes no more */
 };
 
-/* Takes what the client wants to say, piece by piece. */
-static void listen_to(struct player *p)
+static size_t least(size_t a, size_t b)
 {
-    while (client_want(&p->client) == SEAM_WRITE) {
+    return a < b ? a : b;
+}
+
+/* Takes what the client wants to say, piece by piece, until so much was heard. */
+static void listen_until(struct player *p, size_t most)
+{
+    while (client_want(&p->client) == SEAM_WRITE && p->heard.len < most && !p->deaf) {
         struct span out = client_output(&p->client);
-        size_t len = p->piece && p->piece < out.len ? p->piece : out.len;
+        size_t len = least(p->piece ? least(p->piece, out.len) : out.len, most - p->heard.len);
         buffer_put(&p->heard, out.data, len);
         client_sent(&p->client, len, p->now_us);
     }
+}
+
+static void listen_to(struct player *p)
+{
+    listen_until(p, SIZE_MAX);
 }
 
 static void say(struct player *p, struct span bytes)
@@ -67,6 +78,19 @@ static char *hear(struct player *p, struct arena *a, const struct talk_event *ev
                         event->bytes.data, (int)heard.len, heard.len ? heard.data : "");
 }
 
+/* The client must have said its letter, or that part of it, after which nothing more is taken. */
+static char *hear_letter(struct player *p, struct arena *a, const struct talk_event *event)
+{
+    listen_until(p, event->part ? event->bytes.len : SIZE_MAX);
+    struct span heard = buffer_span(&p->heard);
+    p->deaf = event->part;
+    if (heard.len < event->bytes.len || memcmp(heard.data, event->bytes.data, event->bytes.len) != 0)
+        return arena_printf(a, "  line %d: the client was to say its letter, but said \"%.*s\"\n",
+                            event->line, (int)least(heard.len, 200), heard.len ? heard.data : "");
+    buffer_consume(&p->heard, event->bytes.len);
+    return NULL;
+}
+
 /* Time passes; whatever deadline lies in it fires when it is due. */
 static void pass_time(struct player *p, int64_t until_us)
 {
@@ -88,6 +112,8 @@ static char *play_event(struct player *p, struct arena *a, const struct talk_eve
         break;
     case TALK_HEAR:
         return hear(p, a, event);
+    case TALK_LETTER:
+        return hear_letter(p, a, event);
     case TALK_PAUSE:
         listen_to(p);
         pass_time(p, p->now_us + event->us);
@@ -120,7 +146,7 @@ char *play_engine(struct arena *a, const struct talk *talk, size_t piece)
     struct player p = {.talk = talk, .now_us = START_US, .piece = piece};
     char *complaint = NULL;
 
-    buffer_init(&p.heard, PLAN_MAX_DIALOGUE);
+    buffer_init(&p.heard, PLAY_MAX_HEARD);
     client_init(&p.client, &talk->plan, &run, &draft, START_US);
     client_start(&p.client, START_US);
     for (size_t i = 0; i < talk->event_count && !complaint; i++)

@@ -8,6 +8,9 @@
  * Three ways to play a talk against the client. Each returns null, or what was not as wanted, in the arena.
  */
 
+/* What a client may have said that nobody has looked at yet. */
+#define PLAY_MAX_HEARD ((size_t)1024 * 1024)
+
 /* The engine alone, time a number; piece is how many bytes it gets at once (0 = each segment whole). */
 char *play_engine(struct arena *a, const struct talk *talk, size_t piece);
 

@@ -41,6 +41,7 @@ struct part {
     uv_timer_t timer;
     bool accepted;
     bool over; /* the connection is: what the talk has left cannot be played */
+    bool deaf; /* its server reads no more */
     size_t event;
     struct buffer heard;
     char read[4096];
@@ -141,6 +142,28 @@ static bool hear(struct part *p, const struct talk_event *event)
     return true;
 }
 
+/* Whether the letter, or that part of it, is there; after a part the server reads no more. */
+static bool hear_letter(struct part *p, const struct talk_event *event)
+{
+    if (p->heard.len < event->bytes.len)
+        return false;
+    if (event->bytes.len && memcmp(p->heard.data, event->bytes.data, event->bytes.len) != 0) {
+        p->complaint = arena_printf(p->scene->arena,
+                                    "  line %d: the client was to say its letter, but said "
+                                    "\"%.200s\"\n",
+                                    event->line, p->heard.data);
+        p->over = true;
+    }
+    p->deaf = event->part;
+    if (p->deaf) {
+        uv_read_stop((uv_stream_t *)&p->peer);
+        buffer_clear(&p->heard);
+    } else {
+        buffer_consume(&p->heard, event->bytes.len);
+    }
+    return true;
+}
+
 static void pause_for(struct part *p, int64_t us)
 {
     uv_update_time(&p->scene->loop);
@@ -164,6 +187,8 @@ static bool play_event(struct part *p, const struct talk_event *event)
         return true;
     case TALK_HEAR:
         return hear(p, event);
+    case TALK_LETTER:
+        return hear_letter(p, event);
     case TALK_PAUSE:
         if (!uv_is_active((uv_handle_t *)&p->timer))
             pause_for(p, event->us);
@@ -211,10 +236,10 @@ static void on_run_done(void *context, struct result *result)
     p->done = true;
     p->verdict_complaint = talk_check(p->scene->arena, p->talk, result, false);
     result_unref(result);
-    if (!p->accepted) {
+    if (!p->accepted)
         close_handle(&p->listener);
+    if (!p->accepted || p->deaf) /* a server that reads sees the end by itself */
         end_server(p);
-    }
 }
 
 /* The talk's plan with the server's port, its times shorter. */
@@ -233,20 +258,31 @@ static void make_plan(struct part *p, uint16_t port)
     p->plan.warn_duration_us = faster(p->scene, p->plan.warn_duration_us);
 }
 
+/* A server that is to stop reading: little of what it leaves unread may go anywhere else. */
+static void keep_window_small(struct part *p)
+{
+    int size = 4096;
+
+    for (size_t i = 0; i < p->talk->event_count; i++)
+        if (p->talk->events[i].part)
+            uv_recv_buffer_size((uv_handle_t *)&p->listener, &size);
+}
+
 static void start_part(struct part *p)
 {
     uv_loop_t *loop = &p->scene->loop;
     struct sockaddr_in address = {0};
     int len = sizeof(address);
 
-    buffer_init(&p->heard, PLAN_MAX_DIALOGUE);
+    buffer_init(&p->heard, PLAY_MAX_HEARD);
     uv_tcp_init(loop, &p->listener);
     uv_tcp_init(loop, &p->peer);
     uv_timer_init(loop, &p->timer);
     p->listener.data = p->peer.data = p->timer.data = p;
     uv_ip4_addr("127.0.0.1", 0, &address);
-    if (uv_tcp_bind(&p->listener, (const struct sockaddr *)&address, 0) < 0 ||
-        uv_listen((uv_stream_t *)&p->listener, 1, on_connection) < 0 ||
+    if (uv_tcp_bind(&p->listener, (const struct sockaddr *)&address, 0) == 0)
+        keep_window_small(p);
+    if (uv_listen((uv_stream_t *)&p->listener, 1, on_connection) < 0 ||
         uv_tcp_getsockname(&p->listener, (struct sockaddr *)&address, &len) < 0) {
         p->complaint = "  its server cannot listen\n";
         close_handle(&p->listener);
@@ -296,7 +332,7 @@ void play_sockets(struct arena *a, struct talk *const *talks, size_t count, char
     allow_descriptors();
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&scene.loop);
-    scene.net = run_net_new(&scene.loop);
+    scene.net = run_net_new(&(struct run_net_order){.loop = &scene.loop});
     for (size_t i = 0; i < count; i++) {
         parts[i] = (struct part){.scene = &scene, .talk = talks[i]};
         start_part(&parts[i]);

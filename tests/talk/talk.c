@@ -4,6 +4,7 @@
 
 #include "config/value.h"
 #include "probe/base/clock.h"
+#include "tests/talk/talk_route.h"
 #include "tests/talk/words.h"
 
 #include <stdio.h>
@@ -73,33 +74,6 @@ static void read_plan_key(struct reader *r, const char *key, const char *value)
         complain(r, "unknown key or value", key);
 }
 
-static unsigned read_expect(struct reader *r, char *value)
-{
-    unsigned expect = 0;
-    char *save = NULL;
-    for (char *word = strtok_r(value, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-        unsigned found = 0;
-        for (unsigned e = EXPECT_ACCEPTED; e <= EXPECT_REJECTED; e <<= 1)
-            if (strcmp(word, expect_name((enum expect)e)) == 0)
-                found = e;
-        if (!found)
-            complain(r, "unknown expectation", word);
-        expect |= found;
-    }
-    return expect;
-}
-
-static void read_to(struct reader *r, struct plan_route *route, char *value)
-{
-    const char **to = NULL;
-    char *save = NULL;
-    for (char *word = strtok_r(value, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-        to = arena_grow(r->arena, to, route->to_count, sizeof(*to));
-        to[route->to_count++] = word;
-    }
-    route->to = to;
-}
-
 static const char *or_empty(const char *text)
 {
     return text ? text : "";
@@ -107,34 +81,10 @@ static const char *or_empty(const char *text)
 
 static void read_route(struct reader *r, char *rest)
 {
-    struct plan *plan = &r->talk->plan;
-    struct plan_route *routes =
-        arena_grow(r->arena, (void *)plan->routes, plan->route_count, sizeof(*routes));
-    struct plan_route *route = &routes[plan->route_count++];
-    size_t len;
+    const char *wrong = talk_route_read(r->arena, r->talk, rest);
 
-    plan->routes = routes;
-    *route = (struct plan_route){.from = "probe@example.org", .expect = EXPECT_ACCEPTED};
-    route->name = words_next(r->arena, &rest);
-    for (char *word = words_next(r->arena, &rest); word; word = words_next(r->arena, &rest)) {
-        char *value = words_value(word);
-        if (!value)
-            complain(r, "key=value is missing", word);
-        else if (strcmp(word, "from") == 0)
-            route->from = value;
-        else if (strcmp(word, "to") == 0)
-            read_to(r, route, value);
-        else if (strcmp(word, "expect") == 0)
-            route->expect = read_expect(r, value);
-        else if (strcmp(word, "reply") == 0) {
-            route->reply_code = atoi(value);
-            if (strlen(value) > 4 && enhanced_parse(span_of(value + 4), &route->reply_enhanced, &len) != 1)
-                complain(r, "no enhanced code", value);
-        } else
-            complain(r, "unknown key", word);
-    }
-    if (!route->name || !route->to_count || !route->expect)
-        complain(r, "a route needs a name, to and expect", or_empty(route->name));
+    if (wrong)
+        complain(r, "route", wrong);
 }
 
 static struct talk_event *add_event(struct reader *r, enum talk_kind kind)
@@ -287,6 +237,22 @@ static void part(struct reader *r)
         complain(r, "parts nothing", "--");
 }
 
+/* "NAME" or "NAME N": the client must say the route's letter, or the first N octets of it. */
+static void hear_letter(struct reader *r, char *rest)
+{
+    const char *name = words_next(r->arena, &rest);
+    const char *count = words_next(r->arena, &rest);
+    struct span letter = talk_route_letter(r->talk, or_empty(name));
+    struct talk_event *event = add_event(r, TALK_LETTER);
+
+    event->part = count;
+    event->bytes = letter;
+    if (count)
+        event->bytes.len = strtoul(count, NULL, 10);
+    if (!letter.len || event->bytes.len > letter.len)
+        complain(r, "no such letter", or_empty(name));
+}
+
 /* A line of the dialogue; false when the word is none of those. */
 static bool read_event(struct reader *r, const char *word, char *rest)
 {
@@ -302,6 +268,8 @@ static bool read_event(struct reader *r, const char *word, char *rest)
         part(r);
     else if (strcmp(word, "C") == 0)
         add_event(r, TALK_HEAR)->bytes = unescape(r, rest);
+    else if (strcmp(word, "L") == 0)
+        hear_letter(r, rest);
     else if (strcmp(word, "=") == 0)
         add_event(r, TALK_PAUSE)->us = duration(r, rest);
     else if (strcmp(word, "close") == 0)
@@ -335,6 +303,8 @@ static void read_line(struct reader *r, char *line)
         t->routes = read_wanted(r, t->routes, &t->route_count, rest);
     else if (strcmp(word, "recipients") == 0)
         t->recipients = read_wanted(r, t->recipients, &t->recipient_count, rest);
+    else if (strcmp(word, "messages") == 0)
+        t->messages = read_wanted(r, t->messages, &t->message_count, rest);
     else if (strcmp(word, "offers") == 0)
         read_offers(r, rest);
     else if (strcmp(word, "times") == 0)

@@ -11,9 +11,10 @@
  * folder describes the file.
  */
 enum talk_kind {
-    TALK_SAY,   /* the server says bytes */
-    TALK_HEAR,  /* the client must say this line */
-    TALK_PAUSE, /* time passes */
+    TALK_SAY,    /* the server says bytes */
+    TALK_HEAR,   /* the client must say this line */
+    TALK_LETTER, /* the client must say these bytes, all of its message or a part */
+    TALK_PAUSE,  /* time passes */
     TALK_CLOSE,
     TALK_RESET
 };
@@ -22,14 +23,15 @@ struct talk_event {
     enum talk_kind kind;
     int line; /* of the file */
     struct span bytes;
+    bool part; /* a letter: from here on the server reads no more */
     int64_t us;
 };
 
-/* A route or a recipient as it must come out. */
+/* A route, a recipient or a message as it must come out. */
 struct talk_wanted {
     const char *name;
-    const char *value; /* a route's state, a recipient's code; "none" where there is none */
-    const char *ok;    /* "true", "false", "null" */
+    const char *value; /* a route's state, a recipient's or a message's code; "none" where there is none */
+    const char *ok;    /* "true", "false", "null"; of a message its queue id */
 };
 
 struct talk {
@@ -51,6 +53,8 @@ struct talk {
     size_t route_count;
     struct talk_wanted *recipients; /* of all routes, in order */
     size_t recipient_count;
+    struct talk_wanted *messages; /* of all routes */
+    size_t message_count;
     struct result_extension *offers; /* all that EHLO offered */
     size_t offer_count;
     bool offers_known;
@@ -67,5 +71,8 @@ struct talk *talk_load(struct arena *a, const char *path);
 /* What of the verdict is not as the talk wants it, or breaks a rule that holds for every run, one complaint a
  * line; null when all is well. exact: time was a number, so times, and what is told from them, count too. */
 char *talk_check(struct arena *a, const struct talk *talk, const struct result *r, bool exact);
+
+/* Likewise, but only the rules that hold for every run. */
+char *talk_check_always(struct arena *a, const struct result *r);
 
 #endif

@@ -85,6 +85,20 @@ static void check_recipients(struct buffer *b, const struct talk *t, const struc
         buffer_printf(b, "  recipients: wanted %zu, got %zu\n", t->recipient_count, n);
 }
 
+static void check_messages(struct buffer *b, const struct talk *t, const struct result *r)
+{
+    if (t->message_count && t->message_count != r->route_count)
+        buffer_printf(b, "  messages: wanted %zu, got %zu\n", t->message_count, r->route_count);
+    for (size_t i = 0; i < t->message_count && i < r->route_count; i++) {
+        const struct result_route *got = &r->routes[i];
+        char code[16];
+        snprintf(code, sizeof(code), "%d", got->final.code);
+        differs(b, "message", t->messages[i].name, got->name);
+        differs(b, "final code", t->messages[i].value, got->final.code ? code : "none");
+        differs(b, "queue id", t->messages[i].ok, or_none(got->queue_id));
+    }
+}
+
 static void check_offers(struct buffer *b, const struct talk *t, const struct result *r)
 {
     if (!t->offers_known)
@@ -183,6 +197,55 @@ static void check_sense(struct buffer *b, const struct result *r)
         buffer_puts(b, "  a limit is shown where none fired, or none where one did\n");
 }
 
+/* A message is named when DATA was said, begun when that got 354, and taken only when it was sent whole. */
+static void check_letters(struct buffer *b, const struct result *r)
+{
+    size_t named = 0, begun = 0;
+
+    for (size_t i = 0; i < r->route_count; i++) {
+        const struct result_route *route = &r->routes[i];
+        bool whole = route->sent_us != CLOCK_NONE;
+        named += route->token != NULL;
+        begun += route->octets_sent > 0;
+        if (!route->token != !route->message_id || (route->octets && !route->token))
+            buffer_printf(b, "  route %zu: a message without its names\n", i);
+        if (whole && route->octets_sent != route->octets)
+            buffer_printf(b, "  route %zu: sent, but not whole\n", i);
+        if (!whole && (route->state == ROUTE_QUEUED || route->state == ROUTE_UNCERTAIN || route->queue_id))
+            buffer_printf(b, "  route %zu: taken, but never sent\n", i);
+        if (route->state == ROUTE_QUEUED && route->final.code / 100 != 2)
+            buffer_printf(b, "  route %zu: queued without a reply that says so\n", i);
+        if (route->state == ROUTE_UNCERTAIN && route->ok != TRI_FALSE)
+            buffer_printf(b, "  route %zu: uncertain, and yet not bad\n", i);
+    }
+    for (size_t i = 0; i < r->command_count; i++) {
+        const struct result_command *c = &r->commands[i];
+        named -= c->phase == PHASE_DATA && c->sent && c->at_us != CLOCK_NONE;
+        begun -= c->phase == PHASE_DATA && c->sent && c->reply.code == 354 && c->reply_us != CLOCK_NONE &&
+                 r->routes[c->route].octets_sent > 0;
+    }
+    if (named || begun)
+        buffer_puts(b, "  a message without DATA and 354, or DATA without a message\n");
+}
+
+static void check_always(struct buffer *b, const struct result *r)
+{
+    check_letters(b, r);
+    check_clock(b, r);
+    check_commands(b, r);
+    check_sense(b, r);
+}
+
+char *talk_check_always(struct arena *a, const struct result *r)
+{
+    struct buffer b;
+    buffer_init(&b, MAX_COMPLAINTS);
+    check_always(&b, r);
+    char *complaints = b.len ? arena_dup_span(a, buffer_span(&b)) : NULL;
+    buffer_free(&b);
+    return complaints;
+}
+
 char *talk_check(struct arena *a, const struct talk *t, const struct result *r, bool exact)
 {
     struct buffer b;
@@ -192,13 +255,12 @@ char *talk_check(struct arena *a, const struct talk *t, const struct result *r, 
     check_flags(&b, t, r->flags, exact);
     check_routes(&b, t, r);
     check_recipients(&b, t, r);
+    check_messages(&b, t, r);
     check_offers(&b, t, r);
     check_lines(&b, t, r);
     if (exact)
         check_times(&b, t, r);
-    check_clock(&b, r);
-    check_commands(&b, r);
-    check_sense(&b, r);
+    check_always(&b, r);
     char *complaints = b.len ? arena_dup_span(a, buffer_span(&b)) : NULL;
     buffer_free(&b);
     return complaints;

@@ -81,15 +81,18 @@ static void load_talks(void)
         stage.parts[i] = (struct part){stage.paths[i], talk_load(&stage.arena, stage.paths[i]), NULL};
 }
 
-/* All sockets at once, so that the slowest talk is all that is waited for. */
-static void play_all_sockets(void)
+/* So many at once: few enough for one loop, so that no server of a talk is late for its client. */
+#define AT_ONCE 120
+
+/* One round: of all talks that could be read every so many, so that slow ones do not come together. */
+static void play_round(size_t first, size_t rounds)
 {
-    struct talk **talks = arena_alloc(&stage.arena, stage.count * sizeof(*talks));
-    char **complaints = arena_alloc(&stage.arena, stage.count * sizeof(*complaints));
-    struct part **whose = arena_alloc(&stage.arena, stage.count * sizeof(*whose));
+    struct talk *talks[AT_ONCE] = {0};
+    struct part *whose[AT_ONCE];
+    char *complaints[AT_ONCE] = {0};
     size_t count = 0;
 
-    for (size_t i = 0; i < stage.count; i++) {
+    for (size_t i = first; i < stage.count; i += rounds) {
         if (stage.parts[i].talk) {
             whose[count] = &stage.parts[i];
             talks[count++] = stage.parts[i].talk;
@@ -98,6 +101,14 @@ static void play_all_sockets(void)
     play_sockets(&stage.arena, talks, count, complaints);
     for (size_t i = 0; i < count; i++)
         whose[i]->socket_complaint = complaints[i];
+}
+
+static void play_all_sockets(void)
+{
+    size_t rounds = (stage.count + AT_ONCE - 1) / AT_ONCE;
+
+    for (size_t i = 0; i < rounds; i++)
+        play_round(i, rounds);
 }
 
 static int set_up(void **state)

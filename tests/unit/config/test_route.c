@@ -54,7 +54,7 @@ static void test_the_rest_is_the_target(void **state)
     assert_memory_equal(plan.limits_us, whole->limits_us, sizeof(plan.limits_us));
     assert_ptr_equal(plan.routes, whole->routes);
     assert_int_equal(plan.route_count, 1);
-    assert_ptr_equal(plan.own, s->listen);
+    assert_ptr_equal(plan.own, s->own);
     assert_int_equal(plan.own_count, 1);
     assert_int_equal(whole->stop_after, PHASE_COUNT); /* what is shared stays as it is */
     given_clear(&g);

@@ -137,7 +137,7 @@ static void test_order(void **state)
 {
     static const char *const sets[] = {"targets.a.tls=b", "server.name=~", "targets.a.tls=a", NULL};
     static const char *const errors[] = {
-        ":1:10: server.x: unknown key (expected one of: name, listen, unknown_status)",
+        ":1:10: server.nam: unknown key (did you mean name?)",
         ":2:40: targets.a.family: unknown value (expected any, ipv4 or ipv6, found \"c\")",
         "--set server.name: server.name: wrong kind of value (expected a short text, found nothing)",
         "--set targets.a.tls: targets.a.tls: unknown value (expected off, found \"a\")",
@@ -145,7 +145,7 @@ static void test_order(void **state)
     };
     struct given g;
     (void)state;
-    given_text(&g, "server: {x: 1}\ntargets: {a: {address: 'x:25', family: c}}\n", sets);
+    given_text(&g, "server: {nam: x}\ntargets: {a: {address: 'x:25', family: c}}\n", sets);
     given_expect(&g, errors);
     given_clear(&g);
 }

@@ -55,14 +55,20 @@ static void test_defaults(void **state)
     assert_string_equal(s->server_name, host_name());
     assert_int_equal(s->unknown_status, 500);
     assert_int_equal(s->listen_count, 1);
-    assert_string_equal(shown(&s->listen[0]), "127.0.0.1");
-    assert_int_equal(address_port(&s->listen[0]), 8025);
+    assert_string_equal(shown(&s->listen[0].address), "127.0.0.1");
+    assert_int_equal(address_port(&s->listen[0].address), 8025);
+    assert_null(s->listen[0].path);
+    assert_int_equal(s->max_runs, 1000);
+    assert_int_equal(s->max_per_address, 10);
+    assert_int_equal(s->allow_reload, SNAPSHOT_RELOAD_LOOPBACK);
     assert_int_equal(s->sink_count, 0);
     assert_int_equal(s->target_count, 1);
 
     const struct snapshot_target *t = target(s, "a");
     const struct plan *plan = &t->plan;
     assert_int_equal(t->cache_ttl_us, S);
+    assert_int_equal(t->stale_if_error_us, 300 * S);
+    assert_int_equal(t->wait_us, 2 * S);
     assert_string_equal(plan->target, "a");
     assert_string_equal(plan->host, "mx.example.org");
     assert_int_equal(plan->port, 25);
@@ -78,6 +84,7 @@ static void test_defaults(void **state)
     assert_int_equal(plan->warn_duration_us, 0);
     assert_int_equal(plan->stop_after, PHASE_COUNT);
     assert_int_equal(plan->route_count, 0);
+    assert_null(plan->letters); /* made for a run, never by a config */
     given_clear(&g);
 }
 
@@ -95,13 +102,20 @@ static void test_route_defaults(void **state)
     assert_int_equal(plan->routes[0].expect, EXPECT_ACCEPTED);
     assert_int_equal(plan->routes[0].reply_code, 0);
     assert_int_equal(plan->routes[0].reply_enhanced.class, 0);
+    assert_false(plan->routes[0].at_final);
+    assert_null(plan->routes[0].mailbox);
+    assert_int_equal(plan->routes[0].deliver_within_us, 60 * S);
+    assert_int_equal(plan->routes[0].min_send_interval_us, 60 * S);
     given_clear(&g);
 }
 
 static const char full[] =
     "server:\n"
     "  name: fra1\n"
-    "  listen: ['127.0.0.1:8025', '[::1]:8026']\n"
+    "  listen: ['127.0.0.1:8025', 'unix:/run/ehlod/http', '[::1]:8026']\n"
+    "  max_runs: 1\n"
+    "  max_per_address: 100000\n"
+    "  allow_reload: nobody\n"
     "  unknown_status: 200\n"
     "mailboxes:\n"
     "  one: {sink: '127.0.0.1:2525', domains: Probe.Example.ORG}\n"
@@ -116,21 +130,32 @@ static const char full[] =
     "    timeout: 20s\n"
     "    timeouts: {dns: 1s, connect: 2s, tls: 3s, banner: 4s, reply: 5s, message: 6s, final: 7s, quit: 8s}\n"
     "    cache_ttl: 0\n"
+    "    stale_if_error: 0\n"
+    "    wait: 1m\n"
     "    warn: {duration: 100ms, dns: 1ms, connect: 2ms, tls: 3ms, banner: 4ms, ehlo: 5ms, starttls: 6ms, auth: 7ms,\n"
     "           mail: 8ms, rcpt: 9ms, data: 10ms, message: 11ms, final: 12ms, rset: 13ms, quit: 14ms}\n"
     "    stop_after: mail\n"
     "    routes:\n"
     "      - {name: in, from: a@b.example, to: [c@d.example, Postmaster], expect: [rejected, deferred], at: rcpt,\n"
     "         reply: '550 5.7.1'}\n"
-    "      - {name: out, from: '', to: e@f.example, reply: 251}\n";
+    "      - {name: out, from: '', to: e@f.example, reply: 251}\n"
+    "      - {name: through, from: '', to: e@f.example, expect: [delivered, deferred], at: final, mailbox: two,\n"
+    "         reply: 250, deliver_within: 1ms, min_send_interval: 0}\n"
+    "      - {name: taken, from: '', to: e@f.example, expect: [queued]}\n";
 
 static void check_server(const struct snapshot *s)
 {
     assert_string_equal(s->server_name, "fra1");
     assert_int_equal(s->unknown_status, 200);
-    assert_int_equal(s->listen_count, 2);
-    assert_string_equal(shown(&s->listen[1]), "::1");
-    assert_int_equal(address_port(&s->listen[1]), 8026);
+    assert_int_equal(s->listen_count, 3);
+    assert_string_equal(s->listen[1].path, "/run/ehlod/http");
+    assert_int_equal(address_family(&s->listen[1].address), AF_UNSPEC);
+    assert_string_equal(shown(&s->listen[2].address), "::1");
+    assert_int_equal(address_port(&s->listen[2].address), 8026);
+    assert_null(s->listen[2].path);
+    assert_int_equal(s->max_runs, 1);
+    assert_int_equal(s->max_per_address, 100000);
+    assert_int_equal(s->allow_reload, SNAPSHOT_RELOAD_NOBODY);
     assert_int_equal(s->sink_count, 2);
     assert_string_equal(s->sinks[0].name, "one");
     assert_string_equal(shown(&s->sinks[0].listen), "127.0.0.1");
@@ -141,9 +166,25 @@ static void check_server(const struct snapshot *s)
     assert_string_equal(s->sinks[1].domains[1], "b.example");
 }
 
+static void check_sending(const struct plan_route *through, const struct plan_route *taken)
+{
+    assert_int_equal(through->expect, EXPECT_DELIVERED | EXPECT_DEFERRED);
+    assert_true(through->at_final);
+    assert_string_equal(through->mailbox, "two");
+    assert_int_equal(through->reply_code, 250);
+    assert_int_equal(through->deliver_within_us, 1000);
+    assert_int_equal(through->min_send_interval_us, 0);
+    assert_true(plan_route_sends(through));
+    assert_true(plan_route_is_delivered(through));
+    assert_int_equal(taken->expect, EXPECT_QUEUED);
+    assert_false(taken->at_final);
+    assert_true(plan_route_sends(taken));
+    assert_false(plan_route_is_delivered(taken));
+}
+
 static void check_routes(const struct plan *plan)
 {
-    assert_int_equal(plan->route_count, 2);
+    assert_int_equal(plan->route_count, 4);
     const struct plan_route *in = &plan->routes[0];
     const struct plan_route *out = &plan->routes[1];
     assert_string_equal(in->name, "in");
@@ -160,6 +201,7 @@ static void check_routes(const struct plan *plan)
     assert_int_equal(out->expect, EXPECT_ACCEPTED);
     assert_int_equal(out->reply_code, 251);
     assert_int_equal(out->reply_enhanced.class, 0);
+    check_sending(&plan->routes[2], &plan->routes[3]);
 }
 
 static void test_every_key(void **state)
@@ -175,6 +217,8 @@ static void test_every_key(void **state)
     const struct snapshot_target *t = target(s, "mx1");
     const struct plan *plan = &t->plan;
     assert_int_equal(t->cache_ttl_us, 0);
+    assert_int_equal(t->stale_if_error_us, 0);
+    assert_int_equal(t->wait_us, 60 * S);
     assert_string_equal(plan->host, "2001:db8::1");
     assert_int_equal(plan->port, 26);
     assert_int_equal(plan->family, FAMILY_IPV6);
@@ -200,13 +244,14 @@ static void test_modules(void **state)
         &g,
         "targets:\n" /* before the modules: the order in the file does not matter */
         "  a: {module: m, address: 'a.example:25'}\n"
-        "  b: {module: m, address: 'b.example:25', timeout: 10s, timeouts: {reply: 4s}, warn: {rcpt: 2ms},\n"
+        "  b: {module: m, wait: 2s, address: 'b.example:25', timeout: 10s, timeouts: {reply: 4s}, warn: {rcpt: 2ms},\n"
         "      helo: b.example, routes: []}\n"
         "  c: {address: 'c.example:25'}\n"
         "modules:\n"
         "  m:\n"
         "    {address: 'm.example:27', family: ipv4, helo: '{{target}}', timeout: 40s, cache_ttl: 3s,\n"
         "     timeouts: {reply: 5s, quit: 6s}, warn: {rcpt: 1ms, mail: 1ms}, stop_after: ehlo,\n"
+        "     wait: 0, stale_if_error: 9s,\n"
         "     routes: [{from: '', to: x@m.example}]}\n");
     const struct plan *a = &target(s, "a")->plan;
     const struct plan *b = &target(s, "b")->plan;
@@ -221,6 +266,9 @@ static void test_modules(void **state)
     assert_int_equal(a->stop_after, PHASE_EHLO);
     assert_int_equal(a->route_count, 1);
     assert_int_equal(target(s, "a")->cache_ttl_us, 3 * S);
+    assert_int_equal(target(s, "a")->wait_us, 0);
+    assert_int_equal(target(s, "a")->stale_if_error_us, 9 * S);
+    assert_int_equal(target(s, "b")->wait_us, 2 * S);
 
     assert_string_equal(b->helo, "b.example");
     assert_int_equal(b->limits_us[LIMIT_RUN], 10 * S);
@@ -268,7 +316,7 @@ static void test_helo(void **state)
     }
 }
 
-/* Every plan knows where ehlod itself listens for HTTP (C13), and nothing of its sinks. */
+/* Every plan knows where ehlod itself listens for HTTP (C13), and nothing of its sinks or Unix sockets. */
 static void test_own_addresses(void **state)
 {
     struct given g;
@@ -276,8 +324,34 @@ static void test_own_addresses(void **state)
     struct snapshot *s = given_good(&g, full);
     const struct plan *plan = &target(s, "mx1")->plan;
     assert_int_equal(plan->own_count, 2);
-    assert_ptr_equal(plan->own, s->listen);
+    assert_ptr_equal(plan->own, s->own);
+    assert_int_equal(s->own_count, 2);
+    assert_string_equal(shown(&plan->own[0]), "127.0.0.1");
+    assert_string_equal(shown(&plan->own[1]), "::1");
     given_clear(&g);
+    s = given_good(&g, "server: {listen: 'unix:/x'}\ntargets: {a: {address: 'x:25'}}\n");
+    assert_int_equal(target(s, "a")->plan.own_count, 0);
+    given_clear(&g);
+}
+
+/* Loading again gives another snapshot and leaves the first as it is, whatever has become of the file. */
+static void test_loading_again(void **state)
+{
+    struct given first;
+    struct given again;
+    struct given bad;
+    (void)state;
+    struct snapshot *s = given_good(&first, full);
+    given_text(&bad, "targets: {mx1: {address: x}}\n", NULL);
+    assert_int_equal(bad.code, -1);
+    given_clear(&bad);
+    assert_ptr_not_equal(given_good(&again, full), s);
+    check_server(again.snapshot);
+    check_routes(&target(again.snapshot, "mx1")->plan);
+    given_clear(&again);
+    check_server(s);
+    check_routes(&target(s, "mx1")->plan);
+    given_clear(&first);
 }
 
 static void test_order_and_look_up(void **state)
@@ -337,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_address_from_module),
         cmocka_unit_test(test_helo),
         cmocka_unit_test(test_own_addresses),
+        cmocka_unit_test(test_loading_again),
         cmocka_unit_test(test_order_and_look_up),
         cmocka_unit_test(test_references),
         cmocka_unit_test(test_no_targets),

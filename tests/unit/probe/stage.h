@@ -116,6 +116,29 @@ static inline int stage_closed_port(const char *host, struct address *at_r)
     return bound;
 }
 
+/* A listener whose queue is full: the system drops what comes, as if nobody were there. */
+struct stage_hole {
+    int listener;
+    int clients[8];
+    struct address at;
+};
+
+static inline void stage_hole_open(struct stage_hole *h)
+{
+    h->listener = stage_listen("127.0.0.1", 0, &h->at);
+    for (size_t i = 0; i < 8; i++) {
+        h->clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)connect(h->clients[i], &h->at.any, address_len(&h->at));
+    }
+}
+
+static inline void stage_hole_close(struct stage_hole *h)
+{
+    for (size_t i = 0; i < 8; i++)
+        close(h->clients[i]);
+    close(h->listener);
+}
+
 static inline void stage_say(int fd, const char *text)
 {
     ssize_t sent = send(fd, text, strlen(text), MSG_NOSIGNAL);

@@ -45,6 +45,7 @@ static void test_pass(void **state)
 {
     const struct result_route good[] = {{.ok = TRI_TRUE}, {.ok = TRI_TRUE}};
     const struct result_route skipped[] = {{.ok = TRI_NULL}};
+    const struct result_route some[] = {{.ok = TRI_TRUE}, {.state = ROUTE_SKIPPED, .ok = TRI_NULL}};
     struct plan plan = a_plan();
     (void)state;
 
@@ -56,6 +57,11 @@ static void test_pass(void **state)
     plan.stop_after = PHASE_BANNER;
     struct result stopped = draft_of(skipped, 1);
     check(&stopped, &plan, STATUS_PASS, "works as far as banner, where it was told to stop");
+
+    /* what it was not to reach decides nothing, and is not counted */
+    plan.stop_after = PHASE_MAIL;
+    struct result half = draft_of(some, 2);
+    check(&half, &plan, STATUS_PASS, "1 of 1 route as wanted");
 }
 
 static void test_slow(void **state)
@@ -159,6 +165,283 @@ static void test_last_ok(void **state)
     arena_free(&arena);
 }
 
+/* what became of the messages */
+
+#define S     CLOCK_US_PER_S
+#define ENDED (INT64_C(100) * S)
+#define F(x)  (UINT64_C(1) << FLAG_##x)
+#define NOBODY                                                                                               \
+    {                                                                                                        \
+        .state = ROUTE_NONE                                                                                  \
+    }
+
+static const struct plan_route delivered_routes[] = {
+    {.name = "in", .expect = EXPECT_DELIVERED, .mailbox = "local", .deliver_within_us = 60 * S},
+    {.name = "out", .expect = EXPECT_ACCEPTED},
+};
+
+/* As the run left it: the first route's message was taken, or none was sent. */
+static struct result *dialogue(enum route_state state, enum tri ok)
+{
+    struct result_route routes[] = {
+        {.name = "in", .state = state, .ok = ok, .sent_us = 5, .final = {250, {2, 0, 0}, "Ok"}},
+        {.name = "out", .state = ROUTE_ACCEPTED, .ok = TRI_TRUE},
+    };
+    struct result r = draft_of(routes, 2);
+
+    r.id = "01JD9K";
+    r.ended_mono_us = ENDED;
+    r.summary = "as the run left it";
+    if (ok == TRI_FALSE)
+        r.failure = (struct result_failure){
+            .phase = PHASE_FINAL, .reason = REASON_CLOSED, .message = "closed", .limit_us = CLOCK_NONE};
+    return result_publish(&r);
+}
+
+static struct delivery of(const char *run, enum route_state state, int64_t settled_us, int64_t latency_us)
+{
+    return (struct delivery){.state = state,
+                             .ok = state == ROUTE_DELIVERED || state == ROUTE_QUEUED,
+                             .run = run,
+                             .mailbox = "local",
+                             .settled_us = settled_us,
+                             .latency_us = latency_us};
+}
+
+#define OWN(state, latency)  of("01JD9K", state, ENDED + S, latency)
+#define LAST(state, latency) of("01JD9J", state, ENDED - 12 * S, latency)
+
+struct wanted {
+    enum status status;
+    enum route_state state;
+    enum tri ok;
+    enum route_state shown; /* state of the delivery that is shown */
+    const char *run;        /* whose it is; null = none is shown */
+    const char *summary;
+    uint64_t flags;
+};
+
+static struct result *deliver(struct result *r, const struct plan_route *routes,
+                              const struct conclude_delivery *first)
+{
+    struct plan plan = a_plan();
+    const struct conclude_delivery deliveries[] = {*first, {NOBODY, NOBODY}};
+
+    plan.routes = routes;
+    plan.route_count = 2;
+    struct result *concluded = conclude_delivered(r, &plan, deliveries);
+    assert_string_equal(r->summary, "as the run left it");
+    result_unref(r);
+    return concluded;
+}
+
+static void check_delivered(struct result *r, const struct conclude_delivery *first,
+                            const struct wanted *wanted)
+{
+    r = deliver(r, delivered_routes, first);
+    assert_string_equal(r->summary, wanted->summary);
+    assert_string_equal(status_name(r->status), status_name(wanted->status));
+    assert_int_equal(r->routes[0].state, wanted->state);
+    assert_int_equal(r->routes[0].ok, wanted->ok);
+    assert_int_equal(r->routes[0].delivery.state, wanted->shown);
+    if (wanted->run)
+        assert_string_equal(r->routes[0].delivery.run, wanted->run);
+    assert_int_equal(r->routes[1].state, ROUTE_ACCEPTED);
+    assert_int_equal(r->flags, wanted->flags);
+    result_unref(r);
+}
+
+static void test_own_deliveries(void **state)
+{
+    struct {
+        struct conclude_delivery news;
+        struct wanted wanted;
+    } rows[] = {
+        {{OWN(ROUTE_DELIVERED, 812 * MS), NOBODY},
+         {STATUS_PASS, ROUTE_DELIVERED, TRI_TRUE, ROUTE_DELIVERED, "01JD9K",
+          "2 of 2 routes as wanted, delivered in 812 ms", 0}},
+        {{OWN(ROUTE_DELIVERED, 1500 * MS), LAST(ROUTE_LOST, CLOCK_NONE)},
+         {STATUS_PASS, ROUTE_DELIVERED, TRI_TRUE, ROUTE_DELIVERED, "01JD9K",
+          "2 of 2 routes as wanted, delivered in 1.5 s", 0}},
+        {{OWN(ROUTE_LOST, CLOCK_NONE), LAST(ROUTE_DELIVERED, MS)},
+         {STATUS_FAIL, ROUTE_LOST, TRI_FALSE, ROUTE_LOST, "01JD9K",
+          "delivery/lost: the server ACCEPTED the message (250 2.0.0), but it was not seen in local within 60 s "
+          "(deliver_within)",
+          0}},
+        {{OWN(ROUTE_LATE, 75 * S), LAST(ROUTE_DELIVERED, MS)},
+         {STATUS_FAIL, ROUTE_LATE, TRI_FALSE, ROUTE_LATE, "01JD9K",
+          "delivery/late: the server ACCEPTED the message (250 2.0.0), but it was seen in local only after 75 s "
+          "(deliver_within is 60 s)",
+          0}},
+        {{OWN(ROUTE_PENDING, CLOCK_NONE), NOBODY},
+         {STATUS_PASS, ROUTE_PENDING, TRI_NULL, ROUTE_PENDING, "01JD9K",
+          "2 of 2 routes as wanted, delivery pending", F(DELIVERY_PENDING)}},
+        {{OWN(ROUTE_PENDING, CLOCK_NONE), LAST(ROUTE_DELIVERED, 812 * MS)},
+         {STATUS_PASS, ROUTE_PENDING, TRI_NULL, ROUTE_DELIVERED, "01JD9J",
+          "2 of 2 routes as wanted, delivered in 812 ms (12 s ago), delivery pending", 0}},
+        {{OWN(ROUTE_PENDING, CLOCK_NONE), LAST(ROUTE_LOST, CLOCK_NONE)},
+         {STATUS_FAIL, ROUTE_PENDING, TRI_NULL, ROUTE_LOST, "01JD9J",
+          "delivery/lost: the server ACCEPTED the message of run 01JD9J, but it was not seen in local within 60 s "
+          "(deliver_within)",
+          0}},
+        {{OWN(ROUTE_PENDING, CLOCK_NONE), LAST(ROUTE_REJECTED, CLOCK_NONE)},
+         {STATUS_FAIL, ROUTE_PENDING, TRI_NULL, ROUTE_REJECTED, "01JD9J",
+          "final/rejected: the message of run 01JD9J was refused", 0}},
+        {{OWN(ROUTE_PENDING, CLOCK_NONE), LAST(ROUTE_DEFERRED, CLOCK_NONE)},
+         {STATUS_FAIL, ROUTE_PENDING, TRI_NULL, ROUTE_DEFERRED, "01JD9J",
+          "final/deferred: the message of run 01JD9J was refused for now", 0}},
+        {{OWN(ROUTE_PENDING, CLOCK_NONE), LAST(ROUTE_UNCERTAIN, CLOCK_NONE)},
+         {STATUS_FAIL, ROUTE_PENDING, TRI_NULL, ROUTE_UNCERTAIN, "01JD9J",
+          "final/timeout: the message of run 01JD9J was sent and not answered: nobody knows what became of it",
+          0}},
+        {{NOBODY, LAST(ROUTE_LOST, CLOCK_NONE)}, /* nobody watches this run's any more */
+         {STATUS_PASS, ROUTE_QUEUED, TRI_TRUE, ROUTE_NONE, NULL, "2 of 2 routes as wanted", 0}},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        check_delivered(dialogue(ROUTE_QUEUED, TRI_TRUE), &rows[i].news, &rows[i].wanted);
+}
+
+/* Nothing was sent this time: the last delivery stands. */
+static void test_last_deliveries(void **state)
+{
+    struct {
+        struct conclude_delivery news;
+        struct wanted wanted;
+    } rows[] = {
+        {{NOBODY, LAST(ROUTE_DELIVERED, 812 * MS)},
+         {STATUS_PASS, ROUTE_DELIVERED, TRI_TRUE, ROUTE_DELIVERED, "01JD9J",
+          "2 of 2 routes as wanted, delivered in 812 ms (12 s ago)", 0}},
+        {{NOBODY, LAST(ROUTE_QUEUED, CLOCK_NONE)},
+         {STATUS_PASS, ROUTE_QUEUED, TRI_TRUE, ROUTE_QUEUED, "01JD9J", "2 of 2 routes as wanted", 0}},
+        {{NOBODY, LAST(ROUTE_LATE, 75 * S)},
+         {STATUS_FAIL, ROUTE_LATE, TRI_FALSE, ROUTE_LATE, "01JD9J",
+          "delivery/late: the server ACCEPTED the message of run 01JD9J, but it was seen in local only after 75 s "
+          "(deliver_within is 60 s)",
+          0}},
+        {{NOBODY, NOBODY},
+         {STATUS_PASS, ROUTE_ACCEPTED, TRI_TRUE, ROUTE_NONE, NULL, "2 of 2 routes as wanted", 0}},
+        {{of("01JD9J", ROUTE_PENDING, CLOCK_NONE, CLOCK_NONE), NOBODY}, /* an earlier run's, under way */
+         {STATUS_PASS, ROUTE_PENDING, TRI_NULL, ROUTE_PENDING, "01JD9J",
+          "2 of 2 routes as wanted, delivery pending", F(DELIVERY_PENDING)}},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        check_delivered(dialogue(ROUTE_ACCEPTED, TRI_TRUE), &rows[i].news, &rows[i].wanted);
+}
+
+/* What failed in the dialogue came first; its delivery is shown all the same. */
+static void test_a_failed_dialogue_stays_failed(void **state)
+{
+    struct conclude_delivery news = {OWN(ROUTE_DELIVERED, 812 * MS), NOBODY};
+    struct wanted uncertain = {STATUS_FAIL, ROUTE_UNCERTAIN,        TRI_FALSE, ROUTE_DELIVERED,
+                               "01JD9K",    "final/closed: closed", 0};
+    struct conclude_delivery none = {NOBODY, LAST(ROUTE_LOST, CLOCK_NONE)};
+    struct wanted skipped = {
+        STATUS_PASS, ROUTE_SKIPPED, TRI_NULL, ROUTE_NONE, NULL, "1 of 1 route as wanted", 0};
+    (void)state;
+
+    check_delivered(dialogue(ROUTE_UNCERTAIN, TRI_FALSE), &news, &uncertain);
+    check_delivered(dialogue(ROUTE_SKIPPED, TRI_NULL), &none, &skipped);
+}
+
+static void test_the_failure_of_a_delivery(void **state)
+{
+    struct conclude_delivery lost = {OWN(ROUTE_LOST, CLOCK_NONE), NOBODY};
+    struct conclude_delivery late = {OWN(ROUTE_LATE, 75 * S), NOBODY};
+    (void)state;
+
+    struct result *r = deliver(dialogue(ROUTE_QUEUED, TRI_TRUE), delivered_routes, &lost);
+    assert_int_equal(r->failure.phase, PHASE_DELIVERY);
+    assert_int_equal(r->failure.reason, REASON_LOST);
+    assert_string_equal(r->failure.route, "in");
+    assert_int_equal(r->failure.limit_us, 60 * S);
+    assert_int_equal(r->failure.elapsed_us, 60 * S);
+    result_unref(r);
+    r = deliver(dialogue(ROUTE_QUEUED, TRI_TRUE), delivered_routes, &late);
+    assert_int_equal(r->failure.reason, REASON_LATE);
+    assert_int_equal(r->failure.elapsed_us, 75 * S);
+    result_unref(r);
+}
+
+static void test_flags_of_a_delivery_count(void **state)
+{
+    struct conclude_delivery news = {OWN(ROUTE_DELIVERED, 812 * MS), NOBODY};
+    struct wanted twice = {STATUS_WARN, ROUTE_DELIVERED,
+                           TRI_TRUE,    ROUTE_DELIVERED,
+                           "01JD9K",    "2 of 2 routes as wanted, delivered in 812 ms, but duplicate",
+                           F(DUPLICATE)};
+    (void)state;
+
+    news.own.flags = F(DUPLICATE);
+    check_delivered(dialogue(ROUTE_QUEUED, TRI_TRUE), &news, &twice);
+}
+
+/* at=final: a message that was refused as wanted passes until the next one is sent; otherwise refused, or
+ * accepted, it fails. */
+static void test_last_refusal_that_was_wanted(void **state)
+{
+    static const struct plan_route routes[] = {
+        {.name = "in", .expect = EXPECT_REJECTED, .at_final = true},
+        {.name = "out", .expect = EXPECT_ACCEPTED},
+    };
+    static const struct {
+        enum route_state state;
+        bool ok;
+        const char *summary;
+    } rows[] = {
+        {ROUTE_REJECTED, true, "2 of 2 routes as wanted"},
+        {ROUTE_REJECTED, false, "final/wrong_reply: the message of run 01JD9J was not refused as wanted"},
+        {ROUTE_DEFERRED, false, "final/deferred: the message of run 01JD9J was refused for now"},
+        {ROUTE_QUEUED, false, "final/accepted: the message of run 01JD9J was accepted, but not as wanted"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct conclude_delivery news = {NOBODY, LAST(rows[i].state, CLOCK_NONE)};
+        news.last.ok = rows[i].ok;
+        struct result *r = deliver(dialogue(ROUTE_ACCEPTED, TRI_TRUE), routes, &news);
+        assert_string_equal(r->summary, rows[i].summary);
+        assert_int_equal(r->routes[0].state, rows[i].state);
+        assert_int_equal(r->routes[0].ok, rows[i].ok ? TRI_TRUE : TRI_FALSE);
+        result_unref(r);
+    }
+}
+
+/* Where the run that sent it failed is known: that is said. */
+static void test_why_the_last_one_failed(void **state)
+{
+    struct conclude_delivery news = {NOBODY, LAST(ROUTE_ACCEPTED, CLOCK_NONE)};
+    (void)state;
+
+    struct result *r = deliver(dialogue(ROUTE_ACCEPTED, TRI_TRUE), delivered_routes, &news);
+    assert_string_equal(r->summary, "message/closed: the message of run 01JD9J could not be sent");
+    result_unref(r);
+    news.last.phase = PHASE_DATA;
+    news.last.reason = REASON_UNEXPECTED_REPLY;
+    r = deliver(dialogue(ROUTE_ACCEPTED, TRI_TRUE), delivered_routes, &news);
+    assert_string_equal(r->summary, "data/unexpected_reply: the message of run 01JD9J could not be sent");
+    assert_string_equal(r->failure.route, "in");
+    assert_int_equal(r->routes[0].ok, TRI_FALSE);
+    result_unref(r);
+}
+
+static void test_stale(void **state)
+{
+    struct result *r = dialogue(ROUTE_QUEUED, TRI_TRUE);
+    struct result *stale = conclude_stale(r);
+    (void)state;
+
+    assert_int_equal(r->flags, 0);
+    assert_int_equal(stale->flags, F(STALE));
+    assert_int_equal(stale->status, r->status);
+    assert_string_equal(stale->summary, r->summary);
+    result_unref(r);
+    result_unref(stale);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +451,14 @@ int main(void)
         cmocka_unit_test(test_warning_flags_are_named),
         cmocka_unit_test(test_failure_is_the_summary),
         cmocka_unit_test(test_last_ok),
+        cmocka_unit_test(test_own_deliveries),
+        cmocka_unit_test(test_last_deliveries),
+        cmocka_unit_test(test_a_failed_dialogue_stays_failed),
+        cmocka_unit_test(test_the_failure_of_a_delivery),
+        cmocka_unit_test(test_flags_of_a_delivery_count),
+        cmocka_unit_test(test_last_refusal_that_was_wanted),
+        cmocka_unit_test(test_why_the_last_one_failed),
+        cmocka_unit_test(test_stale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

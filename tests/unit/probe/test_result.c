@@ -59,13 +59,22 @@ static void add_routes(struct arena *a, struct result *r)
 
     to[0] = (struct result_recipient){text(a, "a@example.org"), 550, {5, 1, 1}, text(a, "no"), TRI_FALSE};
     to[1] = (struct result_recipient){.to = text(a, "b@example.org"), .ok = TRI_NULL};
-    routes[0] = (struct result_route){.name = text(a, "in"),
-                                      .from = text(a, ""),
-                                      .expect = EXPECT_ACCEPTED,
-                                      .state = ROUTE_REJECTED,
-                                      .ok = TRI_FALSE,
-                                      .recipients = to,
-                                      .recipient_count = 2};
+    routes[0] = (struct result_route){
+        .name = text(a, "in"),
+        .from = text(a, ""),
+        .expect = EXPECT_ACCEPTED,
+        .state = ROUTE_REJECTED,
+        .ok = TRI_FALSE,
+        .recipients = to,
+        .recipient_count = 2,
+        .token = text(a, "ehlod-1"),
+        .message_id = text(a, "<ehlod-1@a>"),
+        .queue_id = text(a, "4Z1x"),
+        .octets = 21,
+        .sent_us = 5,
+        .final = {250, {2, 0, 0}, text(a, "Ok")},
+        .delivery = {
+            .state = ROUTE_LATE, .run = text(a, "01JD9H"), .mailbox = text(a, "local"), .latency_us = 77}};
     r->routes = routes;
     r->route_count = 1;
 }
@@ -133,6 +142,17 @@ static void check_lists(const struct result *r)
     assert_int_equal(r->route_count, 1);
     assert_string_equal(r->routes[0].name, "in");
     assert_string_equal(r->routes[0].from, "");
+    assert_string_equal(r->routes[0].token, "ehlod-1");
+    assert_string_equal(r->routes[0].message_id, "<ehlod-1@a>");
+    assert_string_equal(r->routes[0].queue_id, "4Z1x");
+    assert_int_equal(r->routes[0].octets, 21);
+    assert_int_equal(r->routes[0].sent_us, 5);
+    assert_int_equal(r->routes[0].final.code, 250);
+    assert_string_equal(r->routes[0].final.text, "Ok");
+    assert_int_equal(r->routes[0].delivery.state, ROUTE_LATE);
+    assert_string_equal(r->routes[0].delivery.run, "01JD9H");
+    assert_string_equal(r->routes[0].delivery.mailbox, "local");
+    assert_int_equal(r->routes[0].delivery.latency_us, 77);
     assert_int_equal(r->routes[0].recipient_count, 2);
     assert_string_equal(r->routes[0].recipients[0].to, "a@example.org");
     assert_string_equal(r->routes[0].recipients[0].text, "no");

@@ -38,7 +38,7 @@ static int set_up(void **state)
     fake_dns_start(&resolver, &loop);
     server = (struct fake_smtp){0};
     fake_smtp_start(&server, &loop);
-    net = run_net_new_with(&loop, resolver.servers);
+    net = run_net_new(&(struct run_net_order){.loop = &loop, .servers = resolver.servers});
     result = NULL;
     plan = (struct plan){.target = "mx",
                          .host = NAME,
@@ -338,7 +338,7 @@ static void d17_never_an_answer(void **state)
     plan.limits_us[LIMIT_DNS] = stage_scale_us(50);
     fails_dns(STATUS_UNKNOWN, REASON_TIMEOUT, NAME);
     run_net_free(net);
-    net = run_net_new_with(&loop, resolver.servers);
+    net = run_net_new(&(struct run_net_order){.loop = &loop, .servers = resolver.servers});
 }
 
 static void d20_slow_but_good(void **state)
@@ -411,6 +411,29 @@ static void c13_ourselves(void **state)
     assert_int_equal(play()->reason, REASON_LOOP);
     assert_int_equal(result->status, STATUS_FAIL);
     assert_int_equal(result->failure.phase, PHASE_CONNECT);
+}
+
+/* Where nobody answers. */
+static struct stage_hole hole;
+
+static void dial_the_hole(void)
+{
+    stage_hole_open(&hole);
+    plan.host = "127.0.0.1";
+    plan.port = address_port(&hole.at);
+}
+
+static void nobody_answers(void **state)
+{
+    (void)state;
+    dial_the_hole();
+    plan.limits_us[LIMIT_CONNECT] = stage_scale_us(150);
+    assert_int_equal(play()->reason, REASON_TIMEOUT);
+    assert_int_equal(result->status, STATUS_FAIL);
+    assert_int_equal(result->failure.phase, PHASE_CONNECT);
+    assert_non_null(strstr(result->failure.message, "(timeouts.connect)"));
+    assert_true(result->timing_us[PHASE_CONNECT] >= stage_scale_us(150));
+    stage_hole_close(&hole);
 }
 
 static void r02_no_descriptor_left(void **state)
@@ -622,6 +645,30 @@ static void looked_at_before_it_dials(void **state)
     assert_int_equal(result->status, STATUS_PASS);
 }
 
+static void from_outside_while_it_connects(void **state)
+{
+    struct result *seen;
+    struct run *run;
+
+    (void)state;
+    dial_the_hole();
+    run = begin();
+    stage_run_for(&loop, stage_scale_us(50));
+    peek(run, PHASE_CONNECT, "still connecting to 127.0.0.1:");
+    seen = run_peek(run, 12345);
+    assert_int_equal(seen->status, STATUS_FAIL);
+    assert_int_equal(address_port(&seen->peer), plan.port);
+    assert_true(seen->timing_us[PHASE_CONNECT] > 0);
+    assert_int_equal(seen->failure.elapsed_us, seen->timing_us[PHASE_CONNECT]);
+    assert_true(seen->duration_us >= seen->timing_us[PHASE_CONNECT]);
+    run_stop(run);
+    check_stopped(PHASE_CONNECT);
+    assert_true(result->timing_us[PHASE_CONNECT] >= seen->timing_us[PHASE_CONNECT]);
+    assert_int_equal(address_port(&result->peer), plan.port);
+    result_unref(seen);
+    stage_hole_close(&hole);
+}
+
 static void looked_at_at_every_stage(void **state)
 {
     struct run *run;
@@ -713,6 +760,7 @@ int main(void)
         TEST(c05_other_family_only),
         TEST(a_source_chooses_the_family),
         TEST(c13_ourselves),
+        TEST(nobody_answers),
         TEST(r02_no_descriptor_left),
         TEST(stops_after_dns),
         TEST(stops_after_connect),
@@ -723,6 +771,7 @@ int main(void)
         TEST(stopped_in_the_dialogue),
         TEST(stopped_just_before_it_connects),
         TEST(looked_at_before_it_dials),
+        TEST(from_outside_while_it_connects),
         TEST(looked_at_at_every_stage),
         TEST(many_at_once_end_at_their_limit),
     };

@@ -45,10 +45,12 @@ static const char *const reasons_known[] = {
     "rejected",
     "accepted",
     "wrong_reply",
+    "late",
+    "lost",
 };
 /* Those that the fault catalogue calls degraded; any other flag only notes. */
-static const char *const flags_that_warn[] = {"address_unreachable", "smtp_fixup", "ehlo_code", "rset_failed",
-                                              "slow"};
+static const char *const flags_that_warn[] = {"address_unreachable", "smtp_fixup", "ehlo_code",
+                                              "rset_failed",         "slow",       "duplicate"};
 
 static bool is_in(const char *name, const char *const *list, size_t count)
 {
@@ -117,7 +119,8 @@ static void test_every_reason_is_there(void **state)
 
 static void test_route_states(void **state)
 {
-    static const char *const names[] = {"accepted", "deferred", "rejected", "skipped"};
+    static const char *const names[] = {"accepted",  "queued", "deferred", "rejected",  "pending",
+                                        "delivered", "late",   "lost",     "uncertain", "skipped"};
     (void)state;
     assert_null(route_state_name(ROUTE_NONE));
     assert_int_equal(ROUTE_STATE_COUNT, 1 + COUNT(names));
@@ -160,6 +163,12 @@ static const struct {
     {PHASE_DNS, REASON_DEADLINE, 0, STATUS_UNKNOWN},
     {PHASE_CONNECT, REASON_LOCAL_RESOURCE, 0, STATUS_UNKNOWN},
     {PHASE_RCPT, REASON_LOCAL_RESOURCE, F(SLOW), STATUS_UNKNOWN},
+    /* messages */
+    {PHASE_FINAL, REASON_TIMEOUT, 0, STATUS_FAIL},
+    {PHASE_DELIVERY, REASON_LOST, 0, STATUS_FAIL},
+    {PHASE_DELIVERY, REASON_LATE, F(DUPLICATE), STATUS_FAIL},
+    {PHASE_CONFIG, REASON_NONE, F(DELIVERY_PENDING) | F(STALE), STATUS_PASS},
+    {PHASE_CONFIG, REASON_NONE, F(DUPLICATE), STATUS_WARN},
 };
 
 static void test_status(void **state)

@@ -44,7 +44,7 @@ static struct {
 
 static struct snapshot_target targets[] = {{.name = "mx1", .plan = {.host = "mx1.example.org", .port = 25}},
                                            {.name = "mx2", .plan = {.host = "2001:db8::1", .port = 25}}};
-static const struct snapshot snapshot = {
+static struct snapshot snapshot = {
     .server_name = "here", .targets = targets, .target_count = 2, .unknown_status = 299};
 
 const struct snapshot_target *snapshot_target(const struct snapshot *s, const char *name)
@@ -79,10 +79,45 @@ void jobs_leave(struct jobs_waiter *waiter)
     waiter->left = true;
 }
 
-const struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target)
+struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target)
+{
+    struct result *latest = kept[target - targets];
+
+    (void)jobs;
+    return latest != NULL ? result_ref(latest) : NULL;
+}
+
+struct result *jobs_find(const struct jobs *jobs, const char *id)
 {
     (void)jobs;
-    return kept[target - targets];
+    for (size_t i = 0; i < 2; i++)
+        if (kept[i] != NULL && strcmp(kept[i]->id, id) == 0)
+            return result_ref(kept[i]);
+    return NULL;
+}
+
+/* One reload under way; what becomes of it, the test says. */
+static struct {
+    unsigned asked;
+    reload_done *done; /* null: nobody waits */
+    void *context;
+} reload;
+
+struct reload_waiter *reload_ask(struct reload *r, reload_done *done, void *context)
+{
+    static char waiter;
+
+    (void)r;
+    reload.asked++;
+    reload.done = done;
+    reload.context = context;
+    return (struct reload_waiter *)(void *)&waiter;
+}
+
+void reload_leave(struct reload_waiter *waiter)
+{
+    (void)waiter;
+    reload.done = NULL;
 }
 
 void http_answer(struct http_request *request, const struct http_reply *reply)
@@ -169,6 +204,7 @@ static bool has_header(const char *line)
 /* ---- refusals ---- */
 
 #define READ_METHODS "Allow: GET, HEAD, OPTIONS\n"
+#define ALL_METHODS  "Allow: GET, HEAD, OPTIONS, POST\n"
 
 static const struct refusal {
     const char *method;
@@ -181,13 +217,24 @@ static const struct refusal {
     {"GET", "/check/elsewhere", 404, NULL, "There is no target named elsewhere.\""},
     {"GET", "/chekc", 404, NULL, "Did you mean /check?"},
     {"GET", "/", 404, NULL,
-     "nothing at /. There is /check, /check/{target}, /probe, /targets, /-/healthy, /-/ready."},
+     "nothing at /. There is /check, /check/{target}, /probe, /runs/{id}, /targets, /-/healthy, /-/ready, "
+     "/-/reload."},
     {"GET", "/check/", 404, NULL, "nothing at /check/"},
     {"GET", "/check/mx1/", 404, NULL, "nothing at"},
     {"GET", "/check/%2f", 404, NULL, "There is no target named /."},
     {"OPTIONS", "/", 404, NULL, "nothing at"},
     {"GET", "*", 405, NULL, "GET is not allowed here, only OPTIONS."},
-    {"POST", "/check/mx1", 405, NULL, "POST is not allowed here, only GET, HEAD, OPTIONS."},
+    {"POST", "/check", 405, NULL, "POST is not allowed here, only GET, HEAD, OPTIONS."},
+    {"DELETE", "/check/mx1", 405, NULL, "DELETE is not allowed here, only GET, HEAD, OPTIONS, POST."},
+    {"POST", "/check/mx3", 404, NULL, "Did you mean mx1?"},
+    {"POST", "/runs/01", 405, NULL, "POST is not allowed here"},
+    {"GET", "/runs/02", 404, NULL, "There is no run 02 here; the newest 1000 are kept."},
+    {"GET", "/runs/01?format=xml", 400, "format", "json or text"},
+    {"GET", "/runs/01?wait=1s", 400, "wait", "no parameter wait"},
+    {"GET", "/-/reload", 405, NULL, "GET is not allowed here, only OPTIONS, POST."},
+    {"POST", "/-/reload", 403, NULL, "server.allow_reload"},
+    {"POST", "/-/reload?now=1", 400, "now", "no parameter now"},
+    {"GET", "/check/mx1?wait=soon", 400, "wait", "not soon."},
     {"BREW", "/targets", 405, NULL, "BREW is not allowed"},
     {"GET", "check", 400, NULL, "slash"},
     {"GET", "", 400, NULL, "slash"},
@@ -270,6 +317,126 @@ static void test_a_scrape_timeout_that_does_not_parse(void **state) /* H41 */
     assert_int_equal(waiter_count, 0);
 }
 
+/* ---- reloading, past runs, the reserve ---- */
+
+static void free_body(void)
+{
+    free(answered.body);
+    answered.body = NULL;
+}
+
+static void test_who_may_reload(void **state)
+{
+    static const struct {
+        enum snapshot_reload allowed;
+        bool local;
+        bool may;
+    } rows[] = {
+        {SNAPSHOT_RELOAD_LOOPBACK, true, true}, {SNAPSHOT_RELOAD_LOOPBACK, false, false},
+        {SNAPSHOT_RELOAD_ANYONE, false, true},  {SNAPSHOT_RELOAD_ANYONE, true, true},
+        {SNAPSHOT_RELOAD_NOBODY, true, false},  {SNAPSHOT_RELOAD_NOBODY, false, false},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        set_up(state);
+        reload.asked = 0;
+        snapshot.allow_reload = rows[i].allowed;
+        request = (struct http_request){.method = "POST", .target = "/-/reload", .local = rows[i].local};
+        desk_handle(&desk, &request);
+        assert_int_equal(reload.asked, rows[i].may);
+        assert_int_equal(answered.count, !rows[i].may);
+        if (rows[i].may)
+            reload.done(reload.context, &(struct reload_outcome){.good = true, .target_count = 2});
+        assert_int_equal(answered.status, rows[i].may ? 200 : 403);
+        free_body();
+    }
+    snapshot.allow_reload = SNAPSHOT_RELOAD_LOOPBACK;
+}
+
+static void test_f19_the_mistakes_are_in_the_answer(void **state)
+{
+    static const char *const mistakes[] = {"a.yaml:1:2: one", "a.yaml:3:4: two"};
+
+    (void)state;
+    request = (struct http_request){.method = "POST", .target = "/-/reload", .local = true};
+    desk_handle(&desk, &request);
+    reload.done(reload.context, &(struct reload_outcome){.mistakes = mistakes, .mistake_count = 2});
+    assert_int_equal(answered.status, 500);
+    assert_string_equal(answered.type, "application/problem+json");
+    assert_non_null(
+        strstr(answered.body, "The old configuration stands.\\na.yaml:1:2: one\\na.yaml:3:4: two"));
+}
+
+static void test_a_client_that_leaves_waits_for_no_reload(void **state)
+{
+    (void)state;
+    request = (struct http_request){.method = "POST", .target = "/-/reload", .local = true};
+    desk_handle(&desk, &request);
+    assert_non_null(reload.done);
+    desk_gone(&desk, &request);
+    assert_null(reload.done);
+}
+
+static void test_a_past_run(void **state)
+{
+    static const char *const ends[] = {"", "?format=text"};
+
+    for (size_t i = 0; i < 2; i++) {
+        char path[64];
+        set_up(state);
+        kept[1] = make_result("mx2", STATUS_FAIL, 5 * CLOCK_US_PER_S);
+        snprintf(path, sizeof path, "/runs/01%s", ends[i]);
+        send_request("GET", path);
+        assert_int_equal(answered.status, 200); /* shown, not judged */
+        assert_true(has_header("Age: 5\n"));
+        assert_non_null(strstr(answered.body, i == 0 ? "\"status\":\"fail\"" : "mx2"));
+        assert_int_equal(waiter_count, 0);
+        tear_down(state);
+        answered.body = NULL;
+    }
+}
+
+static void test_post_asks_afresh(void **state)
+{
+    (void)state;
+    kept[0] = NULL;
+    send_request("POST", "/check/mx1?wait=0");
+    assert_int_equal(waiter_count, 1);
+    assert_true(waiters[0].ask.fresh);
+    assert_int_equal(waiters[0].ask.wait_us, 0);
+    end_run(0, STATUS_FAIL);
+    assert_int_equal(answered.status, 503);
+    free_body();
+    set_up(state);
+    send_request("GET", "/check/mx1");
+    assert_false(waiters[0].ask.fresh);
+    assert_int_equal(waiters[0].ask.wait_us, CLOCK_NONE);
+    end_run(0, STATUS_PASS);
+}
+
+/* H05: when all else is in use, health still answers. */
+static void test_h05_the_reserve_is_for_health(void **state)
+{
+    static const struct {
+        const char *path;
+        bool answered;
+    } rows[] = {{"/-/healthy", true}, {"/-/ready", true},           {"/check/mx1", false},
+                {"/targets", false},  {"/probe?target=mx1", false}, {"/nothing", false}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        set_up(state);
+        request = (struct http_request){.method = "GET", .target = rows[i].path, .reserved = true};
+        desk_handle(&desk, &request);
+        assert_int_equal(answered.count, 1);
+        assert_int_equal(waiter_count, 0);
+        if (rows[i].answered)
+            assert_int_equal(answered.status, 200);
+        else
+            assert_true(answered.status == 404 || (answered.status == 503 && has_header("Retry-After: 1\n")));
+        free_body();
+    }
+}
+
 /* ---- verdicts ---- */
 
 static void test_status_by_verdict(void **state)
@@ -286,7 +453,7 @@ static void test_status_by_verdict(void **state)
             end_run(0, s);
             assert_int_equal(answered.count, 1);
             assert_int_equal(answered.status, statuses[s]);
-            assert_int_equal(has_header(READ_METHODS), m == 2);
+            assert_int_equal(has_header(ALL_METHODS), m == 2);
             assert_int_equal(answered.body == NULL, m == 2);
             assert_true(has_header("Cache-Control: no-store\n") && has_header("Age: 0\n") &&
                         has_header("Vary: Accept\n"));
@@ -427,7 +594,7 @@ static void test_options_of_everything(void **state)
     (void)state;
     send_request("OPTIONS", "*");
     assert_int_equal(answered.status, 200);
-    assert_true(has_header(READ_METHODS));
+    assert_true(has_header(ALL_METHODS));
     send_request("OPTIONS", "/targets");
     assert_int_equal(answered.status, 200);
     assert_true(has_header(READ_METHODS));
@@ -442,6 +609,12 @@ int main(void)
         cmocka_unit_test(test_refusals),
         DESK_TEST(test_a_faulty_head_is_refused_whatever_it_asks),
         DESK_TEST(test_a_scrape_timeout_that_does_not_parse),
+        DESK_TEST(test_who_may_reload),
+        DESK_TEST(test_f19_the_mistakes_are_in_the_answer),
+        DESK_TEST(test_a_client_that_leaves_waits_for_no_reload),
+        DESK_TEST(test_a_past_run),
+        DESK_TEST(test_post_asks_afresh),
+        DESK_TEST(test_h05_the_reserve_is_for_health),
         DESK_TEST(test_status_by_verdict),
         DESK_TEST(test_a_scrape_is_good_unless_ehlod_cannot_tell),
         DESK_TEST(test_all_targets_wait_for_the_last_and_show_the_worst),

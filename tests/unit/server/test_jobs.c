@@ -42,10 +42,18 @@ struct run_net {
     int nothing;
 };
 
-struct run_net *run_net_new(uv_loop_t *loop)
+static unsigned limit_of_runs;
+
+struct run_net *run_net_new(const struct run_net_order *order)
 {
-    (void)loop;
+    limit_of_runs = order->max_runs;
     return mem_alloc(sizeof(struct run_net));
+}
+
+void run_net_set_limits(struct run_net *net, const struct run_net_order *order)
+{
+    (void)net;
+    limit_of_runs = order->max_runs;
 }
 
 void run_net_free(struct run_net *net)
@@ -115,6 +123,14 @@ struct snapshot *snapshot_ref(struct snapshot *s)
 void snapshot_unref(struct snapshot *s)
 {
     (void)s;
+}
+
+const struct snapshot_target *snapshot_target(const struct snapshot *s, const char *name)
+{
+    for (size_t i = 0; i < s->target_count; i++)
+        if (strcmp(s->targets[i].name, name) == 0)
+            return &s->targets[i];
+    return NULL;
 }
 
 void route_plan(const struct snapshot_target *target, const struct route_ask *ask, struct plan *plan_r)
@@ -193,7 +209,8 @@ static void ask(struct stage *stage, struct caller *caller, size_t target, enum 
     struct jobs_ask question = {.target = &targets[target],
                                 .stop_after = stop_after,
                                 .max_age_us = CLOCK_NONE,
-                                .timeout_us = timeout_us};
+                                .timeout_us = timeout_us,
+                                .wait_us = CLOCK_NONE};
 
     *caller = (struct caller){0};
     caller->waiter = jobs_wait(stage->jobs, &question, on_result, caller);
@@ -205,6 +222,19 @@ static struct result *recall(struct stage *stage, int64_t max_age_us, enum phase
         .target = &targets[0], .stop_after = stop_after, .max_age_us = max_age_us, .timeout_us = CLOCK_NEVER};
 
     return jobs_recall(stage->jobs, &question);
+}
+
+/* Of the last result of the first target; null when there is none. */
+static const char *latest_id(struct stage *stage)
+{
+    struct result *latest = jobs_latest(stage->jobs, &targets[0]);
+    const char *id = NULL;
+
+    for (size_t i = 0; latest != NULL && i < run_count; i++)
+        if (strcmp(runs[i].id, latest->id) == 0)
+            id = runs[i].id;
+    result_unref(latest);
+    return id;
 }
 
 static void drop(struct caller *caller)
@@ -248,7 +278,7 @@ static void test_only_equal_plans_share(void **state)
         end_run(&runs[i], STATUS_PASS);
     assert_ptr_equal(whole.result, same.result);
     assert_ptr_not_equal(whole.result, shorter.result);
-    assert_ptr_equal(jobs_latest(stage->jobs, &targets[0]), whole.result);
+    assert_string_equal(latest_id(stage), whole.result->id);
     drop(&whole);
     drop(&other);
     drop(&shorter);
@@ -261,7 +291,7 @@ static void test_kept_result_is_shared_while_young(void **state)
     struct caller caller;
 
     assert_null(recall(stage, CLOCK_NONE, PHASE_COUNT));
-    assert_null(jobs_latest(stage->jobs, &targets[0]));
+    assert_null(latest_id(stage));
     ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
     assert_null(recall(stage, CLOCK_NONE, PHASE_COUNT));
     end_run(&runs[0], STATUS_FAIL);
@@ -313,7 +343,7 @@ static void test_run_outlives_its_callers(void **state) /* H08 */
     assert_false(runs[0].stopped);
     end_run(&runs[0], STATUS_PASS);
     assert_null(caller.result);
-    assert_int_equal(jobs_latest(stage->jobs, &targets[0])->status, STATUS_PASS);
+    assert_string_equal(latest_id(stage), runs[0].id);
 }
 
 static void test_last_good_run_is_lent_to_the_next(void **state)
@@ -341,6 +371,134 @@ static void test_last_good_run_is_lent_to_the_next(void **state)
     ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
     assert_string_equal(runs[6].last_ok, runs[3].id);
     end_run(&runs[6], STATUS_PASS);
+    drop(&caller);
+}
+
+/* ---- asked for afresh, reloaded, unknown ---- */
+
+static void ask_fresh(struct stage *stage, struct caller *caller)
+{
+    struct jobs_ask question = {.target = &targets[0],
+                                .stop_after = PHASE_COUNT,
+                                .max_age_us = CLOCK_NONE,
+                                .timeout_us = CLOCK_NEVER,
+                                .wait_us = CLOCK_NONE,
+                                .fresh = true};
+
+    *caller = (struct caller){0};
+    assert_null(jobs_recall(stage->jobs, &question));
+    caller->waiter = jobs_wait(stage->jobs, &question, on_result, caller);
+}
+
+/* POST: never an old result, and no run that somebody else asked for without sending. */
+static void test_a_fresh_run_is_shared_with_its_like_alone(void **state)
+{
+    struct stage *stage = *state;
+    struct caller plain, fresh, same, later;
+
+    ask(stage, &plain, 0, PHASE_COUNT, CLOCK_NEVER);
+    ask_fresh(stage, &fresh);
+    ask_fresh(stage, &same);
+    assert_int_equal(run_count, 2);
+    end_run(&runs[0], STATUS_PASS);
+    assert_null(fresh.result);
+    end_run(&runs[1], STATUS_PASS);
+    assert_string_equal(fresh.result->id, runs[1].id);
+    assert_string_equal(same.result->id, runs[1].id);
+    assert_string_equal(latest_id(stage), runs[1].id);
+    ask_fresh(stage, &later);
+    assert_int_equal(run_count, 3);
+    end_run(&runs[2], STATUS_PASS);
+    struct result *kept = recall(stage, CLOCK_US_PER_S, PHASE_COUNT);
+    assert_string_equal(kept->id, runs[0].id); /* a fresh one is no equal plan */
+    result_unref(kept);
+    drop(&plain);
+    drop(&fresh);
+    drop(&same);
+    drop(&later);
+}
+
+static void test_f20_a_reload_keeps_runs_and_shares_none(void **state)
+{
+    struct stage *stage = *state;
+    static struct snapshot_target new_targets[2];
+    static struct snapshot reloaded = {.server_name = "there", .targets = new_targets, .target_count = 2};
+    struct caller before, after;
+
+    ask(stage, &before, 0, PHASE_COUNT, CLOCK_NEVER);
+    new_targets[0] = targets[1]; /* mx2 goes on, mx1 is gone, mx3 is new */
+    new_targets[1] = targets[0];
+    new_targets[1].name = "mx3";
+    jobs_reload(stage->jobs, &reloaded, 7);
+    assert_int_equal(limit_of_runs, 7);
+    end_run(&runs[0], STATUS_PASS);
+    assert_int_equal(before.result->status, STATUS_PASS);
+    assert_null(jobs_latest(stage->jobs, &new_targets[1]));
+    drop(&before);
+
+    jobs_reload(stage->jobs, &snapshot, 0);
+    ask(stage, &before, 1, PHASE_COUNT, CLOCK_NEVER);
+    jobs_reload(stage->jobs, &reloaded, 0);
+    struct jobs_ask question = {.target = &new_targets[0],
+                                .stop_after = PHASE_COUNT,
+                                .max_age_us = CLOCK_NONE,
+                                .timeout_us = CLOCK_NEVER,
+                                .wait_us = CLOCK_NONE};
+    after = (struct caller){0};
+    after.waiter = jobs_wait(stage->jobs, &question, on_result, &after);
+    assert_int_equal(run_count, 3); /* the run under way is of another config */
+    end_run(&runs[1], STATUS_PASS);
+    assert_null(after.result);
+    assert_null(jobs_recall(stage->jobs, &question));
+    struct result *latest = jobs_latest(stage->jobs, &new_targets[0]);
+    assert_string_equal(latest->id, runs[1].id); /* filed under its name all the same */
+    result_unref(latest);
+    end_run(&runs[2], STATUS_PASS);
+    assert_string_equal(after.result->id, runs[2].id);
+    jobs_reload(stage->jobs, &snapshot, 0);
+    drop(&before);
+    drop(&after);
+}
+
+static void test_an_older_verdict_stands_in_for_unknown(void **state)
+{
+    struct stage *stage = *state;
+    struct caller caller;
+
+    targets[0].stale_if_error_us = 40 * CLOCK_US_PER_MS;
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    end_run(&runs[0], STATUS_UNKNOWN);
+    assert_int_equal(caller.result->status, STATUS_UNKNOWN); /* there is none */
+    drop(&caller);
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    end_run(&runs[1], STATUS_FAIL);
+    assert_int_equal(caller.result->flags, 0);
+    drop(&caller);
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    end_run(&runs[2], STATUS_UNKNOWN);
+    assert_int_equal(caller.result->status, STATUS_FAIL);
+    assert_string_equal(caller.result->id, runs[1].id);
+    assert_int_equal(caller.result->flags, UINT64_C(1) << FLAG_STALE);
+    drop(&caller);
+    pass_time(stage, 50);
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    end_run(&runs[3], STATUS_UNKNOWN);
+    assert_int_equal(caller.result->status, STATUS_UNKNOWN); /* too old by now */
+    drop(&caller);
+}
+
+static void test_past_runs_are_found(void **state)
+{
+    struct stage *stage = *state;
+    struct caller caller;
+
+    assert_null(jobs_find(stage->jobs, "01JD9K"));
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    assert_null(jobs_find(stage->jobs, runs[0].id)); /* not past yet */
+    end_run(&runs[0], STATUS_PASS);
+    struct result *past = jobs_find(stage->jobs, runs[0].id);
+    assert_string_equal(past->id, runs[0].id);
+    result_unref(past);
     drop(&caller);
 }
 
@@ -485,6 +643,10 @@ int main(void)
         JOBS_TEST(test_asking_again_from_the_answer_begins_another),
         JOBS_TEST(test_stop_gives_grace_then_cuts),
         JOBS_TEST(test_second_stop_cuts_at_once),
+        JOBS_TEST(test_a_fresh_run_is_shared_with_its_like_alone),
+        JOBS_TEST(test_f20_a_reload_keeps_runs_and_shares_none),
+        JOBS_TEST(test_an_older_verdict_stands_in_for_unknown),
+        JOBS_TEST(test_past_runs_are_found),
         JOBS_TEST(test_stop_of_idle_jobs_is_told_later),
         JOBS_TEST(test_free_stops_what_nobody_waits_for),
         JOBS_TEST(test_free_from_the_last_answer),

@@ -127,7 +127,40 @@ static void test_same_host(void **state)
     assert_true(same("fe80::1%1", "fe80::1%lo"));
     assert_false(same("fe80::1%1", "fe80::1%2"));
     assert_false(same("0.0.0.0", "::"));
-    assert_false(same("192.0.2.1", "::ffff:192.0.2.1"));
+    assert_true(same("192.0.2.1", "::ffff:192.0.2.1"));
+    assert_true(same("::ffff:192.0.2.1", "192.0.2.1"));
+    assert_false(same("192.0.2.1", "::ffff:192.0.2.2"));
+    assert_false(same("192.0.2.1", "::192.0.2.1"));
+}
+
+static int sign(int order)
+{
+    return (order > 0) - (order < 0);
+}
+
+/* An order: the same is the same both ways round, and whatever differs does so both ways round. */
+static void test_order(void **state)
+{
+    static const struct {
+        const char *one;
+        uint16_t one_port;
+        const char *other;
+        uint16_t other_port;
+        bool same;
+    } pairs[] = {
+        {"192.0.2.1", 25, "192.0.2.1", 25, true},           {"192.0.2.1", 25, "::ffff:192.0.2.1", 25, true},
+        {"192.0.2.1", 25, "192.0.2.1", 587, false},         {"192.0.2.1", 25, "192.0.2.2", 25, false},
+        {"192.0.2.1", 65535, "192.0.2.2", 1, false},        {"2001:db8::1", 25, "2001:db8::1", 25, true},
+        {"2001:db8::1", 25, "2001:db8::2", 25, false},      {"fe80::1%1", 25, "fe80::1%2", 25, false},
+        {"fe80::1%1", 25, "fe80::1%4294967295", 25, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        struct address a = of(pairs[i].one, pairs[i].one_port);
+        struct address b = of(pairs[i].other, pairs[i].other_port);
+        assert_int_equal(address_compare(&a, &b) == 0, pairs[i].same);
+        assert_int_equal(sign(address_compare(&a, &b)), -sign(address_compare(&b, &a)));
+    }
 }
 
 static void test_wildcard(void **state)
@@ -160,8 +193,9 @@ static void test_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),      cmocka_unit_test(test_ports),
-        cmocka_unit_test(test_same_host), cmocka_unit_test(test_wildcard), cmocka_unit_test(test_none),
+        cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),   cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_same_host), cmocka_unit_test(test_order), cmocka_unit_test(test_wildcard),
+        cmocka_unit_test(test_none),
     };
     return cmocka_run_group_tests_name("probe/base/address", tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "probe/base/clock.h"
 #include "probe/plan.h"
 #include "server/render/render.h"
+#include "tests/unit/server/render/golden.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -521,66 +522,6 @@ static struct result *refused(void)
     return result_publish(&r);
 }
 
-/* comparing */
-
-static void check(const char *name, const char *ending, struct buffer *out)
-{
-    char path[256];
-    struct buffer wanted;
-    char block[4096];
-    size_t len;
-
-    assert_false(out->full);
-    snprintf(path, sizeof(path), "tests/golden/%s.%s", name, ending);
-    if (getenv("EHLOD_GOLDEN_UPDATE")) {
-        FILE *file = fopen(path, "w");
-        assert_non_null(file);
-        assert_int_equal(fwrite(out->data, 1, out->len, file), out->len);
-        assert_int_equal(fclose(file), 0);
-    }
-    FILE *file = fopen(path, "r");
-    if (!file)
-        fail_msg("%s: cannot be read", path);
-    buffer_init(&wanted, RENDER_MAX_SET);
-    while ((len = fread(block, 1, sizeof(block), file)) > 0)
-        buffer_put(&wanted, block, len);
-    fclose(file);
-    if (wanted.len != out->len || memcmp(wanted.data, out->data, out->len) != 0)
-        fail_msg("%s differs from what is shown now:\n%s", path, out->data);
-    buffer_free(&wanted);
-    buffer_clear(out);
-}
-
-static void check_json(const char *name, struct buffer *out)
-{
-    json_error_t error;
-    json_t *root = json_loadb(out->data, out->len, JSON_REJECT_DUPLICATES, &error);
-    if (!root)
-        fail_msg("%s: %s in %s", name, error.text, out->data);
-    assert_memory_equal(out->data, "{\"status\":\"", 11);
-    json_decref(root);
-    buffer_puts(out, "\n"); /* so that the file is a text file */
-    check(name, "json", out);
-}
-
-static void check_all(const char *name, const struct result *r)
-{
-    const struct result *const results[] = {r};
-    struct render_set set = {results, 1};
-    struct buffer out;
-
-    buffer_init(&out, RENDER_MAX_RESULT);
-    json_result(&out, r, NOW_US);
-    check_json(name, &out);
-    text_result(&out, r, NOW_US);
-    check(name, "txt", &out);
-    nagios_set(&out, &set);
-    check(name, "nagios", &out);
-    metrics_probe(&out, r);
-    check(name, "prom", &out);
-    buffer_free(&out);
-}
-
 static const struct {
     const char *name;
     struct result *(*make)(void);
@@ -604,7 +545,7 @@ static void test_each_result(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct result *r = cases[i].make();
-        check_all(cases[i].name, r);
+        golden_check(cases[i].name, r, NOW_US);
         result_unref(r);
     }
 }
@@ -619,11 +560,11 @@ static void test_set(void **state)
     buffer_init(&out, RENDER_MAX_SET);
     assert_int_equal(render_set_status(&set), STATUS_FAIL);
     json_set(&out, &set, NOW_US);
-    check_json("set", &out);
+    golden_check_json("set", &out);
     text_set(&out, &set, NOW_US);
-    check("set", "txt", &out);
+    golden_check_bytes("set", "txt", &out);
     nagios_set(&out, &set);
-    check("set", "nagios", &out);
+    golden_check_bytes("set", "nagios", &out);
     buffer_free(&out);
     for (size_t i = 0; i < COUNT(results); i++)
         result_unref(results[i]);

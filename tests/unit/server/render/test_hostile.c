@@ -51,7 +51,21 @@ static void nasty_init(struct nasty *n, const char *text)
                                      .from = text,
                                      .expect = EXPECT_ACCEPTED,
                                      .recipients = &n->recipient,
-                                     .recipient_count = 1};
+                                     .recipient_count = 1,
+                                     .token = text,
+                                     .message_id = text,
+                                     .queue_id = text,
+                                     .octets = 7,
+                                     .octets_sent = 7,
+                                     .sent_us = 1,
+                                     .final = {250, {2, 0, 0}, text},
+                                     .delivery = {.state = ROUTE_LOST,
+                                                  .run = text,
+                                                  .mailbox = text,
+                                                  .settled_us = 3,
+                                                  .latency_us = CLOCK_NONE,
+                                                  .flags = (UINT64_C(1) << FLAG_COUNT) - 1}};
+    n->commands[1].phase = PHASE_FINAL;
     n->extension = (struct result_extension){text, text};
     n->attempt.failure = (struct result_failure){
         .phase = PHASE_CONNECT, .reason = REASON_REFUSED, .message = text, .limit_us = CLOCK_NONE};
@@ -102,7 +116,7 @@ static json_t *parse(const struct buffer *out)
 static void check_json(const struct result *r, const char *text)
 {
     struct buffer out;
-    const char *id, *line, *message, *param, *last_ok;
+    const char *id, *line, *message, *param, *last_ok, *message_id, *queue_id, *final, *run, *mailbox;
 
     buffer_init(&out, RENDER_MAX_RESULT);
     json_result(&out, r, 0);
@@ -111,6 +125,16 @@ static void check_json(const struct result *r, const char *text)
     json_t *root = parse(&out);
     assert_int_equal(json_object_size(root), 21);
     json_t *command = json_array_get(json_object_get(root, "commands"), 0);
+    json_t *route = json_array_get(json_object_get(root, "routes"), 0);
+    assert_int_equal(json_unpack(route, "{s:s,s:s,s:{s:s},s:{s:s,s:s}}", "message_id", &message_id,
+                                 "queue_id", &queue_id, "final", "text", &final, "delivery", "run", &run,
+                                 "mailbox", &mailbox),
+                     0);
+    assert_string_equal(message_id, text);
+    assert_string_equal(queue_id, text);
+    assert_string_equal(final, text);
+    assert_string_equal(run, text);
+    assert_string_equal(mailbox, text);
     assert_int_equal(json_unpack(root, "{s:s,s:{s:s,s:s},s:{s:s}}", "id", &id, "failure", "message", &message,
                                  "last_ok_run", &last_ok, "extensions", text, &param),
                      0);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROBE_DELIVERY_H
+#define PROBE_DELIVERY_H
+
+#include "probe/base/clock.h"
+#include "probe/verdict.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * What became of a message. Plain values; texts belong to whoever made it. Times are monotonic microseconds.
+ */
+struct delivery {
+    /* ROUTE_NONE: there is none. pending, delivered, late or lost once the server had taken it; else how the
+     * sending ended: queued, rejected, deferred, uncertain, or accepted where it broke off in the message. */
+    enum route_state state;
+    bool ok;             /* once it is settled: as the route wants it */
+    enum phase phase;    /* if it is not, and the sending itself was at fault: where its run failed, */
+    enum reason reason;  /* and why; REASON_NONE = as the state says */
+    const char *run;     /* id of the run that sent it */
+    const char *mailbox; /* where it is looked for; null = nowhere */
+    int64_t sent_us;     /* the dot was written */
+    int64_t settled_us;  /* when the state was known; CLOCK_NONE = it is pending */
+    int64_t latency_us;  /* from the dot to its last byte in the mailbox; CLOCK_NONE = not seen */
+    uint64_t flags;      /* bit 1 << enum flag */
+};
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Builds messages and finds them again. Only CRLF ends a line on the wire and only CRLF.CRLF a message, so
+ * none of ours can be read as two. What goes into an address field was checked when the config was loaded.
+ */
+#include "probe/proto/message.h"
+
+#include "probe/base/text.h"
+
+#include <string.h>
+
+#define TOKEN_START "ehlod-"
+
+void message_token(const unsigned char random[MESSAGE_TOKEN_DIGITS / 2], char token_r[MESSAGE_TOKEN_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    char *out = token_r + strlen(TOKEN_START);
+
+    memcpy(token_r, TOKEN_START, strlen(TOKEN_START));
+    for (size_t i = 0; i < MESSAGE_TOKEN_DIGITS / 2; i++) {
+        *out++ = digits[random[i] >> 4];
+        *out++ = digits[random[i] & 15];
+    }
+    *out = '\0';
+}
+
+static bool is_token(const char *text)
+{
+    size_t start = strlen(TOKEN_START);
+
+    if (memcmp(text, TOKEN_START, start) != 0)
+        return false;
+    for (size_t i = start; i < MESSAGE_TOKEN_SIZE - 1; i++)
+        if (!text[i] || !strchr("0123456789abcdef", text[i]))
+            return false;
+    return true;
+}
+
+int message_find_token(struct span text, size_t *at, char token_r[MESSAGE_TOKEN_SIZE])
+{
+    size_t len = MESSAGE_TOKEN_SIZE - 1;
+
+    for (size_t i = *at; i + len <= text.len; i++) {
+        const char *e = memchr(text.data + i, TOKEN_START[0], text.len - len - i + 1);
+        if (!e)
+            break;
+        i = (size_t)(e - text.data);
+        if (!is_token(e))
+            continue;
+        memcpy(token_r, e, len);
+        token_r[len] = '\0';
+        *at = i + len;
+        return 1;
+    }
+    *at = text.len;
+    return 0;
+}
+
+const char *message_id(struct arena *a, const struct message_order *order)
+{
+    return arena_printf(a, "<%s@%s>", order->token, order->host);
+}
+
+/* "To: <a@example.org>,\r\n <b@example.org>": an address a line keeps every line within its limit. */
+static const char *recipients(struct arena *a, const struct message_order *order)
+{
+    const char *list = "";
+
+    for (size_t i = 0; i < order->to_count; i++)
+        list = arena_printf(a, "%s%s<%s>", list, i ? ",\r\n " : "", order->to[i]);
+    return list;
+}
+
+struct span message_build(struct arena *a, const struct message_order *order)
+{
+    bool null_sender = *order->from == '\0';
+    char date[TEXT_DATE_SIZE];
+
+    text_date(order->wall_us, date);
+    return span_of(arena_printf(a,
+                                "Date: %s\r\n"
+                                "From: ehlod <%s%s>\r\n"
+                                "To: %s\r\n"
+                                "Subject: ehlod test message (%s, %s)\r\n"
+                                "Message-ID: %s\r\n"
+                                "X-Ehlod-Token: %s\r\n"
+                                "Auto-Submitted: auto-generated\r\n"
+                                "MIME-Version: 1.0\r\n"
+                                "Content-Type: text/plain; charset=us-ascii\r\n"
+                                "\r\n"
+                                "This message tests whether mail is accepted and delivered.\r\n"
+                                "It may be deleted at any time.\r\n",
+                                date, null_sender ? "ehlod@" : "", null_sender ? order->host : order->from,
+                                recipients(a, order), order->target, order->route, message_id(a, order),
+                                order->token));
+}
+
+struct span message_wire(struct arena *a, struct span text)
+{
+    char *out = arena_alloc(a, 2 * text.len + 6); /* at worst every byte is a line end or a leading dot */
+    size_t len = 0;
+    bool at_start = true;
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (c == '\r' || c == '\n') {
+            if (c == '\r' && i + 1 < text.len && text.data[i + 1] == '\n')
+                i++;
+            out[len++] = '\r';
+            out[len++] = '\n';
+            at_start = true;
+            continue;
+        }
+        if (at_start && c == '.')
+            out[len++] = '.';
+        out[len++] = c;
+        at_start = false;
+    }
+    if (!at_start) {
+        out[len++] = '\r';
+        out[len++] = '\n';
+    }
+    memcpy(out + len, ".\r\n", 3);
+    return (struct span){out, len + 3};
+}

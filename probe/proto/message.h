@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROBE_PROTO_MESSAGE_H
+#define PROBE_PROTO_MESSAGE_H
+
+#include "probe/base/arena.h"
+#include "probe/base/span.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The messages that a client sends (RFC 5322), and how they are found again. A token is the one thing that
+ * tells a message of ours from all others: it stands in the field X-Ehlod-Token and in the Message-ID.
+ */
+#define MESSAGE_TOKEN_DIGITS 32
+#define MESSAGE_TOKEN_SIZE   (sizeof "ehlod-" + MESSAGE_TOKEN_DIGITS)
+
+/* From 16 random bytes: "ehlod-" and 32 hexadecimal digits. */
+void message_token(const unsigned char random[MESSAGE_TOKEN_DIGITS / 2], char token_r[MESSAGE_TOKEN_SIZE]);
+
+/* The next token in the text from *at on, which moves behind it: 1 = token_r is filled, 0 = there is no more.
+ */
+int message_find_token(struct span text, size_t *at, char token_r[MESSAGE_TOKEN_SIZE]);
+
+struct message_order {
+    const char *from; /* "" is the null sender */
+    const char *const *to;
+    size_t to_count;
+    const char *host; /* as we greet: names the Message-ID, and the author when the sender is null */
+    const char *token;
+    const char *target;
+    const char *route;
+    int64_t wall_us;
+};
+
+/* "<TOKEN@HOST>" */
+const char *message_id(struct arena *a, const struct message_order *order);
+
+/* The built-in message: small, ASCII, with every field that mail servers look for. Lines end with CRLF. */
+struct span message_build(struct arena *a, const struct message_order *order);
+
+/*
+ * A message as it goes over the wire after 354 (RFC 5321 section 4.5.2): every line ends with CRLF, whatever
+ * it ended with (CR, LF or both); a leading dot is doubled; a lone dot ends it.
+ */
+struct span message_wire(struct arena *a, struct span text);
+
+#endif

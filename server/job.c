@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs, from their beginning to their record. What a run needs of the config, of its place and of its letters
+ * is held until it is over, whatever is reloaded meanwhile. The last good run is remembered for each place,
+ * not for each target: a run cut short before RCPT is no evidence that RCPT worked.
+ */
+#include "server/job.h"
+
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void log_run(struct log *log, const struct result *r)
+{
+    bool failed = r->failure.reason != REASON_NONE;
+    char ms[32];
+
+    snprintf(ms, sizeof ms, "%.3f", (double)(r->ended_mono_us - r->started_mono_us) / CLOCK_US_PER_MS);
+    log_event(log, r->status == STATUS_UNKNOWN ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "run ended", "target",
+              r->target, "status", status_name(r->status), "phase",
+              failed ? phase_name(r->failure.phase) : NULL, "reason",
+              failed ? reason_name(r->failure.reason) : NULL, "ms", ms, "id", r->id, "message",
+              failed ? r->failure.message : NULL, NULL);
+}
+
+static void unlink_job(struct job *job)
+{
+    if (job->prev != NULL)
+        job->prev->next = job->next;
+    else
+        job->jobs->first = job->next;
+    if (job->next != NULL)
+        job->next->prev = job->prev;
+    if (job->place->job == job) /* not one of a newer config */
+        job->place->job = NULL;
+}
+
+static void free_job(struct job *job)
+{
+    result_unref(job->last_ok);
+    arena_free(&job->letters);
+    shelf_unref(job->shelf);
+    snapshot_unref(job->snapshot);
+    free(job);
+}
+
+/* Keeps what the run showed, for one who asks the place or by its id. */
+static struct record *keep_record(struct job *job, struct result *result)
+{
+    struct jobs *jobs = job->jobs;
+    struct record *record = record_new(result, job->snapshot, job->target, job->plan.stop_after);
+    struct record *oldest = runs_add(jobs->runs, record);
+
+    shelf_keep(job->place, record);
+    if (oldest != NULL)
+        letters_forget(jobs->letters, oldest->result);
+    record_unref(oldest);
+    return record;
+}
+
+static void on_run_done(void *context, struct result *result)
+{
+    struct job *job = context;
+    struct jobs *jobs = job->jobs;
+
+    log_run(jobs->order.log, result);
+    struct record *record = keep_record(job, result);
+    /* From here on a waiter that is answered may ask again, and begins another run. */
+    unlink_job(job);
+    letters_sent(jobs->letters, &job->plan, result);
+    while (job->waiters.first != NULL)
+        waiter_run_over(job->waiters.first, record);
+    record_unref(record);
+    result_unref(result);
+    free_job(job);
+    if (jobs->first == NULL)
+        jobs_over(jobs);
+}
+
+static struct job *new_job(struct jobs *jobs, struct shelf *shelf, struct place *place,
+                           const struct jobs_ask *ask, const struct plan *plan)
+{
+    struct job *job = mem_alloc(sizeof *job);
+
+    job->jobs = jobs;
+    job->shelf = shelf_ref(shelf);
+    job->place = place;
+    job->snapshot = snapshot_ref(jobs->order.snapshot);
+    job->target = ask->target;
+    job->plan = *plan;
+    job->last_ok = place->last_ok != NULL ? result_ref(place->last_ok) : NULL;
+    job->next = jobs->first;
+    if (job->next != NULL)
+        job->next->prev = job;
+    jobs->first = job;
+    place->job = job;
+    return job;
+}
+
+struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *place, const struct jobs_ask *ask,
+                      const struct plan *plan)
+{
+    struct job *job = new_job(jobs, shelf, place, ask, plan);
+    char id[ULID_SIZE];
+
+    ulid_next(&jobs->ulid, clock_wall_us(), id);
+    job->plan.letters = letters_write(jobs->letters, &job->letters, &job->plan, id, ask->fresh);
+    struct run_order order = {
+        .plan = &job->plan,
+        .id = id,
+        .vantage = jobs->order.snapshot->server_name,
+        .last_ok = job->last_ok,
+    };
+    job->run = run_start(jobs->net, &order, on_run_done, job);
+    if (jobs->stopping)
+        run_stop(job->run);
+    return job;
+}
+
+void job_stop_all(struct jobs *jobs)
+{
+    for (struct job *job = jobs->first; job != NULL; job = job->next)
+        run_stop(job->run);
+}

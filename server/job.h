@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_JOB_H
+#define SERVER_JOB_H
+
+#include "probe/run.h"
+#include "server/jobs.h"
+#include "server/letters.h"
+#include "server/shelf.h"
+#include "server/ulid.h"
+
+/*
+ * The inside of the jobs: jobs.c says who shares what, job.c begins and ends runs, waiter.c has those who
+ * wait. Private to these three.
+ */
+struct waiters {
+    struct jobs_waiter *first;
+    struct jobs_waiter *last;
+};
+
+struct jobs_waiter {
+    struct jobs_waiter *next;
+    struct jobs_waiter *prev;
+    struct waiters *in; /* its job's, or those that wait for deliveries */
+    struct jobs *jobs;
+    struct job *job;       /* null: the run is over */
+    struct record *record; /* null: it is not */
+    struct shelf *shelf;
+    struct place *place; /* on the shelf */
+    jobs_done *done;
+    void *context;
+    int64_t began_us;
+    int64_t timeout_us;
+    int64_t wait_us;
+    uv_timer_t timer;
+};
+
+/* A run under way. */
+struct job {
+    struct job *next;
+    struct job *prev;
+    struct jobs *jobs;
+    struct shelf *shelf;
+    struct place *place; /* on the shelf */
+    struct snapshot *snapshot;
+    const struct snapshot_target *target;
+    struct plan plan;
+    struct arena letters; /* what the plan's letters are made of */
+    struct run *run;
+    struct result *last_ok; /* lent to the run */
+    struct waiters waiters;
+};
+
+struct jobs {
+    struct jobs_order order;
+    struct run_net *net;
+    struct letters *letters;
+    struct runs *runs;
+    struct ulid ulid;
+    struct job *first;
+    struct waiters settling; /* they wait for deliveries */
+    uv_timer_t *settle;      /* answers those for whom nothing is left to wait */
+    uv_timer_t grace;
+    bool stopping;
+    bool freeing;
+    jobs_stopped *stopped; /* null: not stopping, or told already */
+    void *stopped_context;
+    struct shelf **shelves; /* one a target, in the snapshot's order */
+};
+
+/* jobs.c: the record as it is given out now; whether it is worth waiting for its deliveries, for one who
+ * waits so long from the run's end; the last run is over, or the jobs are to go and none is under way. */
+struct result *jobs_show(const struct jobs *jobs, const struct place *place, const struct record *record);
+bool jobs_is_worth_waiting(const struct jobs *jobs, const struct record *record, int64_t wait_us);
+void jobs_over(struct jobs *jobs);
+
+/* job.c: begins a run of that plan; all of them are to end as soon as they can. */
+struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *place, const struct jobs_ask *ask,
+                      const struct plan *plan);
+void job_stop_all(struct jobs *jobs);
+
+/* waiter.c: one who waits for nothing yet, then for a run, then for the deliveries of its record, for which
+ * it may be answered at once. A waiter that waits for deliveries is answered with what it has by
+ * waiter_answer. */
+struct jobs_waiter *waiter_new(struct jobs *jobs, struct shelf *shelf, struct place *place,
+                               const struct jobs_ask *ask, jobs_done *done, void *context);
+void waiter_wait_for_run(struct jobs_waiter *w, struct job *job);
+void waiter_wait_for_deliveries(struct jobs_waiter *w, struct record *record);
+void waiter_run_over(struct jobs_waiter *w, struct record *record);
+void waiter_answer(struct jobs_waiter *w);
+
+/* A delivery was settled: who waited for it alone is answered, in the loop's next turn. For letters_new: the
+ * context is the jobs. */
+void waiter_settled(void *context);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_RUNS_H
+#define SERVER_RUNS_H
+
+#include "config/snapshot.h"
+#include "probe/result.h"
+
+/*
+ * Past runs: what each showed, with the plan it followed. A record is shared by count and never changes; the
+ * deliveries of its messages are told beside it (server/letters.h).
+ */
+struct record {
+    unsigned references;
+    struct result *result;
+    struct snapshot *snapshot; /* that the target is of */
+    const struct snapshot_target *target;
+    enum phase stop_after; /* of the plan */
+};
+
+/* With one reference; takes one of result and snapshot. */
+struct record *record_new(struct result *result, struct snapshot *snapshot,
+                          const struct snapshot_target *target, enum phase stop_after);
+
+/* The plan that it followed, without its letters. */
+struct plan record_plan(const struct record *record);
+
+struct record *record_ref(struct record *record);
+void record_unref(struct record *record); /* null is fine */
+
+/* The newest of them, found by id. */
+struct runs;
+
+#define RUNS_KEPT 1000
+
+struct runs *runs_new(void);
+void runs_free(struct runs *runs); /* null is fine */
+
+/* Keeps the record. The one that makes room for it is the caller's (one reference), or null.
+ */
+struct record *runs_add(struct runs *runs, struct record *record);
+
+/* Borrowed; null when it is not there (any more). */
+struct record *runs_find(const struct runs *runs, const char *id);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shelves and their places: few for each target, so a list will do. Who shares what is server/jobs.c's. */
+#include "server/shelf.h"
+
+#include "probe/base/mem.h"
+
+#include <stdlib.h>
+
+struct shelf *shelf_ref(struct shelf *shelf)
+{
+    shelf->references++;
+    return shelf;
+}
+
+static void place_free(struct place *place)
+{
+    record_unref(place->latest);
+    record_unref(place->last_known);
+    result_unref(place->last_ok);
+    free(place);
+}
+
+void shelf_unref(struct shelf *shelf)
+{
+    if (shelf == NULL || --shelf->references > 0)
+        return;
+    for (struct place *p = shelf->places, *next; p != NULL; p = next) {
+        next = p->next;
+        place_free(p);
+    }
+    free(shelf);
+}
+
+struct place *shelf_place(struct shelf *shelf, enum phase stop_after, bool fresh)
+{
+    for (struct place *p = shelf->places; p != NULL; p = p->next)
+        if (p->stop_after == stop_after && p->fresh == fresh)
+            return p;
+    struct place *place = mem_alloc(sizeof *place);
+    place->stop_after = stop_after;
+    place->fresh = fresh;
+    place->next = shelf->places;
+    shelf->places = place;
+    return place;
+}
+
+static void replace(struct record **slot, struct record *record)
+{
+    record_unref(*slot);
+    *slot = record_ref(record);
+}
+
+void shelf_keep(struct place *place, struct record *record)
+{
+    enum status status = record->result->status;
+
+    replace(&place->latest, record);
+    if (status != STATUS_UNKNOWN)
+        replace(&place->last_known, record);
+    if (status == STATUS_PASS || status == STATUS_WARN) {
+        result_unref(place->last_ok);
+        place->last_ok = result_ref(record->result);
+    }
+}
+
+struct shelf **shelf_for_targets(const struct snapshot *snapshot, const struct snapshot *old,
+                                 struct shelf **old_shelves)
+{
+    struct shelf **shelves = mem_alloc((snapshot->target_count + 1) * sizeof(struct shelf *));
+
+    for (size_t i = 0; i < snapshot->target_count; i++) {
+        const struct snapshot_target *before =
+            old != NULL ? snapshot_target(old, snapshot->targets[i].name) : NULL;
+        if (before != NULL) {
+            shelves[i] = shelf_ref(old_shelves[before - old->targets]);
+        } else {
+            shelves[i] = mem_alloc(sizeof(struct shelf));
+            shelves[i]->references = 1;
+        }
+    }
+    shelf_free_all(old_shelves, old != NULL ? old->target_count : 0);
+    return shelves;
+}
+
+void shelf_free_all(struct shelf **shelves, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        shelf_unref(shelves[i]);
+    free(shelves);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_SHELF_H
+#define SERVER_SHELF_H
+
+#include "config/snapshot.h"
+#include "server/runs.h"
+
+/*
+ * What is kept about a target, by its name: a place for each kind of plan that was asked for. A reload hands
+ * shelves on to the new config's targets; one whose target is gone lives as long as somebody holds it.
+ */
+struct job;
+
+struct place {
+    struct place *next;
+    enum phase stop_after;
+    bool fresh;
+    struct job *job;           /* under way, or null */
+    struct record *latest;     /* or null */
+    struct record *last_known; /* the latest whose status is not unknown, or null */
+    struct result *last_ok;    /* the latest that passed, or null */
+};
+
+struct shelf {
+    unsigned references;
+    struct place *places;
+};
+
+struct shelf *shelf_ref(struct shelf *shelf);
+void shelf_unref(struct shelf *shelf); /* null is fine */
+
+/* The place of that kind, made when it is not there. */
+struct place *shelf_place(struct shelf *shelf, enum phase stop_after, bool fresh);
+
+/* A run of the place's kind has ended. */
+void shelf_keep(struct place *place, struct record *record);
+
+/* One for each target of the snapshot, in its order, with one reference each; those of the old snapshot go on
+ * where the name is the same (old may be null), and the old array is freed. */
+struct shelf **shelf_for_targets(const struct snapshot *snapshot, const struct snapshot *old,
+                                 struct shelf **old_shelves);
+void shelf_free_all(struct shelf **shelves, size_t count);
+
+#endif

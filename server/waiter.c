@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Those who wait: first for a run, then for the deliveries of its messages, as long as each of them likes. A
+ * waiter's timeout ends its waiting and nothing else. Each is answered once, and may ask again from inside.
+ */
+#include "server/job.h"
+
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+#include "probe/net/handle.h"
+
+#include <stdlib.h>
+
+static void free_waiter(uv_handle_t *timer)
+{
+    free(timer->data);
+}
+
+static void enlist(struct waiters *list, struct jobs_waiter *w)
+{
+    w->in = list;
+    w->next = NULL;
+    w->prev = list->last;
+    if (w->prev != NULL)
+        w->prev->next = w;
+    else
+        list->first = w;
+    list->last = w;
+}
+
+static void delist(struct jobs_waiter *w)
+{
+    if (w->prev != NULL)
+        w->prev->next = w->next;
+    else
+        w->in->first = w->next;
+    if (w->next != NULL)
+        w->next->prev = w->prev;
+    else
+        w->in->last = w->prev;
+}
+
+void jobs_leave(struct jobs_waiter *w)
+{
+    delist(w);
+    record_unref(w->record);
+    shelf_unref(w->shelf);
+    uv_close((uv_handle_t *)&w->timer, free_waiter);
+}
+
+/* The waiter's memory lives until the loop closed its timer, so it may be read after leaving. */
+static void answer(struct jobs_waiter *w, struct result *result)
+{
+    jobs_leave(w);
+    w->done(w->context, result);
+}
+
+void waiter_answer(struct jobs_waiter *w)
+{
+    answer(w, jobs_show(w->jobs, w->place, w->record));
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+    struct jobs_waiter *w = timer->data;
+
+    if (w->job != NULL)
+        answer(w, run_peek(w->job->run, w->timeout_us));
+    else
+        waiter_answer(w);
+}
+
+static void set_timer(struct jobs_waiter *w, int64_t deadline_us)
+{
+    int64_t left_us = deadline_us - clock_mono_us();
+
+    uv_timer_stop(&w->timer);
+    if (deadline_us == CLOCK_NEVER)
+        return;
+    uv_update_time(w->timer.loop);
+    uv_timer_start(&w->timer, on_timeout,
+                   left_us > 0 ? (uint64_t)((left_us + CLOCK_US_PER_MS - 1) / CLOCK_US_PER_MS) : 0, 0);
+}
+
+struct jobs_waiter *waiter_new(struct jobs *jobs, struct shelf *shelf, struct place *place,
+                               const struct jobs_ask *ask, jobs_done *done, void *context)
+{
+    struct jobs_waiter *w = mem_alloc(sizeof *w);
+
+    w->jobs = jobs;
+    w->shelf = shelf_ref(shelf);
+    w->place = place;
+    w->done = done;
+    w->context = context;
+    w->began_us = clock_mono_us();
+    w->timeout_us = ask->timeout_us;
+    w->wait_us = ask->wait_us == CLOCK_NONE ? ask->target->wait_us : ask->wait_us;
+    uv_timer_init(jobs->order.loop, &w->timer);
+    w->timer.data = w;
+    return w;
+}
+
+void waiter_wait_for_run(struct jobs_waiter *w, struct job *job)
+{
+    w->job = job;
+    enlist(&job->waiters, w);
+    /* A run ends by its own limit; only who waits less than that needs a clock. */
+    if (w->timeout_us < job->plan.limits_us[LIMIT_RUN])
+        set_timer(w, w->began_us + w->timeout_us);
+}
+
+/* The waiter is in no list. Its waiting ends with the deliveries, with its wait or with its own timeout. */
+void waiter_wait_for_deliveries(struct jobs_waiter *w, struct record *record)
+{
+    int64_t ended_us = record->result->ended_mono_us;
+    int64_t until_us = w->wait_us < CLOCK_NEVER - ended_us ? ended_us + w->wait_us : CLOCK_NEVER;
+
+    w->job = NULL;
+    w->record = record_ref(record);
+    enlist(&w->jobs->settling, w);
+    if (w->timeout_us < until_us - w->began_us)
+        until_us = w->began_us + w->timeout_us;
+    set_timer(w, until_us);
+}
+
+/* Answering may change the list, so each time it is looked through anew. */
+static void answer_settled(uv_timer_t *timer)
+{
+    struct jobs *jobs = timer->data;
+    struct jobs_waiter *w = jobs->settling.first;
+
+    while (w != NULL) {
+        if (letters_is_pending(jobs->letters, w->record->result)) {
+            w = w->next;
+        } else {
+            waiter_answer(w);
+            w = jobs->settling.first;
+        }
+    }
+}
+
+void waiter_settled(void *context)
+{
+    struct jobs *jobs = context;
+
+    handle_at(jobs->settle, answer_settled, 0);
+}
+
+void waiter_run_over(struct jobs_waiter *w, struct record *record)
+{
+    delist(w);
+    waiter_wait_for_deliveries(w, record);
+    if (!jobs_is_worth_waiting(w->jobs, record, w->wait_us))
+        waiter_answer(w);
+}

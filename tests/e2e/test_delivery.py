@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accepted is not delivered: ehlod sends a real message through a real Postfix and sees it arrive in its own sink,
+or not. The letters are rows of the fault catalogue."""
+import re
+import time
+
+import pytest
+from postfix import Postfix
+from service import run_ehlod, write_config
+from support import HOST, free_port, scaled, wait_until
+
+SINK = f"{HOST}:{free_port()}"
+MAILBOX = {"local": {"sink": SINK, "domains": ["probe.example.org", "held.example.org", "void.example.org"]}}
+FLIGHT = 500
+
+
+@pytest.fixture(name="postfix", scope="module")
+def postfix_fixture():
+    """Sends mail for probe and held to the sink, but holds that for held; throws away that for void."""
+    to_sink = f"smtp:[{HOST}]:{SINK.split(':')[1]}"
+    server = Postfix(access={"held.example.org": "HOLD"},
+                     transport={"probe.example.org": to_sink, "held.example.org": to_sink,
+                                "void.example.org": "discard:"},
+                     virtual={"alias@example.test": "www@probe.example.org"})
+    yield server
+    server.stop()
+
+
+def route(to, **more):
+    return {"name": "through", "from": "probe@example.net", "to": to, "expect": "delivered", "mailbox": "local",
+            "deliver_within": "30s", **more}
+
+
+def config(address, *routes, **more):
+    return {"mailboxes": MAILBOX, "targets": {"mx": {"address": address, "routes": list(routes), "wait": "20s", **more}}}
+
+
+def only_route(answer):
+    assert len(answer.json["routes"]) == 1
+    return answer.json["routes"][0]
+
+
+@pytest.mark.parametrize("to", ["www@probe.example.org", "alias@example.test"], ids=["transport", "alias"])
+def test_delivered_through_postfix(ehlod, postfix, to):
+    service = ehlod(config(postfix.address, route(to)))
+    answer = service.get("/check/mx", timeout=40)
+    shown = only_route(answer)
+    assert (answer.status, shown["state"], shown["ok"]) == (200, "delivered", True), answer
+    delivery = shown["delivery"]
+    assert (delivery["state"], delivery["mailbox"], delivery["run"]) == ("delivered", "local", answer.json["id"])
+    assert 0 < delivery["latency_ms"] < scaled(30000) and delivery["age_ms"] >= 0 and delivery["flags"] == []
+    assert re.fullmatch(r"<ehlod-[0-9a-f]{32}@\S+>", shown["message_id"])
+    assert shown["final"]["code"] == 250 and shown["final"]["text"] == f"Ok: queued as {shown['queue_id']}"
+    assert shown["queue_id"] in postfix.log()
+    assert re.search(r"delivered in [\d.]+ m?s", answer.json["summary"])
+    for phase in ("data", "message", "final"):
+        assert answer.json["timing_ms"][phase] >= 0
+    wait_until(lambda: shown["queue_id"] not in postfix.queue(), 10, "Postfix is rid of it")
+    assert f"{shown['queue_id']}: to=<www@probe.example.org>" in postfix.log() and "status=sent (250 2.0.0 Ok" in postfix.log()
+
+
+def test_queued_is_what_postfix_says(ehlod, postfix):
+    answer = ehlod(config(postfix.address, route("www@void.example.org", expect="queued"))).get("/check/mx")
+    shown = only_route(answer)
+    assert (answer.status, shown["state"], shown["ok"], shown["delivery"]) == (200, "queued", True, None), answer
+    assert shown["queue_id"] and shown["queue_id"] in postfix.log()
+
+
+def test_v01_thrown_away_is_lost(ehlod, postfix):
+    service = ehlod(config(postfix.address, route("www@void.example.org", deliver_within="1500ms")))
+    answer = service.get("/check/mx")
+    shown = only_route(answer)
+    assert (answer.status, shown["state"], shown["ok"]) == (503, "lost", False), answer
+    failure = answer.json["failure"]
+    assert (failure["phase"], failure["reason"], failure["route"]) == ("delivery", "lost", "through")
+    assert failure["limit_ms"] == 1500
+    assert shown["final"]["code"] == 250 and shown["delivery"]["latency_ms"] is None
+
+
+def test_v02_held_is_pending_then_lost_then_late(ehlod, postfix):
+    service = ehlod(config(postfix.address, route("www@held.example.org", deliver_within="2s"), wait="100ms"))
+    begun = time.monotonic()
+    first = service.get("/check/mx")
+    assert time.monotonic() - begun < 1 + scaled(0.5), "an answer waits no longer than it may"
+    assert (first.status, only_route(first)["state"], only_route(first)["ok"]) == (200, "pending", None), first
+    assert "delivery_pending" in first.json["flags"] and only_route(first)["delivery"]["state"] == "pending"
+
+    def run():
+        return service.get(f"/runs/{first.json['id']}")
+    wait_until(lambda: only_route(run())["state"] == "lost", 10, "it is lost")
+    assert (run().status, run().json["status"]) == (200, "fail"), "a past run is shown, not judged"
+    failure = run().json["failure"]
+    assert (failure["phase"], failure["reason"]) == ("delivery", "lost")
+    # Another run sends none (min_send_interval): what became of the last message stands.
+    again = service.get("/check/mx?max_age=0")
+    assert again.json["id"] != first.json["id"] and again.status == 503
+    assert only_route(again)["state"] == "lost" and only_route(again)["delivery"]["run"] == first.json["id"]
+
+    postfix.release()
+    wait_until(lambda: only_route(run())["state"] == "late", 20, "it came after all")
+    shown = only_route(run())
+    assert shown["ok"] is False and shown["delivery"]["latency_ms"] > 2000
+    assert run().json["failure"]["reason"] == "late"
+    assert only_route(service.get("/check/mx?max_age=0"))["delivery"]["state"] == "late"
+
+
+def test_a_message_that_was_lost_is_not_credited_to_the_next(ehlod, postfix):
+    service = ehlod(config(postfix.address, route("www@held.example.org", deliver_within="1s", min_send_interval="0")))
+    lost = service.get("/check/mx?wait=10s")
+    assert only_route(lost)["state"] == "lost"
+    pending = service.get("/check/mx?max_age=0&wait=0")
+    assert only_route(pending)["state"] == "pending" and pending.status == 503, "the last one that is settled counts"
+    assert only_route(pending)["delivery"]["run"] == lost.json["id"]
+    postfix.release()
+    wait_until(lambda: only_route(service.get(f"/runs/{lost.json['id']}"))["state"] == "late", 20, "the first is late")
+
+
+def test_a_get_sends_at_most_one_in_the_interval_and_a_post_always(ehlod, postfix):
+    service = ehlod(config(postfix.address, route("www@probe.example.org"), cache_ttl="0"))
+
+    def sent():
+        return len(re.findall(r"postfix/cleanup\[\d+\]: \w+: message-id=<ehlod-", postfix.log()))
+    before = sent()
+    ids = [service.get(f"/check/mx?{query}", timeout=40).json["id"] for query in ("wait=20s", "max_age=0", "wait=0")]
+    assert sent() == before + 1
+    posted = service.get("/check/mx", method="POST", timeout=40)
+    assert (posted.status, only_route(posted)["delivery"]["run"]) == (200, posted.json["id"])
+    assert sent() == before + 2
+    between = service.get("/check/mx", timeout=40)
+    assert only_route(between)["delivery"]["run"] == posted.json["id"] and only_route(between)["message_id"] is None
+    assert [c["sent"] for c in between.json["commands"] if c["phase"] in ("data", "final")] == []
+    assert len(set(ids)) == 3 and sent() == before + 2
+
+
+def test_five_hundred_in_flight_are_each_credited_to_their_own_run(ehlod, postfix):
+    targets = {f"t{i}": {"address": postfix.address, "wait": "0", "timeout": "60s", "timeouts": {"reply": "50s"},
+                         "routes": [route(f"user{i}@held.example.org", deliver_within="3m")]} for i in range(FLIGHT)}
+    service = ehlod({"server": {"max_per_address": 50}, "mailboxes": MAILBOX, "targets": targets})
+    answer = service.get("/check", timeout=120)
+    results = answer.json["targets"]
+    assert answer.json["counts"] == {"pass": FLIGHT, "warn": 0, "fail": 0, "unknown": 0}
+    assert {r["routes"][0]["state"] for r in results.values()} == {"pending"}
+    assert len(set(postfix.queue())) >= FLIGHT
+    postfix.release()
+
+    def all_delivered():
+        return all(t["summary"].startswith("1 of 1 route as wanted, delivered in")
+                   for t in service.get("/targets").json["targets"])
+    wait_until(all_delivered, 120, "all are delivered")
+    message_ids = {r["routes"][0]["message_id"] for r in results.values()}
+    assert len(message_ids) == FLIGHT
+    for result in results.values():
+        shown = service.get(f"/runs/{result['id']}").json["routes"][0]
+        assert shown["delivery"]["run"] == result["id"] and shown["message_id"] == result["routes"][0]["message_id"]
+        assert (shown["state"], shown["delivery"]["flags"]) == ("delivered", [])
+
+
+def test_check_on_the_command_line_waits_for_the_delivery(postfix, tmp_path):
+    path = write_config(str(tmp_path), config(postfix.address, route("www@probe.example.org")))
+    done = run_ehlod("check", "--config", path, "mx", timeout=60)
+    assert done.returncode == 0 and "delivered in" in done.stdout, done
+    lost = write_config(str(tmp_path), config(postfix.address, route("www@void.example.org", deliver_within="1s")))
+    done = run_ehlod("check", "--config", lost, "mx", timeout=60)
+    assert done.returncode == 2 and "FAIL mx  delivery/lost: " in done.stdout, done
+
+
+def test_check_cannot_see_into_the_sink_of_a_running_service(ehlod, postfix, tmp_path):
+    """It says so, instead of calling the message lost."""
+    service = ehlod(config(postfix.address, route("www@probe.example.org")))
+    done = run_ehlod("check", "--config", service.config_path, "mx", timeout=60)
+    assert done.returncode == 3 and SINK in done.stderr and "mailboxes.local.sink" in done.stderr, done

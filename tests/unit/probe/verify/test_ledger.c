@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What becomes of messages, token by token. */
+#include "probe/verify/ledger.h"
+
+#include "probe/base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WITHIN_US (40 * CLOCK_US_PER_MS)
+
+struct stage {
+    uv_loop_t loop;
+    struct ledger *ledger;
+    int changes;
+    void *owner;
+    struct delivery told;
+};
+
+static void on_changed(void *context, void *owner, const struct delivery *delivery)
+{
+    struct stage *s = context;
+
+    s->changes++;
+    s->owner = owner;
+    s->told = *delivery;
+}
+
+static int set_up(void **state)
+{
+    static struct stage stage;
+
+    stage = (struct stage){0};
+    uv_loop_init(&stage.loop);
+    stage.ledger = ledger_new(&stage.loop, on_changed, &stage);
+    *state = &stage;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct stage *s = *state;
+
+    ledger_free(s->ledger);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&s->loop);
+}
+
+static void pass_time(struct stage *s, int64_t us)
+{
+    int64_t until_us = clock_mono_us() + us;
+
+    do {
+        uv_run(&s->loop, UV_RUN_NOWAIT);
+        usleep(1000);
+    } while (clock_mono_us() < until_us);
+}
+
+static enum route_state state_of(const struct stage *s, const char *token)
+{
+    const struct delivery *d = ledger_find(s->ledger, token);
+
+    return d ? d->state : ROUTE_STATE_COUNT;
+}
+
+static void test_delivered(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+    int owner;
+
+    assert_null(ledger_find(s->ledger, "a"));
+    ledger_open(s->ledger, "a", "RUN", "local", &owner);
+    assert_int_equal(state_of(s, "a"), ROUTE_NONE);
+    ledger_sent(s->ledger, "a", now_us, WITHIN_US);
+    assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
+    assert_int_equal(s->changes, 0);
+    assert_true(ledger_arrive(s->ledger, "a", "local", now_us + 812));
+    assert_int_equal(s->changes, 1);
+    assert_ptr_equal(s->owner, &owner);
+    const struct delivery *d = ledger_find(s->ledger, "a");
+    assert_int_equal(d->state, ROUTE_DELIVERED);
+    assert_true(d->ok);
+    assert_string_equal(d->run, "RUN");
+    assert_string_equal(d->mailbox, "local");
+    assert_int_equal(d->latency_us, 812);
+    assert_int_equal(d->settled_us, now_us + 812);
+    pass_time(s, 2 * WITHIN_US);
+    assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
+}
+
+/* The next hop may be quicker than the reply to the dot. */
+static void test_seen_before_it_is_known_to_be_sent(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_open(s->ledger, "a", "RUN", "local", NULL);
+    assert_true(ledger_arrive(s->ledger, "a", "local", now_us));
+    assert_int_equal(state_of(s, "a"), ROUTE_NONE);
+    ledger_sent(s->ledger, "a", now_us + 5, WITHIN_US);
+    assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
+    assert_int_equal(ledger_find(s->ledger, "a")->latency_us, 0); /* never backwards */
+}
+
+/* V01, V02 */
+static void test_lost_then_late(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_open(s->ledger, "a", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "a", now_us, WITHIN_US);
+    pass_time(s, WITHIN_US + 10 * CLOCK_US_PER_MS);
+    assert_int_equal(s->changes, 1);
+    assert_int_equal(state_of(s, "a"), ROUTE_LOST);
+    assert_false(s->told.ok);
+    assert_int_equal(s->told.settled_us, now_us + WITHIN_US);
+    assert_int_equal(s->told.latency_us, CLOCK_NONE);
+    assert_true(ledger_arrive(s->ledger, "a", "local", now_us + 2 * WITHIN_US));
+    assert_int_equal(s->changes, 2);
+    assert_int_equal(state_of(s, "a"), ROUTE_LATE);
+    assert_false(s->told.ok);
+    assert_int_equal(s->told.latency_us, 2 * WITHIN_US);
+}
+
+/* Its time counts, not when somebody looked. */
+static void test_in_time_though_the_loop_was_late(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_open(s->ledger, "a", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "a", now_us - 2 * WITHIN_US, WITHIN_US);
+    assert_true(ledger_arrive(s->ledger, "a", "local", now_us - WITHIN_US));
+    assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
+}
+
+/* V03 */
+static void test_seen_twice(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_open(s->ledger, "a", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "a", now_us, WITHIN_US);
+    assert_true(ledger_arrive(s->ledger, "a", "local", now_us + 1));
+    assert_int_equal(s->told.flags, 0);
+    assert_true(ledger_arrive(s->ledger, "a", "local", now_us + 9));
+    assert_int_equal(s->changes, 2);
+    assert_int_equal(s->told.flags, UINT64_C(1) << FLAG_DUPLICATE);
+    assert_int_equal(s->told.latency_us, 1);
+}
+
+static void test_nobodys(void **state)
+{
+    struct stage *s = *state;
+
+    ledger_open(s->ledger, "a", "RUN", "local", NULL);
+    assert_false(ledger_arrive(s->ledger, "b", "local", clock_mono_us()));
+    assert_false(ledger_arrive(s->ledger, "a", "other", clock_mono_us()));
+    ledger_close(s->ledger, "a");
+    assert_false(ledger_arrive(s->ledger, "a", "local", clock_mono_us()));
+    ledger_close(s->ledger, "a");
+    ledger_sent(s->ledger, "a", clock_mono_us(), WITHIN_US);
+    assert_null(ledger_find(s->ledger, "a"));
+}
+
+/* One that nobody asks for any more is still told, once, to whom it belongs. */
+static void test_closed_while_pending(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_open(s->ledger, "a", "RUN", "local", NULL);
+    ledger_open(s->ledger, "b", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "a", now_us, WITHIN_US);
+    ledger_sent(s->ledger, "b", now_us, WITHIN_US);
+    ledger_close(s->ledger, "a");
+    ledger_close(s->ledger, "b");
+    assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
+    assert_true(ledger_arrive(s->ledger, "a", "local", now_us + 1));
+    assert_int_equal(s->told.state, ROUTE_DELIVERED);
+    assert_null(ledger_find(s->ledger, "a"));
+    pass_time(s, WITHIN_US + 10 * CLOCK_US_PER_MS);
+    assert_int_equal(s->told.state, ROUTE_LOST);
+    assert_int_equal(s->changes, 2);
+    assert_null(ledger_find(s->ledger, "b"));
+}
+
+/* Each is credited to its own. */
+static void test_five_hundred_under_way(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+    static char runs[500][16];
+    char token[16];
+
+    for (int i = 0; i < 500; i++) {
+        snprintf(token, sizeof token, "t%d", i);
+        snprintf(runs[i], sizeof runs[i], "run%d", i);
+        ledger_open(s->ledger, token, runs[i], "local", runs[i]);
+        ledger_sent(s->ledger, token, now_us, CLOCK_US_PER_S);
+    }
+    for (int i = 499; i >= 0; i--) {
+        snprintf(token, sizeof token, "t%d", i);
+        assert_true(ledger_arrive(s->ledger, token, "local", now_us + i));
+        assert_ptr_equal(s->owner, runs[i]);
+        assert_string_equal(s->told.run, runs[i]);
+        assert_int_equal(s->told.latency_us, i);
+    }
+    assert_int_equal(s->changes, 500);
+}
+
+#define LEDGER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LEDGER_TEST(test_delivered),
+        LEDGER_TEST(test_seen_before_it_is_known_to_be_sent),
+        LEDGER_TEST(test_lost_then_late),
+        LEDGER_TEST(test_in_time_though_the_loop_was_late),
+        LEDGER_TEST(test_seen_twice),
+        LEDGER_TEST(test_nobodys),
+        LEDGER_TEST(test_closed_while_pending),
+        LEDGER_TEST(test_five_hundred_under_way),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/callers.h"
+
+#include "tests/unit/probe/stage.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static uv_loop_t loop;
+static struct callers *callers;
+static struct caller *late;
+static struct caller *gone;
+static bool told; /* late or gone */
+static unsigned rooms;
+
+static void on_late(void *context, struct caller *caller)
+{
+    (void)context;
+    late = caller;
+    told = true;
+}
+
+static void on_gone(void *context, struct caller *caller)
+{
+    (void)context;
+    gone = caller;
+    caller->waiting = false;
+    told = true;
+}
+
+static void on_room(void *context)
+{
+    (void)context;
+    rooms++;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    late = gone = NULL;
+    told = false;
+    rooms = 0;
+    if (uv_loop_init(&loop) != 0)
+        return -1;
+    callers = callers_new(&(struct callers_order){
+        .loop = &loop, .seats = 2, .reserve = 1, .late = on_late, .gone = on_gone, .room = on_room});
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    callers_free(callers);
+    return stage_close(&loop);
+}
+
+static void who_comes_last_sits_in_the_reserve(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+
+    (void)state;
+    assert_true(callers_are_gone(callers));
+    callers_enter(callers, &a, 10);
+    assert_false(callers_are_many(callers));
+    callers_enter(callers, &b, 11);
+    assert_true(callers_are_many(callers));
+    assert_false(a.reserved || b.reserved || callers_are_full(callers) || callers_are_gone(callers));
+    callers_enter(callers, &c, 12);
+    assert_true(c.reserved && callers_are_full(callers));
+    assert_int_equal(c.fd, 12);
+    callers_promote(callers, &c);
+    assert_true(c.reserved); /* no other seat is free */
+    assert_int_equal(rooms, 0);
+    callers_leave(callers, &b);
+    assert_int_equal(rooms, 1);
+    assert_true(c.reserved && !callers_are_full(callers));
+    callers_promote(callers, &c);
+    assert_false(c.reserved);
+    callers_enter(callers, &b, 13);
+    assert_true(b.reserved); /* its seat is c's now */
+    callers_leave(callers, &a);
+    callers_leave(callers, &b);
+    callers_leave(callers, &c);
+    assert_int_equal(rooms, 2);
+    assert_true(callers_are_gone(callers));
+}
+
+static void a_deadline_is_told_once_and_not_early(void **state)
+{
+    int64_t begun_us = clock_mono_us();
+    struct caller a = {.deadline_us = CLOCK_NEVER};
+    struct caller b = {.deadline_us = begun_us + 20 * CLOCK_US_PER_MS};
+
+    (void)state;
+    callers_enter(callers, &a, 10);
+    callers_enter(callers, &b, 11);
+    assert_true(stage_run_until(&loop, &told));
+    assert_ptr_equal(late, &b);
+    assert_true(clock_mono_us() - begun_us >= 20 * CLOCK_US_PER_MS);
+    assert_true(b.deadline_us == CLOCK_NEVER);
+    late = NULL;
+    stage_run_for(&loop, 600 * CLOCK_US_PER_MS); /* one sweep more */
+    assert_null(late);
+    callers_leave(callers, &a);
+    callers_leave(callers, &b);
+}
+
+static void a_client_that_left_is_told_when_it_waits(void **state)
+{
+    struct caller a = {.deadline_us = CLOCK_NEVER}, b = {.deadline_us = CLOCK_NEVER, .waiting = true};
+    int first[2], second[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, first), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, second), 0);
+    callers_enter(callers, &a, first[0]);
+    callers_enter(callers, &b, second[0]);
+    shutdown(second[1], SHUT_WR); /* it may well read the answer */
+    close(first[1]);              /* gone, but does not wait */
+    stage_run_for(&loop, 600 * CLOCK_US_PER_MS);
+    assert_null(gone);
+    close(second[1]);
+    assert_true(stage_run_until(&loop, &told));
+    assert_ptr_equal(gone, &b);
+    callers_leave(callers, &a);
+    callers_leave(callers, &b);
+    close(first[0]);
+    close(second[0]);
+}
+
+static void count(void *context, struct caller *caller)
+{
+    unsigned *sum = context;
+
+    *sum += (unsigned)caller->fd;
+}
+
+static void everybody_can_be_called(void **state)
+{
+    struct caller a = {0}, b = {0}, c = {0};
+    unsigned sum = 0;
+
+    (void)state;
+    callers_enter(callers, &a, 1);
+    callers_enter(callers, &b, 2);
+    callers_enter(callers, &c, 4);
+    callers_each(callers, count, &sum);
+    assert_int_equal(sum, 7);
+    callers_leave(callers, &b); /* from the middle */
+    sum = 0;
+    callers_each(callers, count, &sum);
+    assert_int_equal(sum, 5);
+    callers_leave(callers, &c);
+    callers_leave(callers, &a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(who_comes_last_sits_in_the_reserve, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_deadline_is_told_once_and_not_early, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_client_that_left_is_told_when_it_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(everybody_can_be_called, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

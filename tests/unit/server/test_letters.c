@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which messages a run sends, and what stands about a route between them. */
+#include "server/letters.h"
+
+#include "probe/base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MS CLOCK_US_PER_MS
+
+static const char *const to[] = {"www@example.org"};
+
+enum { ROUTE_PLAIN, ROUTE_QUEUE, ROUTE_DELIVER, ROUTES };
+
+static struct plan_route routes[ROUTES];
+static struct plan plan;
+
+struct stage {
+    uv_loop_t loop;
+    struct letters *letters;
+    int settled;
+};
+
+static void on_settled(void *context)
+{
+    ((struct stage *)context)->settled++;
+}
+
+static struct plan_route route(const char *name, unsigned expect)
+{
+    return (struct plan_route){.name = name,
+                               .from = "a@example.net",
+                               .to = to,
+                               .to_count = 1,
+                               .expect = expect,
+                               .mailbox = "local",
+                               .deliver_within_us = 40 * MS,
+                               .min_send_interval_us = 60 * CLOCK_US_PER_S};
+}
+
+static int set_up(void **state)
+{
+    static struct stage stage;
+
+    stage = (struct stage){0};
+    routes[ROUTE_PLAIN] = route("plain", EXPECT_ACCEPTED);
+    routes[ROUTE_QUEUE] = route("queue", EXPECT_QUEUED);
+    routes[ROUTE_DELIVER] = route("deliver", EXPECT_DELIVERED);
+    plan = (struct plan){.target = "mx1",
+                         .helo = "probe.example.net",
+                         .stop_after = PHASE_COUNT,
+                         .routes = routes,
+                         .route_count = ROUTES};
+    uv_loop_init(&stage.loop);
+    stage.letters = letters_new(&stage.loop, on_settled, &stage);
+    *state = &stage;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct stage *s = *state;
+
+    letters_free(s->letters);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&s->loop);
+}
+
+static void pass_time(struct stage *s, int64_t us)
+{
+    int64_t until_us = clock_mono_us() + us;
+
+    do {
+        uv_run(&s->loop, UV_RUN_NOWAIT);
+        usleep(1000);
+    } while (clock_mono_us() < until_us);
+}
+
+/* A run of the plan: what its letters came to. */
+struct played {
+    struct arena arena;
+    struct plan plan;
+    struct result *result;
+};
+
+static void begin(struct stage *s, struct played *p, const char *run, bool all)
+{
+    *p = (struct played){.plan = plan};
+    p->plan.letters = letters_write(s->letters, &p->arena, &p->plan, run, all);
+}
+
+static bool sends(const struct played *p, size_t i)
+{
+    return p->plan.letters != NULL && p->plan.letters[i].token != NULL;
+}
+
+/* Every message that was to be sent ends in that state (ROUTE_NONE: DATA was never said). */
+static void finish(struct stage *s, struct played *p, const char *run, enum route_state state)
+{
+    static const enum phase data = PHASE_DATA;
+    struct result_command commands[ROUTES] = {{.phase = data}};
+    struct result_route shown[ROUTES] = {{.name = NULL}};
+    struct result draft = {
+        .id = run, .target = "mx1", .vantage = "here", .routes = shown, .route_count = ROUTES};
+
+    draft.started_mono_us = draft.ended_mono_us = clock_mono_us();
+    draft.failure.limit_us = draft.failure.elapsed_us = CLOCK_NONE;
+    draft.commands = commands;
+    for (size_t i = 0; i < ROUTES; i++) {
+        bool sent = sends(p, i) && state != ROUTE_NONE;
+        bool good = !sent || state == ROUTE_QUEUED;
+        shown[i] = (struct result_route){.name = routes[i].name,
+                                         .from = routes[i].from,
+                                         .expect = routes[i].expect,
+                                         .state = sent ? state : ROUTE_ACCEPTED,
+                                         .ok = good ? TRI_TRUE : TRI_FALSE,
+                                         .sent_us = sent ? 5 : CLOCK_NONE,
+                                         .token = sent ? p->plan.letters[i].token : NULL};
+        if (sent)
+            commands[draft.command_count++] = (struct result_command){
+                .phase = data, .route = (int)i, .sent = "DATA", .at_us = 1, .reply_us = 2};
+        if (!good && draft.failure.reason == REASON_NONE)
+            draft.failure = (struct result_failure){.phase = PHASE_FINAL,
+                                                    .reason = REASON_TIMEOUT,
+                                                    .route = routes[i].name,
+                                                    .message = "no reply",
+                                                    .limit_us = CLOCK_NONE,
+                                                    .elapsed_us = CLOCK_NONE};
+    }
+    draft.status = verdict_status(draft.failure.phase, draft.failure.reason, 0);
+    draft.summary = "done";
+    p->result = result_publish(&draft);
+    letters_sent(s->letters, &p->plan, p->result);
+}
+
+static void clear(struct played *p)
+{
+    result_unref(p->result);
+    arena_free(&p->arena);
+}
+
+static void assert_shown(struct stage *s, const struct played *p, size_t i, enum route_state state,
+                         enum tri ok, const char *run)
+{
+    struct result *shown = letters_show(s->letters, &p->plan, p->result);
+
+    assert_int_equal(shown->routes[i].state, state);
+    assert_int_equal(shown->routes[i].ok, ok);
+    if (run)
+        assert_string_equal(shown->routes[i].delivery.run, run);
+    else
+        assert_int_equal(shown->routes[i].delivery.state, ROUTE_NONE);
+    result_unref(shown);
+}
+
+static void arrive(struct stage *s, const char *token)
+{
+    char text[128];
+
+    snprintf(text, sizeof text, "Received: x\r\nX-Ehlod-Token: %s\r\n\r\nhi\r\n", token);
+    assert_true(letters_arrive(s->letters, "local", span_of(text), clock_mono_us()));
+}
+
+static void test_what_is_sent(void **state)
+{
+    struct stage *s = *state;
+    struct played p;
+
+    begin(s, &p, "R1", false);
+    assert_false(sends(&p, ROUTE_PLAIN));
+    assert_true(sends(&p, ROUTE_QUEUE));
+    assert_true(sends(&p, ROUTE_DELIVER));
+    assert_string_not_equal(p.plan.letters[ROUTE_QUEUE].token, p.plan.letters[ROUTE_DELIVER].token);
+    const struct plan_letter *letter = &p.plan.letters[ROUTE_DELIVER];
+    assert_non_null(strstr(letter->wire.data, letter->token));
+    assert_non_null(strstr(letter->wire.data, letter->message_id));
+    assert_memory_equal(letter->wire.data + letter->wire.len - 5, "\r\n.\r\n", 5);
+    finish(s, &p, "R1", ROUTE_QUEUED);
+    clear(&p);
+
+    plan.stop_after = PHASE_RCPT;
+    begin(s, &p, "R2", true);
+    assert_null(p.plan.letters);
+    clear(&p);
+}
+
+static void test_the_interval(void **state)
+{
+    struct stage *s = *state;
+    struct played first, meanwhile, next, posted;
+
+    routes[ROUTE_DELIVER].min_send_interval_us = 30 * MS;
+    begin(s, &first, "R1", false);
+    begin(s, &meanwhile, "R2", false); /* the first is about to send */
+    assert_null(meanwhile.plan.letters);
+    begin(s, &posted, "R3", true); /* POST sends all the same */
+    assert_true(sends(&posted, ROUTE_QUEUE) && sends(&posted, ROUTE_DELIVER));
+    finish(s, &first, "R1", ROUTE_QUEUED);
+    finish(s, &posted, "R3", ROUTE_QUEUED);
+    clear(&meanwhile);
+    begin(s, &meanwhile, "R4", false);
+    assert_null(meanwhile.plan.letters);
+    pass_time(s, 35 * MS);
+    begin(s, &next, "R5", false);
+    assert_true(sends(&next, ROUTE_DELIVER));
+    assert_false(sends(&next, ROUTE_QUEUE));
+    finish(s, &next, "R5", ROUTE_NONE); /* it never came to DATA: nothing was sent */
+    clear(&meanwhile);
+    begin(s, &meanwhile, "R6", false);
+    assert_true(sends(&meanwhile, ROUTE_DELIVER));
+    finish(s, &meanwhile, "R6", ROUTE_QUEUED);
+    clear(&first);
+    clear(&meanwhile);
+    clear(&next);
+    clear(&posted);
+}
+
+static void test_pending_then_delivered(void **state)
+{
+    struct stage *s = *state;
+    struct played p, between;
+
+    begin(s, &p, "R1", false);
+    finish(s, &p, "R1", ROUTE_QUEUED);
+    assert_true(letters_is_pending(s->letters, p.result));
+    assert_shown(s, &p, ROUTE_DELIVER, ROUTE_PENDING, TRI_NULL, "R1");
+    assert_shown(s, &p, ROUTE_QUEUE, ROUTE_QUEUED, TRI_TRUE, NULL);
+    begin(s, &between, "R2", false);
+    finish(s, &between, "R2", ROUTE_QUEUED);
+    assert_false(letters_is_pending(s->letters, between.result)); /* it has sent none itself */
+    assert_shown(s, &between, ROUTE_DELIVER, ROUTE_PENDING, TRI_NULL, "R1");
+    assert_shown(s, &between, ROUTE_QUEUE, ROUTE_QUEUED, TRI_TRUE, "R1");
+    arrive(s, p.plan.letters[ROUTE_DELIVER].token);
+    assert_int_equal(s->settled, 1);
+    assert_false(letters_is_pending(s->letters, p.result));
+    assert_shown(s, &p, ROUTE_DELIVER, ROUTE_DELIVERED, TRI_TRUE, "R1");
+    assert_shown(s, &between, ROUTE_DELIVER, ROUTE_DELIVERED, TRI_TRUE, "R1");
+    clear(&p);
+    clear(&between);
+}
+
+static void test_lost_stands_until_the_next_is_settled(void **state)
+{
+    struct stage *s = *state;
+    struct played lost, next;
+
+    begin(s, &lost, "R1", false);
+    finish(s, &lost, "R1", ROUTE_QUEUED);
+    pass_time(s, 50 * MS);
+    assert_shown(s, &lost, ROUTE_DELIVER, ROUTE_LOST, TRI_FALSE, "R1");
+    begin(s, &next, "R2", true);
+    finish(s, &next, "R2", ROUTE_QUEUED);
+    struct result *shown = letters_show(s->letters, &next.plan, next.result);
+    assert_int_equal(shown->routes[ROUTE_DELIVER].state, ROUTE_PENDING);
+    assert_int_equal(shown->status, STATUS_FAIL);
+    assert_int_equal(shown->failure.reason, REASON_LOST);
+    result_unref(shown);
+    arrive(s, next.plan.letters[ROUTE_DELIVER].token);
+    assert_shown(s, &next, ROUTE_DELIVER, ROUTE_DELIVERED, TRI_TRUE, "R2");
+    /* The first comes after all: late for its own run, and no news for the route. */
+    arrive(s, lost.plan.letters[ROUTE_DELIVER].token);
+    assert_shown(s, &lost, ROUTE_DELIVER, ROUTE_LATE, TRI_FALSE, "R1");
+    assert_shown(s, &next, ROUTE_DELIVER, ROUTE_DELIVERED, TRI_TRUE, "R2");
+    clear(&lost);
+    clear(&next);
+}
+
+/* M15: no reply after the dot. The run fails, and what comes of it is watched all the same. */
+static void test_m15_uncertain_is_watched(void **state)
+{
+    struct stage *s = *state;
+    struct played p, between;
+
+    begin(s, &p, "R1", false);
+    finish(s, &p, "R1", ROUTE_UNCERTAIN);
+    assert_shown(s, &p, ROUTE_DELIVER, ROUTE_UNCERTAIN, TRI_FALSE, "R1");
+    begin(s, &between, "R2", false);
+    assert_null(between.plan.letters);
+    finish(s, &between, "R2", ROUTE_QUEUED);
+    struct result *shown = letters_show(s->letters, &between.plan, between.result);
+    assert_int_equal(shown->status, STATUS_FAIL); /* until it is seen */
+    result_unref(shown);
+    arrive(s, p.plan.letters[ROUTE_DELIVER].token);
+    assert_shown(s, &between, ROUTE_DELIVER, ROUTE_DELIVERED, TRI_TRUE, "R1");
+    clear(&p);
+    clear(&between);
+}
+
+static void test_a_refused_message_stands_too(void **state)
+{
+    struct stage *s = *state;
+    struct played p, between;
+
+    begin(s, &p, "R1", false);
+    finish(s, &p, "R1", ROUTE_REJECTED);
+    begin(s, &between, "R2", false);
+    assert_null(between.plan.letters);
+    finish(s, &between, "R2", ROUTE_QUEUED);
+    assert_shown(s, &between, ROUTE_DELIVER, ROUTE_REJECTED, TRI_FALSE, "R1");
+    assert_shown(s, &between, ROUTE_QUEUE, ROUTE_REJECTED, TRI_FALSE, "R1");
+    clear(&p);
+    clear(&between);
+}
+
+/* V07: nobody's stray mail is taken for ours. */
+static void test_v07_strangers(void **state)
+{
+    struct stage *s = *state;
+    struct played p;
+    char text[64];
+
+    begin(s, &p, "R1", false);
+    const char *token = p.plan.letters[ROUTE_DELIVER].token;
+    assert_false(letters_arrive(s->letters, "local", span_of("Subject: ehlod test message\r\n\r\n"), 1));
+    assert_false(letters_arrive(s->letters, "local",
+                                span_of("X-Ehlod-Token: ehlod-0123456789abcdef0123456789abcdef\r\n"), 1));
+    snprintf(text, sizeof text, "%s\r\n", token);
+    assert_false(letters_arrive(s->letters, "other", span_of(text), 1));
+    assert_false(letters_arrive(s->letters, "local", span_of(p.plan.letters[ROUTE_QUEUE].token), 1));
+    finish(s, &p, "R1", ROUTE_QUEUED);
+    letters_forget(s->letters, p.result);
+    assert_true(letters_arrive(s->letters, "local", span_of(text), clock_mono_us())); /* it was pending */
+    assert_false(letters_arrive(s->letters, "local", span_of(text), clock_mono_us()));
+    clear(&p);
+}
+
+#define LETTERS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LETTERS_TEST(test_what_is_sent),
+        LETTERS_TEST(test_the_interval),
+        LETTERS_TEST(test_pending_then_delivered),
+        LETTERS_TEST(test_lost_stands_until_the_next_is_settled),
+        LETTERS_TEST(test_m15_uncertain_is_watched),
+        LETTERS_TEST(test_a_refused_message_stands_too),
+        LETTERS_TEST(test_v07_strangers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
