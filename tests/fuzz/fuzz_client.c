@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client against any server: it ends, with one verdict that can be shown; on the wire it says only what
+ * it may say at that point. The first byte chooses the plan, the rest is what the server does.
+ */
+#include "probe/base/buffer.h"
+#include "probe/base/clock.h"
+#include "probe/conclude.h"
+#include "probe/proto/client.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define START_US INT64_C(1000000)
+
+/* The dialogue as the server sees it. */
+struct server {
+    const struct plan *plan;
+    struct client client;
+    struct arena arena;
+    struct result draft;
+    char line[COMMAND_MAX_LINE + 1];
+    size_t len;
+    size_t commands;
+    size_t route;  /* whose MAIL was heard last */
+    bool data;     /* DATA was the last command */
+    char reply[4]; /* the start of what was said since the last command, empty lines aside */
+    size_t reply_len;
+    struct span body; /* what is still to be heard of a letter */
+    bool looked;
+};
+
+static bool is_line(const char *line, const char *verb, const char *value, const char *end)
+{
+    char wanted[2 * COMMAND_MAX_LINE];
+    int len = snprintf(wanted, sizeof(wanted), "%s%s%s", verb, value, end);
+    /* behind an address there may be parameters */
+    return strncmp(line, wanted, (size_t)len) == 0 && (line[len] == '\0' || (*end && line[len] == ' '));
+}
+
+/* Whether it is one of the commands that the plan has. */
+static bool is_planned(struct server *s)
+{
+    static const char *const bare[] = {"DATA", "RSET", "QUIT"};
+
+    for (size_t i = 0; i < sizeof(bare) / sizeof(bare[0]); i++)
+        if (strcmp(s->line, bare[i]) == 0)
+            return true;
+    if (is_line(s->line, "EHLO ", s->plan->helo, "") || is_line(s->line, "HELO ", s->plan->helo, ""))
+        return true;
+    for (size_t i = 0; i < s->plan->route_count; i++) {
+        const struct plan_route *route = &s->plan->routes[i];
+        if (is_line(s->line, "MAIL FROM:<", route->from, ">")) {
+            s->route = i;
+            return true;
+        }
+        for (size_t k = 0; i == s->route && k < route->to_count; k++)
+            if (is_line(s->line, "RCPT TO:<", route->to[k], ">"))
+                return true;
+    }
+    return false;
+}
+
+static void hear_command(struct server *s)
+{
+    fuzz_require(s->len >= 2 && s->line[s->len - 2] == '\r', "a command ends with CRLF");
+    s->line[s->len - 2] = '\0';
+    fuzz_require(strlen(s->line) == s->len - 2 && !strpbrk(s->line, "\r\n"), "a command is one line");
+    fuzz_require(is_planned(s), "a command is one of the plan's");
+    fuzz_require(++s->commands <= PLAN_MAX_COMMANDS, "commands are limited");
+    s->data = strcmp(s->line, "DATA") == 0;
+    s->len = 0;
+    s->reply_len = 0;
+}
+
+static void hear_body(struct server *s, char c)
+{
+    fuzz_require(*s->body.data == c, "a letter is sent as it is, and nothing instead of it");
+    s->body.data++;
+    s->body.len--;
+}
+
+static void hear(void *context, struct span bytes)
+{
+    struct server *s = context;
+
+    for (size_t i = 0; i < bytes.len; i++) {
+        if (s->data && s->reply_len == 3 && memcmp(s->reply, "354", 3) == 0) {
+            s->body = s->plan->letters[s->route].wire;
+            fuzz_require(s->body.len > 0, "a letter is sent where there is one");
+            s->data = false;
+        }
+        if (s->body.len) {
+            hear_body(s, bytes.data[i]);
+            continue;
+        }
+        fuzz_require(s->len < COMMAND_MAX_LINE, "a command line is not too long");
+        s->line[s->len++] = bytes.data[i];
+        if (bytes.data[i] == '\n')
+            hear_command(s);
+    }
+}
+
+/* Shows the run as it stands, as who waits no longer is shown it. */
+static void look(struct server *s)
+{
+    struct arena a = {0};
+    struct result draft = s->draft;
+
+    client_finish(&s->client, &a, &draft, s->client.now_us, s->plan->limits_us[LIMIT_RUN]);
+    conclude(&draft, s->plan, NULL, &a);
+    struct result *result = result_publish(&draft);
+    fuzz_result(result);
+    result_unref(result);
+    arena_free(&a);
+}
+
+static void say(void *context, struct span bytes)
+{
+    struct server *s = context;
+
+    for (size_t i = 0; i < bytes.len && s->reply_len < 3; i++)
+        if (s->reply_len || (bytes.data[i] != '\r' && bytes.data[i] != '\n'))
+            s->reply[s->reply_len++] = bytes.data[i];
+    if (s->commands == 4 && !s->looked) {
+        s->looked = true;
+        look(s);
+    }
+}
+
+static void begin(struct server *s, uint8_t number)
+{
+    s->plan = fuzz_plan(number);
+    s->draft = (struct result){.target = s->plan->target,
+                               .id = "01JD9K00000000000000000000",
+                               .vantage = "fra1",
+                               .host = s->plan->host,
+                               .port = s->plan->port,
+                               .started_mono_us = START_US};
+    client_init(&s->client, s->plan, &s->arena, &s->draft, START_US);
+    client_start(&s->client, START_US);
+}
+
+static struct result *play(uint8_t number, struct span input, size_t piece)
+{
+    struct server s = {0};
+    struct fuzz_peer peer = {&client_seam, &s.client, START_US, piece, 0, say, hear, &s};
+
+    begin(&s, number);
+    fuzz_play(&peer, input);
+    client_finish(&s.client, &s.arena, &s.draft, peer.now_us, CLOCK_NONE);
+    s.draft.ended_mono_us = peer.now_us;
+    conclude(&s.draft, s.plan, NULL, &s.arena);
+    struct result *result = result_publish(&s.draft);
+    client_free(&s.client);
+    arena_free(&s.arena);
+    return result;
+}
+
+int fuzz_client(const uint8_t *data, size_t size)
+{
+    struct span input = {(const char *)data, size};
+    uint8_t number = fuzz_take(&input);
+    struct result *whole = play(number, input, 0);
+    struct result *cut = play(number, input, 1);
+
+    fuzz_result(whole);
+    fuzz_require(whole->status == cut->status && whole->flags == cut->flags &&
+                     whole->failure.phase == cut->failure.phase &&
+                     whole->failure.reason == cut->failure.reason &&
+                     whole->failure.code == cut->failure.code && whole->command_count == cut->command_count,
+                 "how a segment is cut changes no verdict");
+    result_unref(whole);
+    result_unref(cut);
+    return 0;
+}

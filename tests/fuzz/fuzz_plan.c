@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plans that the client is fuzzed with: each kind of route, limits that meet, letters of several shapes.
+ */
+#include "probe/base/clock.h"
+#include "probe/proto/message.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <stdio.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define MOST_ROUTES  14
+#define MOST_LETTER  (40 * 1024)
+
+#define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define TO(...)                                                                                              \
+    .to = (const char *const[]){__VA_ARGS__}, .to_count = COUNT(((const char *const[]){__VA_ARGS__}))
+#define ROUTES(...)                                                                                          \
+    .routes = (const struct plan_route[]){__VA_ARGS__},                                                      \
+    .route_count = COUNT(((const struct plan_route[]){__VA_ARGS__}))
+
+/* No two routes of a plan have the same sender: it is how they are told apart on the wire. */
+#define ACCEPTED                                                                                             \
+    {                                                                                                        \
+        .name = "in", .from = "probe@example.org", TO("www@example.org"), .expect = EXPECT_ACCEPTED          \
+    }
+#define REFUSED                                                                                              \
+    {                                                                                                        \
+        .name = "out", .from = "", TO("a@example.com", "b@example.com"),                                     \
+        .expect = EXPECT_REJECTED | EXPECT_DEFERRED                                                          \
+    }
+#define CODED                                                                                                \
+    {                                                                                                        \
+        .name = "coded", .from = "c@example.org", TO("x@example.com"), .expect = EXPECT_REJECTED,            \
+        .reply_code = 550, .reply_enhanced = {                                                               \
+            5,                                                                                               \
+            7,                                                                                               \
+            1                                                                                                \
+        }                                                                                                    \
+    }
+#define QUEUED                                                                                               \
+    {                                                                                                        \
+        .name = "queued", .from = "q@example.org", TO("www@example.org"), .expect = EXPECT_QUEUED            \
+    }
+#define QUEUED_TWO                                                                                           \
+    {                                                                                                        \
+        .name = "two", .from = "t@example.org", TO("www@example.org", A64 "@example.org"),                   \
+        .expect = EXPECT_QUEUED                                                                              \
+    }
+#define DELIVERED                                                                                            \
+    {                                                                                                        \
+        .name = "delivered", .from = "", TO("www@example.org"), .expect = EXPECT_DELIVERED,                  \
+        .mailbox = "local", .deliver_within_us = 60 * CLOCK_US_PER_S,                                        \
+        .min_send_interval_us = 60 * CLOCK_US_PER_S                                                          \
+    }
+#define AT_FINAL                                                                                             \
+    {                                                                                                        \
+        .name = "at-final", .from = "f@example.org", TO("virus@example.org"),                                \
+        .expect = EXPECT_REJECTED | EXPECT_DEFERRED, .at_final = true                                        \
+    }
+
+/* The first have just so many routes; talks are played with those. Where a route sends, there is a letter. */
+static const struct plan plans[] = {
+    {.stop_after = PHASE_COUNT},
+    {.stop_after = PHASE_COUNT, ROUTES(ACCEPTED)},
+    {.stop_after = PHASE_COUNT, ROUTES(ACCEPTED, REFUSED)},
+    {.stop_after = PHASE_COUNT, ROUTES(QUEUED)},
+    {.stop_after = PHASE_COUNT, ROUTES(DELIVERED, ACCEPTED, AT_FINAL)},
+    {.stop_after = PHASE_COUNT, ROUTES(CODED, QUEUED_TWO, DELIVERED)},
+    {.stop_after = PHASE_RCPT, ROUTES(QUEUED_TWO, REFUSED)},
+    {.stop_after = PHASE_MAIL, ROUTES(ACCEPTED, CODED)},
+    {.stop_after = PHASE_BANNER, ROUTES(ACCEPTED)},
+    {.stop_after = PHASE_DATA, ROUTES(QUEUED)},
+    {.stop_after = PHASE_COUNT, ROUTES(QUEUED), .warn_duration_us = 1, .warn_us = {[PHASE_RCPT] = 1}},
+};
+
+_Static_assert(FUZZ_PLANS == COUNT(plans) + 1, "the last is the longest");
+
+struct made {
+    struct plan plan;
+    struct plan_letter letters[MOST_ROUTES];
+};
+
+/* One is small and full of dots, one does not fit in one segment. */
+static struct span letter(size_t route)
+{
+    static struct arena forever;
+    static struct span wires[2];
+    static char text[MOST_LETTER];
+
+    if (!wires[0].data) {
+        wires[0] = message_wire(&forever, span_of("Subject: dots\n\n.\n..\r\nQUIT\n.end"));
+        for (size_t i = 0; i < sizeof(text); i++)
+            text[i] = i % 78 == 77 ? '\n' : '.';
+        wires[1] = message_wire(&forever, (struct span){text, sizeof(text)});
+    }
+    return wires[route % COUNT(wires)];
+}
+
+/* Just as many commands as a plan may have: EHLO, HELO, QUIT; MAIL, one RCPT or two, and RSET for each route;
+ * DATA and the message for five of them. */
+static void make_many(struct made *m)
+{
+    static struct plan_route routes[MOST_ROUTES];
+    static char from[MOST_ROUTES][16];
+
+    for (size_t i = 0; i < MOST_ROUTES; i++) {
+        routes[i] = i % 3 == 1 ? plans[5].routes[1] : plans[2].routes[i % 3 == 0 ? 0 : 1];
+        snprintf(from[i], sizeof(from[i]), "%c@example.org", (char)('a' + i));
+        routes[i].name = routes[i].from = from[i];
+    }
+    m->plan.routes = routes;
+    m->plan.route_count = MOST_ROUTES;
+    m->plan.stop_after = PHASE_COUNT;
+}
+
+const struct plan *fuzz_plan(uint8_t number)
+{
+    static struct made m;
+    size_t which = number % FUZZ_PLANS;
+
+    m.plan = which < COUNT(plans) ? plans[which] : (struct plan){.target = ""};
+    m.plan.target = "mx1";
+    m.plan.host = "mx1.example.org";
+    m.plan.port = 25;
+    m.plan.helo = "client.example.org";
+    for (enum limit l = 0; l < LIMIT_COUNT; l++)
+        m.plan.limits_us[l] = limit_default_us(l);
+    if (which == COUNT(plans))
+        make_many(&m);
+    for (size_t i = 0; i < m.plan.route_count; i++)
+        m.letters[i] =
+            plan_route_sends(&m.plan.routes[i])
+                ? (struct plan_letter){"ehlod-0123456789abcdef0123456789abcdef",
+                                       "<ehlod-0123456789abcdef0123456789abcdef@client.example.org>",
+                                       letter(i)}
+                : (struct plan_letter){0};
+    m.plan.letters = m.letters;
+    return &m.plan;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Turns talks and config files into inputs of the targets, and adds what neither of them shows. */
+#include "probe/base/buffer.h"
+#include "probe/base/clock.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/talk/talk.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TALKS     "tests/talk"
+#define CONFIGS   "tests/config"
+#define MOST_SEED (1024 * 1024)
+
+struct giver {
+    fuzz_take_seed *take;
+    void *context;
+    unsigned count;
+};
+
+static void give(struct giver *g, const char *target, const char *name, struct span input)
+{
+    g->take(g->context, target, name, input);
+    g->count++;
+}
+
+/* events */
+
+static void put_bytes(struct buffer *b, struct span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        const char literal[] = {FUZZ_LITERAL, bytes.data[i]};
+        if (bytes.data[i] >= FUZZ_PART && bytes.data[i] <= FUZZ_LITERAL)
+            buffer_put(b, literal, 2);
+        else
+            buffer_put(b, &bytes.data[i], 1);
+    }
+}
+
+static void put_wait(struct buffer *b, int64_t us)
+{
+    while (us > 0) {
+        uint8_t n = 1;
+        while (n < 255 && n * n * CLOCK_US_PER_MS < us)
+            n++;
+        const char wait[] = {FUZZ_WAIT, (char)n};
+        buffer_put(b, wait, 2);
+        us -= n * n * CLOCK_US_PER_MS;
+    }
+}
+
+static void put_event(struct buffer *b, const struct talk_event *event)
+{
+    static const char part = FUZZ_PART, closes = FUZZ_CLOSE, resets = FUZZ_RESET;
+
+    switch (event->kind) {
+    case TALK_SAY:
+        put_bytes(b, event->bytes);
+        buffer_put(b, &part, 1);
+        break;
+    case TALK_PAUSE:
+        put_wait(b, event->us);
+        break;
+    case TALK_CLOSE:
+        buffer_put(b, &closes, 1);
+        break;
+    case TALK_RESET:
+        buffer_put(b, &resets, 1);
+        break;
+    default: /* what the client says is its own business */
+        break;
+    }
+}
+
+/* talks */
+
+/* The plan that is most like that of the talk. */
+static char plan_alike(const struct plan *plan)
+{
+    bool sends = false;
+
+    for (size_t i = 0; i < plan->route_count; i++)
+        sends = sends || plan_route_sends(&plan->routes[i]);
+    if (sends)
+        return plan->route_count == 1 ? 3 : 4;
+    return (char)(plan->route_count < 2 ? plan->route_count : 2);
+}
+
+/* The server's part for the client, with the plan most like it and with another one. */
+static void give_client(struct giver *g, const struct talk *talk)
+{
+    const char plans[] = {plan_alike(&talk->plan), (char)(3 + g->count / 2 % (FUZZ_PLANS - 3))};
+
+    for (size_t k = 0; k < sizeof(plans); k++) {
+        struct buffer b;
+        buffer_init(&b, MOST_SEED);
+        buffer_put(&b, &plans[k], 1);
+        for (size_t i = 0; i < talk->event_count; i++)
+            put_event(&b, &talk->events[i]);
+        give(g, "client", k ? "other-plan" : talk->name, buffer_span(&b));
+        buffer_free(&b);
+    }
+}
+
+/* All that the server says for the reply parser. */
+static void give_reply(struct giver *g, const struct talk *talk)
+{
+    const char kind[] = {2, (char)g->count};
+    struct buffer b;
+
+    buffer_init(&b, MOST_SEED);
+    buffer_put(&b, kind, sizeof(kind));
+    for (size_t i = 0; i < talk->event_count; i++)
+        if (talk->events[i].kind == TALK_SAY)
+            buffer_put(&b, talk->events[i].bytes.data, talk->events[i].bytes.len);
+    give(g, "reply", talk->name, buffer_span(&b));
+    buffer_free(&b);
+}
+
+static void give_talk(struct giver *g, const char *path)
+{
+    struct arena a = {0};
+    const struct talk *talk = talk_load(&a, path);
+
+    fuzz_require(talk != NULL, "a talk can be read");
+    give_client(g, talk);
+    give_reply(g, talk);
+    arena_free(&a);
+}
+
+/* files */
+
+static void give_config(struct giver *g, const char *path)
+{
+    struct arena a = {0};
+    char *text = arena_alloc(&a, MOST_SEED);
+    FILE *file = fopen(path, "re");
+
+    fuzz_require(file != NULL, "a config can be read");
+    size_t len = fread(text, 1, MOST_SEED, file);
+    fclose(file);
+    give(g, "config", strrchr(path, '/') + 1, (struct span){text, len});
+    arena_free(&a);
+}
+
+static void give_folder(struct giver *g, const char *folder, const char *ending,
+                        void (*give_file)(struct giver *g, const char *path))
+{
+    struct dirent **files;
+    int count = scandir(folder, &files, NULL, alphasort);
+    char path[512];
+
+    fuzz_require(count > 0, "the root of the tree is where we are");
+    for (int i = 0; i < count; i++) {
+        const char *end = strrchr(files[i]->d_name, '.');
+        if (end && strcmp(end, ending) == 0) {
+            snprintf(path, sizeof(path), "%s/%.200s", folder, files[i]->d_name);
+            give_file(g, path);
+        }
+        free(files[i]);
+    }
+    free(files);
+}
+
+/* what no talk shows */
+
+#define SINK_HEAD "7EHLO c\r\n\1MAIL FROM:<a@example.net> SIZE=10 BODY=8BITMIME\r\n"
+#define SINK_RCPT "RCPT TO:<www@probe.example.org>\r\n"
+#define TOKEN     "ehlod-0123456789abcdef0123456789abcdef"
+
+static const struct {
+    const char *target;
+    const char *name;
+    const char *text;
+} others[] = {
+    {"sink", "message",
+     SINK_HEAD SINK_RCPT "DATA\r\n\1X-Ehlod-Token: " TOKEN "\r\n\r\n..dot\r\n.\r\nQUIT\r\n"},
+    {"sink", "empty", SINK_HEAD SINK_RCPT "DATA\r\n\1.\r\nRSET\r\nNOOP x\r\nquit\r\n"},
+    {"sink", "two",
+     SINK_HEAD SINK_RCPT "DATA\r\n\1a\r\n.\r\n\1MAIL FROM:<>\r\n" SINK_RCPT "DATA\r\n\1b\r\n.\r\n"},
+    {"sink", "smuggled",
+     SINK_HEAD SINK_RCPT "DATA\r\n\1a\n.\nb\r.\rc\r\n.\nd\n.\r\n..\r\n.\r\r\n\r\n.\r\nVRFY x\r\n"},
+    {"sink", "relay",
+     SINK_HEAD "RCPT TO:<a@example.com>\r\nRCPT TO:<@probe.example.org:a@example.com>\r\n"
+               "RCPT TO:<\"a@example.com>\"@probe.example.org>\r\nRCPT TO:<a%b@probe.example.org>\r\n"},
+    {"sink", "postmaster",
+     SINK_HEAD "RCPT TO:<Postmaster>\r\nRCPT TO:<@a.example,@b.example:x@other.example.org> \r\n"},
+    {"sink", "utf8",
+     "7EHLO c\r\n\1MAIL FROM:<> SMTPUTF8\r\nRCPT TO:<\xc3\xbc@probe.example.org>\r\nDATA\r\n"},
+    {"sink", "helo", "7HELO c\r\n\1MAIL FROM:<a@b> SIZE=1\r\nMAIL FROM:<a@b>\r\nDATA\r\nRCPT TO:<a@b\r\n"},
+    {"sink", "rude", "7EHLO c\r\nMAIL FROM:<a@b>\r\n\5\3NOOP\r\n\2\377\2\377\3\6"},
+    {"sink", "web", "7GET / HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {"url", "plain", "/check/mx1?format=text&max_age=5s"},
+    {"url", "escapes", "/check/m%78%C3%BC+1?format=j%73on+x&tag=%2F%3f&timeout=1%20s"},
+    {"url", "absolute", "http://fra:8025/probe?target=mx1"},
+    {"url", "star", "*"},
+    {"url", "line-end", "/check/a%0d%0aX?x=%0d%0a"},
+    {"url", "controls", "/a//b?x=%0d%0a&y=%7f%09&z=%00"},
+    {"url", "bad", "/a?x=1&x=1&=&y#z"},
+    {"message", "dots", ".\r\n..\n\r.x\r\r\n.\n."},
+    {"message", "token", "Subject: " TOKEN "\n\nehlod-" TOKEN TOKEN},
+    {"client", "early-reply",
+     "\004220 mx\r\n\001250 mx\r\n\001250 Ok\r\n\001250 Ok\r\n\001\5\377354 go\r\n552 5.3.4 too big\r\n"},
+};
+
+/* A server that plays the longest plan to its end. */
+static void give_longest(struct giver *g)
+{
+    static const char *const routes[] = {"250 a\r\n\001250 b\r\n\001250 c\r\n\001",
+                                         "250 a\r\n\001250 b\r\n\001250 c\r\n\001354 d\r\n\001250 e\r\n\001",
+                                         "250 a\r\n\001550 b\r\n\001550 c\r\n\001250 d\r\n\001"};
+    struct buffer b;
+
+    buffer_init(&b, MOST_SEED);
+    buffer_printf(&b, "%c220 mx\r\n\001500 what\r\n\001250 mx\r\n\001", FUZZ_PLANS - 1);
+    for (size_t i = 0; i < 14; i++)
+        buffer_puts(&b, routes[i % 3]);
+    buffer_puts(&b, "221 Bye\r\n\001");
+    give(g, "client", "longest", buffer_span(&b));
+    buffer_free(&b);
+}
+
+void fuzz_seeds(fuzz_take_seed *take, void *context)
+{
+    struct giver g = {take, context, 0};
+
+    give_folder(&g, TALKS, ".talk", give_talk);
+    give_folder(&g, CONFIGS, ".yaml", give_config);
+    give_folder(&g, "config", ".yaml", give_config);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        give(&g, others[i].target, others[i].name, span_of(others[i].text));
+    give_longest(&g);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sink against any client. Twice a polite one, who waits where it must: byte by byte, its replies
+ * compared with what was said, and in pieces, which must come to the same. Then one who waits for nothing.
+ */
+#include "probe/proto/sink.h"
+
+#include "probe/base/buffer.h"
+#include "probe/base/text.h"
+#include "probe/proto/reply.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define START_US  INT64_C(1000000)
+#define MOST_SAID (64 * 1024 * 1024)
+
+static const char *const domains[] = {"probe.example.org", "other.example.org"};
+
+/* The client, and all that it saw. */
+struct session {
+    struct sink_policy policy;
+    struct sink sink;
+    struct buffer heard;
+    struct buffer taken; /* the messages */
+};
+
+static bool ends_nocase(struct span text, const char *end)
+{
+    size_t len = strlen(end);
+    return text.len >= len && span_is_nocase((struct span){text.data + text.len - len, len}, end);
+}
+
+static bool is_ours(struct span address)
+{
+    return ends_nocase(address, "@probe.example.org") || ends_nocase(address, "@other.example.org") ||
+           span_is_nocase(address, "postmaster");
+}
+
+static void take(void *context, const struct sink_message *m)
+{
+    struct session *s = context;
+
+    fuzz_require(m->to_count > 0 && m->to_count <= SINK_MAX_RECIPIENTS,
+                 "a message has recipients, not too many");
+    fuzz_require(m->size <= SINK_MAX_MESSAGE && m->kept.len <= SINK_MAX_KEPT, "a message is not too big");
+    buffer_printf(&s->taken, "<%s> %zu", m->from, m->size);
+    for (size_t i = 0; i < m->to_count; i++) {
+        fuzz_require(is_ours(span_of(m->to[i])), "no message is taken for another domain");
+        buffer_printf(&s->taken, " <%s>", m->to[i]);
+    }
+    buffer_put(&s->taken, m->kept.data, m->kept.len);
+    buffer_puts(&s->taken, "|");
+}
+
+static void begin(struct session *s)
+{
+    *s = (struct session){.policy = {"sink.example.org", domains, 2, take, s}};
+    buffer_init(&s->heard, MOST_SAID);
+    buffer_init(&s->taken, MOST_SAID);
+    sink_init(&s->sink, &s->policy, START_US);
+}
+
+static void end(struct session *s)
+{
+    sink_free(&s->sink);
+    buffer_free(&s->heard);
+    buffer_free(&s->taken);
+}
+
+static void hear(void *context, struct span bytes)
+{
+    struct session *s = context;
+
+    fuzz_require(s->sink.output.len <= SINK_MAX_OUTPUT, "what nobody reads is limited");
+    buffer_put(&s->heard, bytes.data, bytes.len);
+}
+
+static void hear_all(struct session *s)
+{
+    while (sink_seam.want(&s->sink) == SEAM_WRITE) {
+        struct span out = sink_seam.output(&s->sink);
+        hear(s, out);
+        sink_seam.sent(&s->sink, out.len, START_US);
+    }
+}
+
+static void say(struct session *s, struct span bytes)
+{
+    char *exact = fuzz_exact(bytes);
+    sink_seam.receive(&s->sink, (struct span){exact, bytes.len}, START_US, START_US);
+    free(exact);
+}
+
+/* what a polite client sees */
+
+/* A recipient that was accepted is one of ours; the line is without its end. */
+static void check_rcpt(struct span line, const char *reply)
+{
+    if (line.len < 8 || strncasecmp(line.data, "RCPT TO:", 8) != 0 || strncmp(reply, "250", 3) != 0)
+        return;
+    while (line.data[line.len - 1] == ' ')
+        line.len--;
+    const char *start = memchr(line.data, '<', line.len);
+    fuzz_require(start && line.data[line.len - 1] == '>', "an accepted recipient is a path");
+    start += 1;
+    struct span address = {start, (size_t)(line.data + line.len - 1 - start)};
+    fuzz_require(is_ours(address) || ends_nocase(address, ":postmaster"), "no other recipient is accepted");
+}
+
+static bool is_end_of_message(struct span body)
+{
+    return ends_nocase(body, "\r\n.\r\n") || span_is(body, ".\r\n");
+}
+
+/* Says it byte by byte. waits_r[i]: after so many bytes it had to wait. */
+static void say_bytes(struct session *s, struct span input, bool *waits_r)
+{
+    size_t start = 0; /* of this command or message */
+
+    for (size_t i = 0; i < input.len; i++) {
+        bool in_message = s->sink.in_message;
+        size_t heard = s->heard.len;
+        say(s, (struct span){input.data + i, 1});
+        waits_r[i] = s->sink.must_wait;
+        hear_all(s);
+        struct span part = {input.data + start, i + 1 - start};
+        if (in_message && !s->sink.closing)
+            fuzz_require(s->sink.in_message == !is_end_of_message(part), "only CRLF.CRLF ends a message");
+        else if (s->heard.len > heard && ends_nocase(part, "\r\n"))
+            check_rcpt((struct span){part.data, part.len - 2}, s->heard.data + heard);
+        if (in_message != s->sink.in_message || (!in_message && input.data[i] == '\n'))
+            start = i + 1;
+    }
+}
+
+static void say_pieces(struct session *s, struct span input, const bool *waits, uint32_t seed)
+{
+    for (size_t at = 0; at < input.len;) {
+        size_t len = fuzz_piece(&seed, input.len - at), upto = 1;
+        while (upto < len && !waits[at + upto - 1])
+            upto++;
+        say(s, (struct span){input.data + at, upto});
+        hear_all(s);
+        at += upto;
+    }
+}
+
+/* All that was said is replies, as our own client reads them, and not more of them than it asked for. */
+static void check_replies(const struct session *s, struct span input)
+{
+    struct arena a = {0};
+    struct reply_parser parser;
+    struct span left = buffer_span(&s->heard);
+    enum reason reason;
+    size_t used, most = 3; /* a greeting, a farewell, a line that never ends */
+
+    for (size_t i = 0; i < input.len; i++)
+        most += input.data[i] == '\n';
+    reply_init(&parser, &a);
+    while (left.len) {
+        reply_next(&parser, false, false);
+        fuzz_require(reply_feed(&parser, left, &used, &reason) == 1, "what is said is whole replies");
+        fuzz_require(most-- > 0, "there is one reply to a command");
+        left = (struct span){left.data + used, left.len - used};
+    }
+    reply_free(&parser);
+    arena_free(&a);
+}
+
+static void be_polite(struct span input, uint32_t seed)
+{
+    struct session bytes, pieces;
+    bool *waits = calloc(input.len + 1, sizeof(*waits));
+
+    begin(&bytes);
+    begin(&pieces);
+    hear_all(&bytes);
+    hear_all(&pieces);
+    say_bytes(&bytes, input, waits);
+    say_pieces(&pieces, input, waits, seed);
+    check_replies(&bytes, input);
+    fuzz_require(strcmp(bytes.heard.data, pieces.heard.data) == 0, "how the bytes are cut changes no reply");
+    fuzz_require(bytes.taken.len == pieces.taken.len &&
+                     (!bytes.taken.len || memcmp(bytes.taken.data, pieces.taken.data, bytes.taken.len) == 0),
+                 "nor a message");
+    end(&bytes);
+    end(&pieces);
+    free(waits);
+}
+
+static void be_rude(struct span input)
+{
+    struct session s;
+
+    begin(&s);
+    struct fuzz_peer peer = {&sink_seam, &s.sink, START_US, 0, 0, NULL, hear, &s};
+    fuzz_play(&peer, input);
+    end(&s);
+}
+
+/* What is said in all segments. */
+static struct span join(struct arena *a, struct span input)
+{
+    struct fuzz_event event;
+    char *all = arena_alloc(a, input.len);
+    size_t len = 0;
+
+    while (fuzz_next_event(&input, a, &event)) {
+        if (event.bytes.len)
+            memcpy(all + len, event.bytes.data, event.bytes.len);
+        len += event.bytes.len;
+    }
+    return (struct span){all, len};
+}
+
+int fuzz_sink(const uint8_t *data, size_t size)
+{
+    struct span input = {(const char *)data, size};
+    uint32_t seed = fuzz_take(&input);
+    struct arena a = {0};
+
+    be_polite(join(&a, input), seed);
+    be_rude(input);
+    arena_free(&a);
+    return 0;
+}
