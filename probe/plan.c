@@ -3,8 +3,10 @@
 #include "probe/plan.h"
 
 #include "probe/base/clock.h"
+#include "probe/base/text.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 static const char *const family_names[FAMILY_COUNT] = {
     [FAMILY_ANY] = "any",
@@ -27,6 +29,20 @@ static const struct {
     [LIMIT_QUIT] = {"timeouts.quit", 1},
 };
 
+static const char *const tls_mode_names[TLS_MODE_COUNT] = {
+    [TLS_MODE_OFF] = "off",
+    [TLS_MODE_OPPORTUNISTIC] = "opportunistic",
+    [TLS_MODE_STARTTLS] = "starttls",
+    [TLS_MODE_IMPLICIT] = "implicit",
+};
+
+static const char *const tls_min_names[TLS_MIN_COUNT] = {
+    [TLS_MIN_12] = "TLS12",
+    [TLS_MIN_13] = "TLS13",
+    [TLS_MIN_11] = "TLS11",
+    [TLS_MIN_10] = "TLS10",
+};
+
 const char *family_name(enum family f)
 {
     assert(f < FAMILY_COUNT);
@@ -37,6 +53,18 @@ const char *limit_key(enum limit l)
 {
     assert(l < LIMIT_COUNT);
     return limits[l].key;
+}
+
+const char *tls_mode_name(enum tls_mode m)
+{
+    assert(m < TLS_MODE_COUNT);
+    return tls_mode_names[m];
+}
+
+const char *tls_min_name(enum tls_min m)
+{
+    assert(m < TLS_MIN_COUNT);
+    return tls_min_names[m];
 }
 
 int64_t limit_default_us(enum limit l)
@@ -73,4 +101,13 @@ const char *expect_name(enum expect e)
     }
     assert(!"an expectation");
     return NULL;
+}
+
+void plan_say_over(const struct plan *plan, char out_r[PLAN_OVER_SIZE])
+{
+    char limit[TEXT_DURATION_SIZE];
+
+    text_duration(plan->limits_us[LIMIT_RUN], limit);
+    snprintf(out_r, PLAN_OVER_SIZE, "when the time of the run was over (%s, %s)", limit_key(LIMIT_RUN),
+             limit);
 }

@@ -42,6 +42,22 @@ enum expect {
     EXPECT_LAST = EXPECT_REJECTED
 };
 
+/* Whether and when a connection is encrypted. */
+enum tls_mode { TLS_MODE_OFF, TLS_MODE_OPPORTUNISTIC, TLS_MODE_STARTTLS, TLS_MODE_IMPLICIT, TLS_MODE_COUNT };
+
+/* The oldest version taken. Zero is the default, so that nothing becomes weak by being forgotten. */
+enum tls_min { TLS_MIN_12, TLS_MIN_13, TLS_MIN_11, TLS_MIN_10, TLS_MIN_COUNT };
+
+struct plan_tls {
+    enum tls_mode mode;
+    const char *ca_file;     /* whom to trust; null = whom the system trusts */
+    const char *server_name; /* whom the certificate must be for; null = the host */
+    enum tls_min min_version;
+    bool insecure_skip_verify;
+    const char *cert_file; /* to show to a server that asks; null = none */
+    const char *key_file;  /* null = the key stands in cert_file */
+};
+
 struct plan_route {
     const char *name;
     const char *from; /* "" is the null sender */
@@ -92,7 +108,13 @@ bool plan_route_is_delivered(const struct plan_route *route);
 const char *family_name(enum family f); /* "any" */
 const char *limit_key(enum limit l);    /* "timeout", "timeouts.dns" */
 int64_t limit_default_us(enum limit l);
-const char *expect_name(enum expect e); /* "accepted" */
+const char *expect_name(enum expect e);     /* "accepted" */
+const char *tls_mode_name(enum tls_mode m); /* "starttls" */
+const char *tls_min_name(enum tls_min m);   /* "TLS12" */
+
+/* "when the time of the run was over (timeout, 2 s)" */
+#define PLAN_OVER_SIZE 96
+void plan_say_over(const struct plan *plan, char out_r[PLAN_OVER_SIZE]);
 
 /* Everything a peer can grow has a limit. */
 #define PLAN_MAX_COMMANDS  64

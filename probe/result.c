@@ -16,6 +16,7 @@
 
 struct shared_result {
     atomic_uint references;
+    size_t size;
     struct result result;
 };
 
@@ -45,16 +46,20 @@ static const char *put_text(struct copier *c, const char *text)
     return text ? put(c, text, strlen(text) + 1) : NULL;
 }
 
+static const char *const *put_texts(struct copier *c, const char *const *from, size_t count)
+{
+    const char **to = put(c, from, count * sizeof(*to));
+    for (size_t i = 0; i < count; i++) {
+        const char *text = put_text(c, from[i]);
+        if (to)
+            to[i] = text;
+    }
+    return to;
+}
+
 static struct result_reply put_reply(struct copier *c, struct result_reply reply)
 {
-    const char *const *from = reply.lines;
-    const char **lines = put(c, from, reply.line_count * sizeof(*lines));
-    for (size_t i = 0; i < reply.line_count; i++) {
-        const char *line = put_text(c, from[i]);
-        if (lines)
-            lines[i] = line;
-    }
-    reply.lines = lines;
+    reply.lines = put_texts(c, reply.lines, reply.line_count);
     return reply;
 }
 
@@ -63,6 +68,39 @@ static struct result_failure put_failure(struct copier *c, struct result_failure
     failure.route = put_text(c, failure.route);
     failure.message = put_text(c, failure.message);
     return failure;
+}
+
+static const struct result_certificate *put_chain(struct copier *c, const struct result_tls *tls)
+{
+    const struct result_certificate *from = tls->chain;
+    struct result_certificate *to = put(c, from, tls->chain_count * sizeof(*to));
+    for (size_t i = 0; i < tls->chain_count; i++) {
+        struct result_certificate copy = from[i];
+        copy.subject = put_text(c, copy.subject);
+        copy.issuer = put_text(c, copy.issuer);
+        copy.names = put_texts(c, copy.names, copy.name_count);
+        copy.sha256 = put_text(c, copy.sha256);
+        copy.key = put_text(c, copy.key);
+        if (to)
+            to[i] = copy;
+    }
+    return to;
+}
+
+static const struct result_tls *put_tls(struct copier *c, const struct result_tls *from)
+{
+    if (!from)
+        return NULL;
+    struct result_tls *to = put(c, from, sizeof(*to));
+    struct result_tls copy = *from;
+    copy.version = put_text(c, copy.version);
+    copy.cipher = put_text(c, copy.cipher);
+    copy.group = put_text(c, copy.group);
+    copy.alert = put_text(c, copy.alert);
+    copy.chain = put_chain(c, from);
+    if (to)
+        *to = copy;
+    return to;
 }
 
 static void put_extensions(struct copier *c, struct result *r)
@@ -151,6 +189,7 @@ static struct result copy_result(struct copier *c, const struct result *draft)
     r.last_ok.run = put_text(c, r.last_ok.run);
     r.host = put_text(c, r.host);
     r.peer_name = put_text(c, r.peer_name);
+    r.tls = put_tls(c, r.tls);
     put_extensions(c, &r);
     put_commands(c, &r);
     put_routes(c, &r);
@@ -168,12 +207,18 @@ struct result *result_publish(const struct result *draft)
     shared->result = copy_result(&c, draft);
     assert(c.used == sizing.used);
     atomic_init(&shared->references, 1);
+    shared->size = c.used;
     return &shared->result;
 }
 
 static struct shared_result *shared_of(struct result *r)
 {
     return (struct shared_result *)(void *)((char *)r - offsetof(struct shared_result, result));
+}
+
+size_t result_size(const struct result *r)
+{
+    return shared_of((struct result *)r)->size;
 }
 
 struct result *result_ref(struct result *r)

@@ -46,9 +46,9 @@ struct result_command {
 
 struct result_recipient {
     const char *to;
-    int code; /* 0 = was never asked, or no answer */
+    int code; /* 0 = was never asked, or no answer; where MAIL was refused, of that reply */
     struct enhanced enhanced;
-    const char *text; /* of the reply, its last line without the enhanced code; null without a reply */
+    const char *text; /* of the reply, its lines joined (reply_text in probe/proto); null without a reply */
     enum tri ok;
 };
 
@@ -63,7 +63,7 @@ struct result_route {
     const char *name;
     const char *from;
     unsigned expect;        /* set of enum expect (plan.h) */
-    enum route_state state; /* ROUTE_NONE: it broke before there was an answer */
+    enum route_state state; /* ROUTE_NONE only while its run is under way */
     enum tri ok;
     const struct result_recipient *recipients;
     size_t recipient_count;
@@ -106,6 +106,34 @@ struct result_last_ok {
     int64_t elapsed_us; /* and how long that phase took */
 };
 
+/* One certificate as the server sent it. Names over 1 KiB, and host names over 255 octets, are cut and end
+ * with "...". */
+struct result_certificate {
+    const char *subject; /* RFC 2253, "CN=mx.example.org,O=Example"; may be "" */
+    const char *issuer;
+    const char *const *names; /* host names and IP addresses it is for: the first RESULT_MAX_NAMES */
+    size_t name_count;
+    size_t name_total;          /* that it holds */
+    int64_t not_before_wall_us; /* CLOCK_NONE = cannot be read */
+    int64_t not_after_wall_us;
+    const char *sha256; /* of the whole certificate, 64 small hexadecimal digits */
+    const char *key;    /* "EC 256", "RSA 2048", "Ed25519", "unknown" */
+};
+
+#define RESULT_MAX_NAMES 20
+
+/* What a TLS handshake showed, as far as it came. */
+struct result_tls {
+    const char *version; /* "TLSv1.3"; null = none was agreed on, and with it cipher and group */
+    const char *cipher;  /* by its IANA name */
+    const char *group;   /* "X25519", "P-256", "DH 2048"; null also where the cipher needs none */
+    const char *alert;   /* that the server sent, a warning too: "handshake_failure"; null = none */
+    enum tri verified;   /* TRI_NULL: no certificate came */
+    enum reason reason;  /* why it was not; also with insecure_skip_verify */
+    const struct result_certificate *chain; /* as sent: the server's own first */
+    size_t chain_count;
+};
+
 /* One address that was dialled. */
 struct result_attempt {
     struct address address;
@@ -135,6 +163,7 @@ struct result {
 
     int64_t timing_us[PHASE_COUNT]; /* CLOCK_NONE = never begun */
 
+    const struct result_tls *tls; /* null = never begun */
     const struct result_extension *extensions;
     size_t extension_count;
     const struct result_command *commands;
@@ -148,6 +177,9 @@ struct result {
 /* A deep copy of the draft in one block, with one reference, the caller's. Nothing of it points into the
  * draft any more. */
 struct result *result_publish(const struct result *draft);
+
+/* Bytes of memory that it takes. */
+size_t result_size(const struct result *r);
 
 struct result *result_ref(struct result *r);
 void result_unref(struct result *r); /* null is fine */

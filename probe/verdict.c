@@ -62,7 +62,22 @@ static const struct {
     [REASON_REJECTED] = {"rejected", "refused for good (5xx)"},
     [REASON_ACCEPTED] = {"accepted", "accepted, but was to be refused"},
     [REASON_WRONG_REPLY] = {"wrong_reply", "another reply than wanted"},
+    [REASON_NOT_OFFERED] = {"not_offered", "the server does not offer what is required"},
+    [REASON_INJECTED] = {"injected", "plain text behind the reply to STARTTLS"},
+    [REASON_NOT_TLS] = {"not_tls", "the server does not speak TLS here"},
+    [REASON_ALERT] = {"alert", "the server ended TLS with an alert"},
+    [REASON_VERSION] = {"version", "no TLS version in common"},
+    [REASON_WEAK] = {"weak", "a key or a signature is too weak"},
+    [REASON_HANDSHAKE] = {"handshake", "what the server sent for TLS cannot be used"},
+    [REASON_TRUNCATED] = {"truncated", "the connection ended without the end of TLS"},
+    [REASON_CERT_EXPIRED] = {"cert_expired", "a certificate has expired"},
+    [REASON_CERT_NOT_YET_VALID] = {"cert_not_yet_valid", "a certificate is not valid yet"},
+    [REASON_CERT_SELF_SIGNED] = {"cert_self_signed", "the certificate is signed by itself alone"},
+    [REASON_CERT_UNTRUSTED] = {"cert_untrusted", "no trusted authority stands behind the certificate"},
+    [REASON_CERT_NAME_MISMATCH] = {"cert_name_mismatch", "the certificate is for other names"},
+    [REASON_CERT_PURPOSE] = {"cert_purpose", "the certificate is not for a server"},
     [REASON_LATE] = {"late", "the message came, but too late"},
+    [REASON_MAILBOX_UNREACHABLE] = {"mailbox_unreachable", "ehlod could not look for the message"},
     [REASON_LOST] = {"lost", "the message was accepted and never came"},
 };
 
@@ -77,6 +92,7 @@ static const char *const route_states[ROUTE_STATE_COUNT] = {
     [ROUTE_LATE] = "late",
     [ROUTE_LOST] = "lost",
     [ROUTE_UNCERTAIN] = "uncertain",
+    [ROUTE_UNVERIFIED] = "unverified",
     [ROUTE_SKIPPED] = "skipped",
 };
 
@@ -109,6 +125,9 @@ static const struct {
     [FLAG_QUIT_CLOSED] = {"quit_closed", false},
     [FLAG_QUIT_RESET] = {"quit_reset", false},
     [FLAG_QUIT_CODE] = {"quit_code", false},
+    [FLAG_TLS_NO_CLOSE_NOTIFY] = {"tls_no_close_notify", false},
+    [FLAG_TLS_UNRECOGNIZED_NAME] = {"tls_unrecognized_name", false},
+    [FLAG_INSECURE_SKIP_VERIFY] = {"insecure_skip_verify", false},
     [FLAG_SLOW] = {"slow", true},
     [FLAG_DELIVERY_PENDING] = {"delivery_pending", false},
     [FLAG_DUPLICATE] = {"duplicate", true},
@@ -171,11 +190,11 @@ bool flag_warns(enum flag f)
     return flag_table[f].warns;
 }
 
-/* What ehlod could not find out for reasons of its own is unknown: its own machine, or no resolver that
- * answers. Whatever else fails is the target's. */
+/* What ehlod could not find out for reasons of its own is unknown: its own machine, a mailbox that it could
+ * not look into, or no resolver that answers. Whatever else fails is the target's. */
 static bool is_ours(enum phase phase, enum reason reason)
 {
-    return reason == REASON_LOCAL_RESOURCE ||
+    return reason == REASON_LOCAL_RESOURCE || reason == REASON_MAILBOX_UNREACHABLE ||
            (phase == PHASE_DNS && (reason == REASON_TIMEOUT || reason == REASON_DEADLINE));
 }
 

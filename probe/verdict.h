@@ -69,9 +69,25 @@ enum reason {
     REASON_REJECTED,
     REASON_ACCEPTED,
     REASON_WRONG_REPLY,
+    /* TLS; refused also for a STARTTLS that is */
+    REASON_NOT_OFFERED,
+    REASON_INJECTED,
+    REASON_NOT_TLS,
+    REASON_ALERT,
+    REASON_VERSION,
+    REASON_WEAK,
+    REASON_HANDSHAKE, /* whatever else goes wrong with TLS, also after the handshake */
+    REASON_TRUNCATED,
+    REASON_CERT_EXPIRED,
+    REASON_CERT_NOT_YET_VALID,
+    REASON_CERT_SELF_SIGNED,
+    REASON_CERT_UNTRUSTED,
+    REASON_CERT_NAME_MISMATCH,
+    REASON_CERT_PURPOSE,
     /* delivery */
     REASON_LATE,
     REASON_LOST,
+    REASON_MAILBOX_UNREACHABLE,
     REASON_COUNT
 };
 
@@ -86,7 +102,8 @@ enum route_state {
     ROUTE_DELIVERED,
     ROUTE_LATE,
     ROUTE_LOST,
-    ROUTE_UNCERTAIN, /* sent, but no reply after the dot that tells what became of it */
+    ROUTE_UNCERTAIN,  /* sent, but no reply after the dot that tells what became of it */
+    ROUTE_UNVERIFIED, /* accepted, but the mailbox could not be looked into */
     ROUTE_SKIPPED,
     ROUTE_STATE_COUNT
 };
@@ -118,10 +135,13 @@ enum flag {
     FLAG_QUIT_CLOSED,
     FLAG_QUIT_RESET,
     FLAG_QUIT_CODE,
-    FLAG_SLOW,             /* a threshold of the target's warn was passed */
-    FLAG_DELIVERY_PENDING, /* a message is under way and none before it was ever settled */
-    FLAG_DUPLICATE,        /* a message was seen more than once */
-    FLAG_STALE,            /* an older verdict, while ehlod itself cannot tell */
+    FLAG_TLS_NO_CLOSE_NOTIFY,   /* the end of TLS was not said before the connection's */
+    FLAG_TLS_UNRECOGNIZED_NAME, /* a warning: the server does not know the name it was asked for */
+    FLAG_INSECURE_SKIP_VERIFY,  /* the target's config lets any certificate pass */
+    FLAG_SLOW,                  /* a threshold of the target's warn was passed */
+    FLAG_DELIVERY_PENDING,      /* a message is under way and none before it was ever settled */
+    FLAG_DUPLICATE,             /* a message was seen more than once */
+    FLAG_STALE,                 /* an older verdict, while ehlod itself cannot tell */
     FLAG_COUNT
 };
 

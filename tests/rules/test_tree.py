@@ -15,7 +15,7 @@ def tree_fixture():
 
 
 RULES = [rules.wrong_rooms, rules.wrong_paths, rules.wrong_directions, rules.wrong_libraries, rules.impure,
-         rules.speaking, rules.without_licence, rules.without_purpose, rules.unfinished]
+         rules.speaking, rules.without_licence, rules.without_purpose, rules.unlisted, rules.unfinished]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -78,6 +78,14 @@ BREAKS = [
     (rules.without_licence, {"tests/x": "#!/bin/sh\necho\n"}, "SPDX"),
     (rules.without_purpose, {"probe/run.c": SPDX + "#include <stdio.h>\n"}, "0 lines of purpose"),
     (rules.without_purpose, {"probe/run.c": SPDX + "/*\n" + " * x\n" * 9 + " */\n"}, "9 lines of purpose"),
+    (rules.unlisted, {"probe/net/dial.c": ""}, "probe/net/README.md: names no dial.c"),
+    (rules.unlisted, {"probe/net/dial.c": "", "probe/net/README.md": "`dial.c` dials\n"}, "names no dial.c"),
+    (rules.unlisted, {"probe/net/dial.c": "", "probe/net/dns.c": "", "probe/net/README.md": "| `dial.c` | dials |\n"},
+     "probe/net/README.md: names no dns.c"),
+    (rules.unlisted, {"probe/net/dial.c": "", "probe/net/README.md": "| `dial.c`, `dns.c` | both |\n"},
+     "probe/net/README.md: there is no dns.c"),
+    (rules.unlisted, {"server/main.c": "", "server/README.md": "| `main.c` | x |\n| `render/` | x |\n"},
+     "server/README.md: there is no render/"),
     (rules.unfinished, {"probe/run.c": "x; /* TODO */\n"}, "run.c:1: TODO"),
     (rules.unfinished, {"Makefile": "\n# FIXME later\n"}, "Makefile:2: FIXME"),
 ]
@@ -97,6 +105,11 @@ KEEPS = [
     (rules.speaking, {"server/log.c": 'fprintf(stderr, "x");\n'}),
     (rules.without_licence, {"probe/run.c": SPDX, "a.py": "# SPDX-License-Identifier: Apache-2.0\n", "b.md": "b\n"}),
     (rules.without_purpose, {"probe/run.c": SPDX + "/*\n * a\n * b\n *\n * c\n */\n", "tests/x.c": ""}),
+    (rules.unlisted, {
+        "server/main.c": "", "server/command_check.c": "", "server/seam.h": "", "server/render/json.c": "",
+        "server/README.md": "| file | does |\n|---|---|\n| `main.c`, `command*.c` | not `x.c` |\n| `render/`, `seam.h` | x |\n",
+        "server/render/README.md": "| `json.c` | x |\n"}),
+    (rules.unlisted, {"tests/unit/x.c": "", "docker/README.md": "| `x` | y |\n"}),
     (rules.unfinished, {"a.c": "int todo;\n"}),
 ]
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -52,11 +53,41 @@ static void test_expectations_have_names(void **state)
     assert_int_equal(EXPECT_LAST, EXPECT_REJECTED);
 }
 
+static void test_the_end_of_a_run_is_said(void **state)
+{
+    struct plan plan = {.limits_us = {[LIMIT_RUN] = 2000000}};
+    char over[PLAN_OVER_SIZE];
+
+    (void)state;
+    plan_say_over(&plan, over);
+    assert_string_equal(over, "when the time of the run was over (timeout, 2 s)");
+    plan.limits_us[LIMIT_RUN] = INT64_MAX;
+    plan_say_over(&plan, over);
+    assert_int_equal(over[strlen(over) - 1], ')');
+}
+
+static void test_tls_settings_have_names(void **state)
+{
+    (void)state;
+    assert_string_equal(tls_mode_name(TLS_MODE_OFF), "off");
+    assert_string_equal(tls_mode_name(TLS_MODE_OPPORTUNISTIC), "opportunistic");
+    assert_string_equal(tls_mode_name(TLS_MODE_STARTTLS), "starttls");
+    assert_string_equal(tls_mode_name(TLS_MODE_IMPLICIT), "implicit");
+    assert_string_equal(tls_min_name(TLS_MIN_10), "TLS10");
+    assert_string_equal(tls_min_name(TLS_MIN_11), "TLS11");
+    assert_string_equal(tls_min_name(TLS_MIN_12), "TLS12");
+    assert_string_equal(tls_min_name(TLS_MIN_13), "TLS13");
+    assert_int_equal(((struct plan_tls){0}).mode, TLS_MODE_OFF);
+    assert_int_equal(((struct plan_tls){0}).min_version, TLS_MIN_12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_how_far_a_route_goes),
         cmocka_unit_test(test_expectations_have_names),
+        cmocka_unit_test(test_tls_settings_have_names),
+        cmocka_unit_test(test_the_end_of_a_run_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

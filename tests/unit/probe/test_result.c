@@ -94,6 +94,35 @@ static void add_rest(struct arena *a, struct result *r)
     r->last_ok = (struct result_last_ok){text(a, "01JD9J"), 11, 250, 12};
 }
 
+static void add_tls(struct arena *a, struct result *r)
+{
+    struct result_tls *tls = arena_alloc(a, sizeof(*tls));
+    struct result_certificate *chain = arena_alloc(a, 2 * sizeof(*chain));
+    const char **names = arena_alloc(a, 2 * sizeof(*names));
+
+    names[0] = text(a, "mx.example.org");
+    names[1] = text(a, "192.0.2.1");
+    chain[0] = (struct result_certificate){.subject = text(a, "CN=mx"),
+                                           .issuer = text(a, "CN=CA"),
+                                           .names = names,
+                                           .name_count = 2,
+                                           .name_total = 30,
+                                           .not_before_wall_us = -7,
+                                           .not_after_wall_us = 8,
+                                           .sha256 = text(a, "00ff"),
+                                           .key = text(a, "EC 256")};
+    chain[1] = (struct result_certificate){.subject = text(a, "CN=CA"), .key = text(a, "RSA 2048")};
+    *tls = (struct result_tls){.version = text(a, "TLSv1.3"),
+                               .cipher = text(a, "TLS_AES_256_GCM_SHA384"),
+                               .group = text(a, "X25519"),
+                               .alert = text(a, "unrecognized_name"),
+                               .verified = TRI_FALSE,
+                               .reason = REASON_CERT_EXPIRED,
+                               .chain = chain,
+                               .chain_count = 2};
+    r->tls = tls;
+}
+
 static struct result make_draft(struct arena *a)
 {
     struct result r = {.status = STATUS_FAIL,
@@ -110,6 +139,7 @@ static struct result make_draft(struct arena *a)
     add_commands(a, &r);
     add_routes(a, &r);
     add_rest(a, &r);
+    add_tls(a, &r);
     return r;
 }
 
@@ -168,6 +198,30 @@ static void check_lists(const struct result *r)
     assert_int_equal(r->attempts[1].connect_us, 6);
 }
 
+static void check_tls(const struct result_tls *tls)
+{
+    assert_string_equal(tls->version, "TLSv1.3");
+    assert_string_equal(tls->cipher, "TLS_AES_256_GCM_SHA384");
+    assert_string_equal(tls->group, "X25519");
+    assert_string_equal(tls->alert, "unrecognized_name");
+    assert_int_equal(tls->verified, TRI_FALSE);
+    assert_int_equal(tls->reason, REASON_CERT_EXPIRED);
+    assert_int_equal(tls->chain_count, 2);
+    assert_string_equal(tls->chain[0].subject, "CN=mx");
+    assert_string_equal(tls->chain[0].issuer, "CN=CA");
+    assert_int_equal(tls->chain[0].name_count, 2);
+    assert_int_equal(tls->chain[0].name_total, 30);
+    assert_string_equal(tls->chain[0].names[0], "mx.example.org");
+    assert_string_equal(tls->chain[0].names[1], "192.0.2.1");
+    assert_int_equal(tls->chain[0].not_before_wall_us, -7);
+    assert_int_equal(tls->chain[0].not_after_wall_us, 8);
+    assert_string_equal(tls->chain[0].sha256, "00ff");
+    assert_string_equal(tls->chain[0].key, "EC 256");
+    assert_string_equal(tls->chain[1].key, "RSA 2048");
+    assert_null(tls->chain[1].issuer);
+    assert_int_equal(tls->chain[1].name_count, 0);
+}
+
 static void check_values(const struct result *r)
 {
     assert_int_equal(r->status, STATUS_FAIL);
@@ -191,6 +245,7 @@ static void test_deep_copy(void **state)
     memset(&draft, 0xa5, sizeof(draft));
     check_texts(r);
     check_lists(r);
+    check_tls(r->tls);
     check_values(r);
     result_unref(r);
 }
@@ -207,6 +262,7 @@ static void test_copy_of_a_copy(void **state)
     result_unref(first);
     check_texts(second);
     check_lists(second);
+    check_tls(second->tls);
     result_unref(second);
 }
 
@@ -218,6 +274,7 @@ static void test_empty(void **state)
     struct result *r = result_publish(&draft);
     assert_null(r->target);
     assert_null(r->failure.message);
+    assert_null(r->tls);
     assert_int_equal(r->command_count + r->route_count + r->extension_count + r->attempt_count, 0);
     result_unref(r);
     result_unref(NULL);

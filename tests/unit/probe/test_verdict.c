@@ -45,8 +45,23 @@ static const char *const reasons_known[] = {
     "rejected",
     "accepted",
     "wrong_reply",
+    "not_offered",
+    "injected",
+    "not_tls",
+    "alert",
+    "version",
+    "weak",
+    "handshake",
+    "truncated",
+    "cert_expired",
+    "cert_not_yet_valid",
+    "cert_self_signed",
+    "cert_untrusted",
+    "cert_name_mismatch",
+    "cert_purpose",
     "late",
     "lost",
+    "mailbox_unreachable",
 };
 /* Those that the fault catalogue calls degraded; any other flag only notes. */
 static const char *const flags_that_warn[] = {"address_unreachable", "smtp_fixup", "ehlo_code",
@@ -119,8 +134,9 @@ static void test_every_reason_is_there(void **state)
 
 static void test_route_states(void **state)
 {
-    static const char *const names[] = {"accepted",  "queued", "deferred", "rejected",  "pending",
-                                        "delivered", "late",   "lost",     "uncertain", "skipped"};
+    static const char *const names[] = {"accepted",  "queued",     "deferred", "rejected",
+                                        "pending",   "delivered",  "late",     "lost",
+                                        "uncertain", "unverified", "skipped"};
     (void)state;
     assert_null(route_state_name(ROUTE_NONE));
     assert_int_equal(ROUTE_STATE_COUNT, 1 + COUNT(names));
@@ -163,6 +179,10 @@ static const struct {
     {PHASE_DNS, REASON_DEADLINE, 0, STATUS_UNKNOWN},
     {PHASE_CONNECT, REASON_LOCAL_RESOURCE, 0, STATUS_UNKNOWN},
     {PHASE_RCPT, REASON_LOCAL_RESOURCE, F(SLOW), STATUS_UNKNOWN},
+    {PHASE_STARTTLS, REASON_NOT_OFFERED, 0, STATUS_FAIL},
+    {PHASE_STARTTLS, REASON_INJECTED, 0, STATUS_FAIL},
+    {PHASE_TLS, REASON_CERT_EXPIRED, 0, STATUS_FAIL},
+    {PHASE_CONFIG, REASON_NONE, F(TLS_NO_CLOSE_NOTIFY) | F(INSECURE_SKIP_VERIFY), STATUS_PASS},
     /* messages */
     {PHASE_FINAL, REASON_TIMEOUT, 0, STATUS_FAIL},
     {PHASE_DELIVERY, REASON_LOST, 0, STATUS_FAIL},

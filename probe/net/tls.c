@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OpenSSL over memory BIOs (RFC 8446, RFC 5246). One record at a time is handed in, so that what is inside
+ * has a time and a peer's records can be counted. What OpenSSL calls an error becomes one of the reasons of
+ * verdict.h in one table here. Settings are left to tls_context.c; certificates to tls_verify.c, which looks
+ * at them in the handshake, while what it says is heeded behind it.
+ */
+#include "probe/net/tls.h"
+
+#include "probe/base/buffer.h"
+#include "probe/base/mem.h"
+#include "probe/net/certificate.h"
+#include "probe/net/tls_context.h"
+#include "probe/net/tls_record.h"
+#include "probe/net/tls_verify.h"
+
+#include <assert.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUOTE_MOST 60 /* of what came in the place of TLS */
+
+struct tls {
+    struct tls_context *context;
+    SSL *ssl;
+    BIO *in;
+    BIO *out;
+    char *host; /* null in a server */
+    enum tls_state state;
+    enum reason reason;
+    char message[TLS_MESSAGE_SIZE];
+
+    struct tls_record record;
+    size_t received;
+    unsigned idle;       /* records after the handshake with nothing inside */
+    struct buffer plain; /* that was inside and not read yet */
+    int64_t plain_us;
+
+    int hello_version; /* as the peer's hello says; 0 = none came */
+    int alert;         /* of the peer's; -1 = none came */
+    bool alert_was_warning;
+
+    struct tls_verify verify;
+};
+
+/* ---- the end ---- */
+
+static void say_bad_certificate(struct tls *t);
+
+static bool is_over(const struct tls *t)
+{
+    return t->state == TLS_CLOSED || t->state == TLS_FAILED;
+}
+
+/* Fails once. A certificate that is not good was there before whatever else the handshake broke on. */
+static void fail(struct tls *t, enum reason reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void fail(struct tls *t, enum reason reason, const char *format, ...)
+{
+    va_list args;
+
+    if (is_over(t))
+        return;
+    t->state = TLS_FAILED;
+    t->reason = reason;
+    va_start(args, format);
+    vsnprintf(t->message, sizeof(t->message), format, args);
+    va_end(args);
+    if (t->verify.reason != REASON_NONE && !t->context->skip_verify) {
+        t->reason = t->verify.reason;
+        say_bad_certificate(t);
+    }
+}
+
+static const char *peer(const struct tls *t)
+{
+    return t->context->is_server ? "the client" : "the server";
+}
+
+static const char *version_text(int version)
+{
+    switch (version) {
+    case SSL3_VERSION:
+        return "SSLv3";
+    case TLS1_VERSION:
+        return "TLSv1";
+    case TLS1_1_VERSION:
+        return "TLSv1.1";
+    case TLS1_2_VERSION:
+        return "TLSv1.2";
+    default:
+        return NULL;
+    }
+}
+
+static void fail_version(struct tls *t)
+{
+    const char *spoken = version_text(t->hello_version);
+
+    if (spoken)
+        fail(t, REASON_VERSION, "%s speaks %s, and tls_config.min_version is %s", peer(t), spoken,
+             tls_min_name(t->context->min_version));
+    else
+        fail(t, REASON_VERSION, "%s speaks no TLS version from tls_config.min_version (%s) up", peer(t),
+             tls_min_name(t->context->min_version));
+}
+
+static void fail_alert(struct tls *t)
+{
+    if (t->alert == SSL_AD_PROTOCOL_VERSION)
+        fail_version(t);
+    else
+        fail(t, REASON_ALERT, "%s ended TLS with the alert %s (%d)", peer(t), tls_record_alert(t->alert),
+             t->alert);
+}
+
+/* What else OpenSSL finds has the reason handshake. */
+static const struct {
+    int error;
+    enum reason reason;
+} ssl_reasons[] = {
+    {SSL_R_UNSUPPORTED_PROTOCOL, REASON_VERSION}, {SSL_R_WRONG_SSL_VERSION, REASON_VERSION},
+    {SSL_R_VERSION_TOO_LOW, REASON_VERSION},      {SSL_R_DH_KEY_TOO_SMALL, REASON_WEAK},
+    {SSL_R_EE_KEY_TOO_SMALL, REASON_WEAK},        {SSL_R_CA_KEY_TOO_SMALL, REASON_WEAK},
+    {SSL_R_CA_MD_TOO_WEAK, REASON_WEAK},          {SSL_R_WRONG_SIGNATURE_TYPE, REASON_WEAK},
+};
+
+/* The first error in OpenSSL's queue is the closest to the cause. */
+static void fail_openssl(struct tls *t)
+{
+    unsigned long first = ERR_peek_error();
+    int error = ERR_GET_REASON(first);
+    const char *text = ERR_reason_error_string(first);
+    enum reason reason = REASON_HANDSHAKE;
+
+    for (size_t i = 0; i < sizeof(ssl_reasons) / sizeof(ssl_reasons[0]); i++)
+        if (ERR_GET_LIB(first) == ERR_LIB_SSL && error == ssl_reasons[i].error)
+            reason = ssl_reasons[i].reason;
+    if (ERR_GET_LIB(first) == ERR_LIB_SSL && error >= SSL_AD_REASON_OFFSET)
+        fail_alert(t);
+    else if (reason == REASON_VERSION)
+        fail_version(t);
+    else
+        fail(t, reason, "%s's TLS cannot be used: %s", peer(t), text ? text : "unknown error");
+    ERR_clear_error();
+}
+
+/* After a call of OpenSSL's that did not do it; mostly it waits for more. */
+static void note_end(struct tls *t, int result)
+{
+    switch (SSL_get_error(t->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        break;
+    case SSL_ERROR_ZERO_RETURN:
+        if (t->state == TLS_HANDSHAKING)
+            fail(t, REASON_CLOSED, "%s ended TLS (close_notify) in the handshake", peer(t));
+        else
+            t->state = TLS_CLOSED;
+        break;
+    default:
+        fail_openssl(t);
+    }
+}
+
+/* ---- certificates ---- */
+
+/* Called by OpenSSL when the certificates are there; 1 = the handshake goes on. */
+int tls_context_verify(X509_STORE_CTX *store, void *context)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls *t = SSL_get_app_data(ssl);
+    (void)context;
+
+    if (tls_verify_store(&t->verify, store) == 0)
+        return 1;
+    fail(t, REASON_HANDSHAKE, "the server sent more than %d certificates", TLS_VERIFY_CHAIN_MOST);
+    return 0;
+}
+
+static void say_bad_certificate(struct tls *t)
+{
+    struct arena a = {0};
+
+    snprintf(t->message, sizeof(t->message), "%s", tls_verify_sentence(&t->verify, &a));
+    arena_free(&a);
+}
+
+/* ---- the stream ---- */
+
+static void take_plain(struct tls *t)
+{
+    char data[TLS_WRITE_MOST];
+    int got;
+
+    ERR_clear_error();
+    while ((got = SSL_read(t->ssl, data, sizeof(data))) > 0) {
+        buffer_put(&t->plain, data, (size_t)got);
+        ERR_clear_error();
+    }
+    note_end(t, got);
+    OPENSSL_cleanse(data, sizeof(data));
+}
+
+/* The handshake is over: may anything be sent? */
+static void judge(struct tls *t)
+{
+    t->state = TLS_UP;
+    if (t->verify.reason == REASON_NONE || t->context->skip_verify)
+        return;
+    SSL_shutdown(t->ssl);
+    fail(t, t->verify.reason, "the certificate is not good");
+}
+
+static void go_on(struct tls *t)
+{
+    if (t->state == TLS_HANDSHAKING) {
+        ERR_clear_error();
+        int done = SSL_do_handshake(t->ssl);
+        if (done == 1)
+            judge(t);
+        else
+            note_end(t, done);
+    }
+    if (t->state == TLS_UP)
+        take_plain(t);
+}
+
+/* One record is whole: what OpenSSL makes of it, and whether it was of any use. */
+static void take_record(struct tls *t)
+{
+    bool was_up = t->state == TLS_UP;
+    size_t before = t->plain.len;
+
+    go_on(t);
+    if (was_up && t->plain.len == before && ++t->idle > TLS_MAX_IDLE)
+        fail(t, REASON_HANDSHAKE, "%s sent %u TLS records with nothing inside", peer(t), t->idle);
+}
+
+/* What came in the place of a record, from its first byte to the end of the line. */
+static void fail_wrong_record(struct tls *t, struct span rest)
+{
+    char bytes[QUOTE_MOST];
+    size_t len = t->record.head_len;
+    struct arena a = {0};
+
+    if (t->record.too_long) {
+        fail(t, REASON_HANDSHAKE, "%s sent a TLS record longer than there may be", peer(t));
+        return;
+    }
+    memcpy(bytes, t->record.head, len);
+    for (size_t i = 0; i < rest.len && len < sizeof(bytes) && rest.data[i] != '\r' && rest.data[i] != '\n';
+         i++)
+        bytes[len++] = rest.data[i];
+    const char *quote = certificate_text(&a, (struct span){bytes, len}, sizeof(bytes));
+    if (t->record.count == 0)
+        fail(t, REASON_NOT_TLS, "%s does not speak TLS here, it sent \"%s\"", peer(t), quote);
+    else
+        fail(t, REASON_HANDSHAKE, "%s left TLS for \"%s\"", peer(t), quote);
+    arena_free(&a);
+}
+
+void tls_receive(struct tls *t, struct span bytes, int64_t at_us)
+{
+    assert(t->plain.len == 0 && bytes.len <= TLS_RECEIVE_MOST);
+    t->plain_us = at_us;
+    while (bytes.len && !is_over(t)) {
+        struct span piece;
+        enum tls_record_found found = tls_record_take(&t->record, &bytes, &piece);
+        t->received += piece.len;
+        if (found == TLS_RECORD_WRONG) {
+            fail_wrong_record(t, bytes);
+            return;
+        }
+        if (piece.len)
+            BIO_write(t->in, piece.data, (int)piece.len);
+        if (found == TLS_RECORD_WHOLE)
+            take_record(t);
+        if (t->state == TLS_HANDSHAKING && t->received > TLS_MAX_HANDSHAKE)
+            fail(t, REASON_HANDSHAKE, "%s sent more than %d KiB in a handshake", peer(t),
+                 TLS_MAX_HANDSHAKE / 1024);
+    }
+}
+
+void tls_broken(struct tls *t, enum reason how)
+{
+    const char *did = how == REASON_RESET ? "reset" : "closed";
+
+    if (t->state == TLS_UP && how == REASON_CLOSED)
+        fail(t, REASON_TRUNCATED, "%s closed the connection without ending TLS (close_notify)", peer(t));
+    else if (t->state == TLS_UP)
+        fail(t, how, "%s reset the connection", peer(t));
+    else
+        fail(t, how, "%s %s the connection in the TLS handshake%s", peer(t), did,
+             t->received ? "" : ", without a byte of its own");
+}
+
+struct span tls_output(const struct tls *t)
+{
+    char *data = NULL;
+    long len = BIO_get_mem_data(t->out, &data);
+
+    return len > 0 ? (struct span){data, (size_t)len} : (struct span){"", 0};
+}
+
+void tls_sent(struct tls *t, size_t len)
+{
+    char scrap[4096];
+
+    while (len) {
+        int got = BIO_read(t->out, scrap, (int)(len < sizeof(scrap) ? len : sizeof(scrap)));
+        assert(got > 0);
+        len -= (size_t)got;
+    }
+}
+
+size_t tls_read(struct tls *t, char *data, size_t size, int64_t *at_us_r)
+{
+    size_t len = t->plain.len < size ? t->plain.len : size;
+
+    if (len == 0)
+        return 0;
+    memcpy(data, t->plain.data, len);
+    OPENSSL_cleanse(t->plain.data, len);
+    buffer_consume(&t->plain, len);
+    *at_us_r = t->plain_us;
+    return len;
+}
+
+size_t tls_write(struct tls *t, struct span bytes)
+{
+    size_t len = bytes.len < TLS_WRITE_MOST ? bytes.len : TLS_WRITE_MOST;
+
+    if (t->state != TLS_UP || len == 0 || SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN)
+        return 0;
+    ERR_clear_error();
+    int done = SSL_write(t->ssl, bytes.data, (int)len);
+    if (done > 0)
+        return (size_t)done;
+    note_end(t, done);
+    return 0;
+}
+
+void tls_shut(struct tls *t)
+{
+    if (t->state != TLS_UP && t->state != TLS_CLOSED)
+        return;
+    ERR_clear_error();
+    SSL_shutdown(t->ssl);
+    ERR_clear_error();
+}
+
+/* ---- making and showing ---- */
+
+static void note_alert(const SSL *ssl, int where, int value)
+{
+    struct tls *t = SSL_get_app_data(ssl);
+
+    if (where != SSL_CB_READ_ALERT || (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
+        return;
+    t->alert = value & 0xff;
+    t->alert_was_warning = value >> 8 == SSL3_AL_WARNING;
+}
+
+/* The version in the hello of the other side, which OpenSSL forgets when it does not like it. */
+static void note_hello(int written, int version, int type, const void *data, size_t len, SSL *ssl,
+                       void *context)
+{
+    const unsigned char *bytes = data;
+    struct tls *t = context;
+    (void)version;
+    (void)ssl;
+
+    if (!written && type == SSL3_RT_HANDSHAKE && len >= 6 &&
+        (bytes[0] == SSL3_MT_SERVER_HELLO || bytes[0] == SSL3_MT_CLIENT_HELLO))
+        t->hello_version = bytes[4] << 8 | bytes[5];
+}
+
+/* A name goes out as SNI, without the dot that makes it absolute; an address never does (RFC 6066). */
+static void ask_for(struct tls *t)
+{
+    struct address address;
+    char *name = mem_dup(t->host);
+    size_t len = strlen(name);
+
+    if (len && name[len - 1] == '.')
+        name[len - 1] = '\0';
+    /* Longer than a name can be: it is not asked for, and matches nothing. */
+    if (address_parse(t->host, 0, &address) != 0)
+        SSL_set_tlsext_host_name(t->ssl, name);
+    free(name);
+}
+
+struct tls *tls_new(struct tls_context *context, const char *host)
+{
+    struct tls *t = mem_alloc(sizeof(*t));
+
+    assert(context->is_server ? !host : host != NULL);
+    atomic_fetch_add_explicit(&context->shares, 1, memory_order_relaxed);
+    t->context = context;
+    t->host = mem_dup(host);
+    t->verify.host = t->host;
+    t->verify.has_ca_file = context->has_ca_file;
+    t->alert = -1;
+    buffer_init(&t->plain, TLS_RECEIVE_MOST);
+    t->ssl = tls_context_memory(SSL_new(context->ctx));
+    t->in = tls_context_memory(BIO_new(BIO_s_mem()));
+    t->out = tls_context_memory(BIO_new(BIO_s_mem()));
+    SSL_set_bio(t->ssl, t->in, t->out);
+    SSL_set_app_data(t->ssl, t);
+    SSL_set_info_callback(t->ssl, note_alert);
+    SSL_set_msg_callback(t->ssl, note_hello);
+    SSL_set_msg_callback_arg(t->ssl, t);
+    if (context->is_server) {
+        SSL_set_accept_state(t->ssl);
+    } else {
+        ask_for(t);
+        SSL_set_connect_state(t->ssl);
+    }
+    go_on(t);
+    return t;
+}
+
+void tls_free(struct tls *t)
+{
+    if (!t)
+        return;
+    SSL_free(t->ssl);
+    tls_verify_clear(&t->verify);
+    if (t->plain.data)
+        OPENSSL_cleanse(t->plain.data, t->plain.size);
+    buffer_free(&t->plain);
+    free(t->host);
+    tls_context_free(t->context);
+    free(t);
+}
+
+enum tls_state tls_state(const struct tls *t)
+{
+    return t->state;
+}
+
+enum reason tls_failure(const struct tls *t, const char **message_r)
+{
+    *message_r = t->message;
+    return t->reason;
+}
+
+static const char *group_of(const struct tls *t, struct arena *a)
+{
+    /* Without a session OpenSSL 3.0 looks for the group at address zero. */
+    int nid = SSL_get_session(t->ssl) ? (int)SSL_get_negotiated_group(t->ssl) : 0;
+    EVP_PKEY *key = NULL;
+    const char *name = NULL;
+
+    if (nid)
+        name = EC_curve_nid2nist(nid) ? EC_curve_nid2nist(nid) : OBJ_nid2sn(nid);
+    else if (SSL_get_peer_tmp_key(t->ssl, &key) && EVP_PKEY_get_base_id(key) == EVP_PKEY_DH)
+        name = arena_printf(a, "DH %d", EVP_PKEY_get_bits(key));
+    EVP_PKEY_free(key);
+    return arena_dup(a, name);
+}
+
+void tls_show(const struct tls *t, struct arena *a, struct result_tls *out_r)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(t->ssl);
+    struct result_tls out = {0};
+
+    if (!cipher) /* chosen, but the handshake broke before it was used */
+        cipher = SSL_get_pending_cipher(t->ssl);
+    if (cipher) { /* the other side's hello was taken */
+        out.version = arena_dup(a, SSL_get_version(t->ssl));
+        out.cipher = arena_dup(a, SSL_CIPHER_standard_name(cipher));
+        out.group = group_of(t, a);
+    }
+    if (t->alert >= 0)
+        out.alert = tls_record_alert(t->alert);
+    tls_verify_show(&t->verify, a, &out);
+    ERR_clear_error();
+    *out_r = out;
+}
+
+uint64_t tls_flags(const struct tls *t)
+{
+    uint64_t flags = 0;
+
+    if (t->context->skip_verify)
+        flags |= UINT64_C(1) << FLAG_INSECURE_SKIP_VERIFY;
+    if (t->alert == SSL_AD_UNRECOGNIZED_NAME && t->alert_was_warning)
+        flags |= UINT64_C(1) << FLAG_TLS_UNRECOGNIZED_NAME;
+    return flags;
+}
