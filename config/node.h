@@ -39,6 +39,8 @@ struct node {
     const char *text; /* of a scalar, valid UTF-8; never read as a YAML type */
     bool plain;       /* of a scalar: written without quotes */
 
+    bool implied; /* nobody wrote the map itself: a --set goes through it */
+
     struct node **items; /* of a list or a map, in the order written */
     size_t count;
 };

@@ -5,6 +5,7 @@
  */
 #include "config/set.h"
 
+#include "config/nearest.h"
 #include "config/yaml.h"
 #include "probe/base/text.h"
 
@@ -55,7 +56,8 @@ static struct node *descend(struct node *map, const struct path *path, const str
         struct node *next = node_get(map, path->keys[i]);
         if (!next || node_is_null(next)) {
             next = arena_alloc(a, sizeof(*next));
-            *next = (struct node){.kind = NODE_MAP, .mark = *mark, .key = path->keys[i], .key_mark = *mark};
+            *next = (struct node){
+                .kind = NODE_MAP, .mark = *mark, .key = path->keys[i], .key_mark = *mark, .implied = true};
             node_put(a, map, next);
         }
         if (next->kind == NODE_BROKEN) /* what is wrong with it was said already */
@@ -99,4 +101,64 @@ void set_apply(const char *text, unsigned rank, struct node *root, struct arena 
     node->key = path.keys[path.count - 1];
     node->key_mark = mark;
     node_put(a, map, node);
+}
+
+/* The sections whose entries are named by the user. */
+static const struct section {
+    const char *key;
+    const char *one;
+    const char *begin[2]; /* the keys with which a new entry may begin; none: it is set as a whole */
+} sections[] = {
+    {"mailboxes", "mailbox", {"sink", "domains"}},
+    {"modules", "module", {NULL}},
+    {"targets", "target", {"address", "module"}},
+};
+
+static bool is_begun(const struct section *section, const struct node *entry)
+{
+    for (size_t i = 0; i < sizeof(section->begin) / sizeof(section->begin[0]); i++)
+        if (section->begin[i] && node_get(entry, section->begin[i]))
+            return true;
+    return false;
+}
+
+/* The entry that was meant: one whose name has the key for its first part, as in mx1.example.org without
+ * quotes, or else is like it. Null: none is. */
+static const struct node *meant(struct arena *a, const struct node *map, const char *key)
+{
+    const char **names = arena_alloc(a, (map->count + 1) * sizeof(*names));
+    size_t len = strlen(key);
+    size_t count = 0;
+    for (size_t i = 0; i < map->count; i++) {
+        const struct node *entry = map->items[i];
+        if (entry->implied)
+            continue;
+        if (strncmp(entry->key, key, len) == 0 && entry->key[len] == '.')
+            return entry;
+        names[count++] = entry->key;
+    }
+    const char *near = nearest(key, names, count);
+    return near ? node_get(map, near) : NULL;
+}
+
+static void refuse_unknown(const struct section *section, const struct node *map, struct node *entry,
+                           struct arena *a, struct findings *f)
+{
+    const char *hint = section->begin[0] ? "" : " (a new one is set as a whole)";
+    const struct node *guess = meant(a, map, entry->key);
+    if (guess)
+        hint = arena_printf(a, " (did you mean %s?)", node_path(a, guess));
+    findings_add(f, FINDINGS_ERROR, &entry->key_mark,
+                 arena_printf(a, "%s: there is no such %s%s", node_path(a, entry), section->one, hint));
+    entry->kind = NODE_BROKEN;
+}
+
+void set_check(const struct node *root, struct arena *a, struct findings *f)
+{
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+        const struct node *map = node_get(root, sections[i].key);
+        for (size_t k = 0; map && map->kind == NODE_MAP && k < map->count; k++)
+            if (map->items[k]->implied && !is_begun(&sections[i], map->items[k]))
+                refuse_unknown(&sections[i], map, map->items[k], a, f);
+    }
 }

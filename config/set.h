@@ -11,4 +11,8 @@
  */
 void set_apply(const char *text, unsigned rank, struct node *root, struct arena *a, struct findings *f);
 
+/* When all are in: refuses targets, modules and mailboxes that are only there because an option goes through
+ * them, as when a name is mistyped. */
+void set_check(const struct node *root, struct arena *a, struct findings *f);
+
 #endif

@@ -106,6 +106,7 @@ static struct node *read_tree(const struct snapshot_source *source, const struct
         return NULL;
     for (size_t i = 0; root->kind == NODE_MAP && i < source->set_count; i++)
         set_apply(source->sets[i], (unsigned)i + 1, root, a, f);
+    set_check(root, a, f);
     return root;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "config/target_check.h"
 
+#include "config/endpoint.h"
 #include "config/value.h"
 #include "probe/base/clock.h"
 #include "probe/base/text.h"
@@ -99,10 +100,34 @@ static void check_source(struct load *l, const struct target *t)
                    "source is an %s address, which cannot reach address (%s)", names[source], plan->host);
 }
 
+static bool is_family(const struct node *node, enum family family)
+{
+    return node && node->kind == NODE_SCALAR && strcmp(node->text, family_name(family)) == 0;
+}
+
+/* An address that is none of the family could never be dialled. */
+static void check_family(struct load *l, const struct target *t)
+{
+    enum family family = t->is.plan.family;
+    const struct node *address = said(t, "address");
+    struct address literal;
+    const char *host;
+    uint16_t port;
+    if (family == FAMILY_ANY || !is_family(said(t, "family"), family) || !address ||
+        address->kind != NODE_SCALAR || endpoint_host(address->text, l->scratch, &host, &port) ||
+        address_parse(host, 0, &literal) != 0)
+        return;
+    enum family its = address_family(&literal) == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
+    if (its != family)
+        load_error(l, blame(t, "family", "address"), "address is an %s address, but family is %s",
+                   its == FAMILY_IPV4 ? "IPv4" : "IPv6", family_name(family));
+}
+
 void target_check(struct load *l, const struct target *t)
 {
     check_limits(l, t);
     check_source(l, t);
+    check_family(l, t);
 }
 
 void target_check_complete(struct load *l, const struct target *t)

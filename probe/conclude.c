@@ -170,7 +170,8 @@ void conclude(struct result *draft, const struct plan *plan, const struct result
 
 static bool is_good(const struct delivery *d)
 {
-    bool is_bad = d->state == ROUTE_LATE || d->state == ROUTE_LOST || d->state == ROUTE_UNCERTAIN;
+    bool is_bad = d->state == ROUTE_LATE || d->state == ROUTE_LOST || d->state == ROUTE_UNCERTAIN ||
+                  d->state == ROUTE_UNVERIFIED;
 
     return d->state == ROUTE_DELIVERED || (d->ok && !is_bad);
 }
@@ -188,14 +189,13 @@ static const char *which(const struct result *draft, const struct result_route *
 }
 
 /* Accepted, and not there in time. */
-static struct result_failure not_delivered(const struct plan_route *plan, const struct delivery *d,
-                                           const char *message, struct arena *arena)
+static struct result_failure not_delivered(const struct delivery *d, const char *message, struct arena *arena)
 {
     const char *mailbox = d->mailbox ? d->mailbox : "the mailbox";
     bool late = d->state == ROUTE_LATE;
     char within[TEXT_DURATION_SIZE], latency[TEXT_DURATION_SIZE];
 
-    text_duration(plan->deliver_within_us, within);
+    text_duration(d->within_us, within);
     text_duration(d->latency_us, latency);
     message = late ? arena_printf(arena,
                                   "the server ACCEPTED %s, but it was seen in %s only after %s "
@@ -208,8 +208,21 @@ static struct result_failure not_delivered(const struct plan_route *plan, const 
     return (struct result_failure){.phase = PHASE_DELIVERY,
                                    .reason = late ? REASON_LATE : REASON_LOST,
                                    .message = message,
-                                   .limit_us = plan->deliver_within_us,
-                                   .elapsed_us = late ? d->latency_us : plan->deliver_within_us};
+                                   .limit_us = d->within_us,
+                                   .elapsed_us = late ? d->latency_us : d->within_us};
+}
+
+/* Accepted, and our own mailbox could not be looked into. */
+static struct result_failure not_verified(const struct delivery *d, const char *message, struct arena *arena)
+{
+    return (struct result_failure){
+        .phase = PHASE_DELIVERY,
+        .reason = REASON_MAILBOX_UNREACHABLE,
+        .message = arena_printf(
+            arena, "the server ACCEPTED %s; ehlod could not look for it: %s took no mail for a time", message,
+            d->mailbox ? d->mailbox : "the mailbox"),
+        .limit_us = CLOCK_NONE,
+        .elapsed_us = d->within_us};
 }
 
 /* How an earlier run's message went wrong before it could be delivered. */
@@ -250,10 +263,16 @@ static void fail_delivery(struct result *draft, const struct result_route *route
     const struct delivery *d = &route->delivery;
     const char *message = which(draft, route, d, arena);
 
-    if (draft->failure.reason != REASON_NONE)
+    /* What is known to be wrong goes before what is not known. */
+    if (draft->failure.reason != REASON_NONE &&
+        (draft->failure.reason != REASON_MAILBOX_UNREACHABLE || d->state == ROUTE_UNVERIFIED))
         return;
-    draft->failure = d->state == ROUTE_LATE || d->state == ROUTE_LOST ? not_delivered(plan, d, message, arena)
-                                                                      : not_sent(plan, d, message, arena);
+    if (d->state == ROUTE_UNVERIFIED)
+        draft->failure = not_verified(d, message, arena);
+    else if (d->state == ROUTE_LATE || d->state == ROUTE_LOST)
+        draft->failure = not_delivered(d, message, arena);
+    else
+        draft->failure = not_sent(plan, d, message, arena);
     draft->failure.route = route->name;
 }
 
@@ -291,7 +310,7 @@ static void merge(struct result *draft, struct result_route *route, const struct
     if (settled->state == ROUTE_NONE)
         return;
     route->state = settled->state;
-    route->ok = is_good(settled) ? TRI_TRUE : TRI_FALSE;
+    route->ok = is_good(settled) ? TRI_TRUE : settled->state == ROUTE_UNVERIFIED ? TRI_NULL : TRI_FALSE;
     count_as(draft, route, plan, settled, arena);
 }
 

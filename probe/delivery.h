@@ -22,6 +22,7 @@ struct delivery {
     const char *mailbox; /* where it is looked for; null = nowhere */
     int64_t sent_us;     /* the dot was written */
     int64_t settled_us;  /* when the state was known; CLOCK_NONE = it is pending */
+    int64_t within_us;   /* so long it might take */
     int64_t latency_us;  /* from the dot to its last byte in the mailbox; CLOCK_NONE = not seen */
     uint64_t flags;      /* bit 1 << enum flag */
 };

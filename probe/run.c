@@ -60,11 +60,10 @@ static void on_driven(void *context)
 
 /* ---- connect ---- */
 
-/* What the dialogue counts from, and the time it has: without the waiting, which is over. */
+/* What the dialogue counts from: without the waiting, which is over. Its end stays where it was. */
 static void settle_start(struct run *r, int64_t now_us)
 {
     run_show_start(r, &r->draft, now_us);
-    r->plan.limits_us[LIMIT_RUN] = r->ends_us - r->draft.started_mono_us;
     r->client.start_us = r->draft.started_mono_us;
 }
 
@@ -90,7 +89,7 @@ static void on_dialled(void *context)
         r->draft.flags |= UINT64_C(1) << FLAG_ADDRESS_UNREACHABLE;
     r->draft.peer = dial->peer;
     r->draft.local = dial->socket.local;
-    if (r->plan.stop_after == PHASE_CONNECT) {
+    if (r->plan.stop_after < PHASE_BANNER) {
         run_over(r);
         return;
     }
@@ -133,6 +132,18 @@ static bool suits(const struct address *literal, enum family family)
     return family == FAMILY_ANY || (address_family(literal) == AF_INET) == (family == FAMILY_IPV4);
 }
 
+static const char *say_expired(struct run *r, const struct lookup_answer *answer, int64_t elapsed_us,
+                               bool clipped)
+{
+    double elapsed_s = (double)elapsed_us / (double)CLOCK_US_PER_S;
+    char over[PLAN_OVER_SIZE];
+
+    plan_say_over(&r->plan, over);
+    if (clipped)
+        return arena_printf(&r->arena, "%s in %.3f s, %s", answer->message, elapsed_s, over);
+    return arena_printf(&r->arena, "%s in %.3f s (%s)", answer->message, elapsed_s, limit_key(LIMIT_DNS));
+}
+
 static void lookup_failed(struct run *r, const struct lookup_answer *answer, bool clipped)
 {
     int64_t elapsed_us = answer->at_us - r->stage_us;
@@ -145,11 +156,10 @@ static void lookup_failed(struct run *r, const struct lookup_answer *answer, boo
     if (answer->reason == REASON_NO_ADDRESS_FOR_FAMILY)
         failure.phase = PHASE_CONNECT;
     if (answer->expired) {
+        int64_t left_us = r->ends_us - r->draft.started_mono_us;
         failure.reason = clipped ? REASON_DEADLINE : REASON_TIMEOUT;
-        failure.limit_us = r->plan.limits_us[clipped ? LIMIT_RUN : LIMIT_DNS];
-        failure.message = arena_printf(
-            &r->arena, "%s in %.3f s (%s%s)", answer->message, (double)elapsed_us / (double)CLOCK_US_PER_S,
-            clipped ? "what was left of " : "", limit_key(clipped ? LIMIT_RUN : LIMIT_DNS));
+        failure.limit_us = clipped ? left_us : r->plan.limits_us[LIMIT_DNS];
+        failure.message = say_expired(r, answer, elapsed_us, clipped);
     }
     run_fail(r, failure);
 }

@@ -6,6 +6,7 @@
  * is ehlod's fault. What the dialogue means is the engine's, what the whole means is conclude()'s.
  */
 #include "probe/base/clock.h"
+#include "probe/base/text.h"
 #include "probe/conclude.h"
 #include "probe/run_state.h"
 
@@ -105,17 +106,20 @@ struct result *run_show(const struct run *r, struct arena *arena, struct result 
 
 /* ---- to someone who leaves now ---- */
 
-static const char *say_under_way(const struct run *r, struct arena *arena, int64_t elapsed_us)
+static const char *say_under_way(const struct run *r, struct arena *arena, int64_t elapsed_us,
+                                 int64_t limit_us)
 {
     const struct address *present = r->stage == STAGE_CONNECT ? dial_present(&r->dial) : &r->addresses[0];
-    char to[DIAL_TEXT_SIZE];
+    char to[DIAL_TEXT_SIZE], limit[TEXT_DURATION_SIZE];
     const char *what = arena_printf(arena, "looking up %s", r->plan.host);
 
     if (run_show_phase(r) == PHASE_CONNECT) {
         dial_text(present, to);
         what = arena_printf(arena, "connecting to %s", to);
     }
-    return arena_printf(arena, "still %s after %.3f s, when the time was over", what, seconds(elapsed_us));
+    text_duration(limit_us, limit);
+    return arena_printf(arena, "still %s after %.3f s, when the caller's %s were over; the run goes on", what,
+                        seconds(elapsed_us), limit);
 }
 
 /* The failure of a run before its dialogue, as if its time were over now. */
@@ -138,7 +142,7 @@ static struct result_failure overdue(const struct run *r, struct arena *arena, i
         failure.reason = REASON_DEADLINE;
         if (r->stage == STAGE_CONNECT)
             failure.elapsed_us = dial_took_us(&r->dial, now_us);
-        failure.message = say_under_way(r, arena, failure.elapsed_us);
+        failure.message = say_under_way(r, arena, failure.elapsed_us, limit_us);
     }
     return failure;
 }

@@ -13,7 +13,7 @@ enum stage { STAGE_LINE, STAGE_START, STAGE_DNS, STAGE_CONNECT, STAGE_DIALOGUE }
 
 struct run {
     struct run_net *net;
-    struct plan plan; /* the caller's, its time less what was spent waiting */
+    struct plan plan; /* the caller's */
     const struct result *last_ok;
     run_done *done;
     void *context;

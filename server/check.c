@@ -157,7 +157,8 @@ static void leave(struct question *q)
     drop_results(q->waiting);
 }
 
-/* Asks for count targets from the first on. The ask's own target is not looked at. */
+/* Asks for count targets from the first on. The ask's own target is not looked at. In the reserve nobody may
+ * wait: a verdict that is known must do. */
 static void begin(struct check *c, struct desk *desk, const struct snapshot_target *first, size_t count,
                   const struct jobs_ask *ask)
 {
@@ -169,7 +170,10 @@ static void begin(struct check *c, struct desk *desk, const struct snapshot_targ
         struct jobs_ask one = *ask;
         one.target = &first[i];
         part->check = c;
-        part->result = jobs_recall(desk->jobs, &one);
+        part->result = c->q->request->reserved
+                           ? jobs_at_hand(desk->jobs, &one,
+                                          "all connections but those kept for health checks are in use")
+                           : jobs_recall(desk->jobs, &one);
         if (part->result != NULL)
             continue;
         part->waiter = jobs_wait(desk->jobs, &one, on_result, part);

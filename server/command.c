@@ -14,29 +14,64 @@
 #include <stdio.h>
 #include <uv.h>
 
-static void print_lines(char *const *lines, size_t count, const char *note)
-{
-    for (size_t i = 0; i < count; i++)
-        fprintf(stderr, "%s%s\n", lines[i], note);
-}
-
 static struct snapshot_source source_of(const struct options *options)
 {
     return (struct snapshot_source){
         .file = options->config, .sets = options->sets, .set_count = options->set_count};
 }
 
-struct snapshot *command_load(const struct options *options)
+static void print_errors(const struct mistakes *m)
+{
+    for (size_t i = 0; i < m->error_count; i++)
+        fprintf(stderr, "%s\n", m->errors[i]);
+}
+
+static void print_all(const struct mistakes *m)
+{
+    print_errors(m);
+    for (size_t i = 0; i < m->warning_count; i++)
+        fprintf(stderr, "%s (a warning)\n", m->warnings[i]);
+}
+
+/* Who reads the log by program gets nothing but the log. */
+static void log_all(struct log *log, const struct mistakes *m)
+{
+    for (size_t i = 0; i < m->error_count; i++)
+        log_event(log, LOG_LEVEL_ERROR, "config mistake", "mistake", m->errors[i], NULL);
+    for (size_t i = 0; i < m->warning_count; i++)
+        log_event(log, LOG_LEVEL_WARN, "config warning", "mistake", m->warnings[i], NULL);
+}
+
+/* Null when the config is bad. */
+static struct snapshot *load(const struct options *options, struct mistakes *mistakes_r)
 {
     struct snapshot_source source = source_of(options);
     struct snapshot *snapshot = NULL;
-    struct mistakes mistakes;
-    int loaded = snapshot_load(&source, &snapshot, &mistakes);
 
-    print_lines(mistakes.errors, mistakes.error_count, "");
-    print_lines(mistakes.warnings, mistakes.warning_count, " (a warning)");
+    return snapshot_load(&source, &snapshot, mistakes_r) == 0 ? snapshot : NULL;
+}
+
+struct snapshot *command_load(const struct options *options)
+{
+    struct mistakes mistakes;
+    struct snapshot *snapshot = load(options, &mistakes);
+
+    print_errors(&mistakes);
     mistakes_clear(&mistakes);
-    return loaded == 0 ? snapshot : NULL;
+    return snapshot;
+}
+
+static struct snapshot *load_and_say(const struct options *options, struct log *log)
+{
+    struct mistakes mistakes;
+    struct snapshot *snapshot = load(options, &mistakes);
+
+    if (log != NULL && log->format == LOG_FORMAT_JSON)
+        log_all(log, &mistakes);
+    else
+        print_all(&mistakes);
+    mistakes_clear(&mistakes);
+    return snapshot;
 }
 
 int command_serve(const struct options *options)
@@ -45,10 +80,10 @@ int command_serve(const struct options *options)
     struct log log;
 
     serve_hold_hangup();
-    struct snapshot *snapshot = command_load(options);
+    log_init(&log, STDERR_FILENO, options->log_level, options->log_format);
+    struct snapshot *snapshot = load_and_say(options, &log);
     if (snapshot == NULL)
         return 1;
-    log_init(&log, STDERR_FILENO, options->log_level, options->log_format);
     int status = serve_run(snapshot, &source, &log);
     snapshot_unref(snapshot);
     return status;
@@ -56,7 +91,7 @@ int command_serve(const struct options *options)
 
 int command_validate(const struct options *options)
 {
-    struct snapshot *snapshot = command_load(options);
+    struct snapshot *snapshot = load_and_say(options, NULL);
 
     if (snapshot == NULL)
         return 1;

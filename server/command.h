@@ -15,7 +15,7 @@ int command_validate(const struct options *options);
 int command_version(const struct options *options);
 
 /* The config that the options name, with one reference; null after every mistake was written to standard
- * error, one a line. Warnings are written too. */
+ * error, one a line. Warnings are not: a check that is repeated would repeat them. */
 struct snapshot *command_load(const struct options *options);
 
 #endif

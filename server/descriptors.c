@@ -33,6 +33,11 @@ size_t descriptors_sum(const struct descriptors_want *want)
     return fixed(want) + elastic(want);
 }
 
+size_t descriptors_least(const struct descriptors_want *want)
+{
+    return BASE_STANDARD + BASE_LOOP + want->places + 3 + want->receivers; /* one of each */
+}
+
 static unsigned part(size_t wanted, size_t left, size_t all)
 {
     unsigned share = (unsigned)(wanted * left / all);

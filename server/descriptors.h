@@ -28,6 +28,9 @@ struct descriptors_have {
 
 size_t descriptors_sum(const struct descriptors_want *want);
 
+/* With fewer than these it cannot even begin. */
+size_t descriptors_least(const struct descriptors_want *want);
+
 /* Pure. Everything when it fits; else all of it in proportion, but a good reserve. */
 struct descriptors_have descriptors_share(size_t limit, const struct descriptors_want *want);
 

@@ -43,7 +43,7 @@ struct row {
     const char *path; /* "*" as a last segment stands for any one */
     const char *any;  /* what that one is called; null = there is none */
     unsigned methods; /* set of enum method */
-    bool verdict;     /* OPTIONS gives the status that GET gives */
+    bool verdict;     /* OPTIONS gives the status that GET gives; and it is given whatever is in use */
     bool always;      /* answered even when the ordinary connections are used up: at once, without a run */
     void (*handle)(struct desk *desk, struct question *q);
     const char *parameters[DESK_MAX_PARAMETERS];
@@ -231,7 +231,7 @@ static void dispatch(struct desk *desk, struct question *q, const struct row *ro
     unsigned method = method_of(q->request->method);
     struct url_mistake mistake;
 
-    if (q->request->reserved && !row->always) {
+    if (q->request->reserved && !row->always && !row->verdict) {
         q->later = true;
         question_refuse(q, 503, NULL, "All connections but those kept for health checks are in use.");
         return;

@@ -50,13 +50,11 @@ static void free_job(struct job *job)
 static struct record *keep_record(struct job *job, struct result *result)
 {
     struct jobs *jobs = job->jobs;
-    struct record *record = record_new(result, job->snapshot, job->target, job->plan.stop_after);
-    struct record *oldest = runs_add(jobs->runs, record);
+    struct record *record =
+        record_new(jobs->letters, result, job->snapshot, job->target, job->plan.stop_after);
 
+    runs_add(jobs->runs, record);
     shelf_keep(job->place, record);
-    if (oldest != NULL)
-        letters_forget(jobs->letters, oldest->result);
-    record_unref(oldest);
     return record;
 }
 

@@ -70,6 +70,8 @@ struct jobs {
 /* jobs.c: the record as it is given out now; whether it is worth waiting for its deliveries, for one who
  * waits so long from the run's end; the last run is over, or the jobs are to go and none is under way. */
 struct result *jobs_show(const struct jobs *jobs, const struct place *place, const struct record *record);
+struct result *jobs_show_peek(const struct jobs *jobs, const struct job *job,
+                              struct result *peek); /* taken */
 bool jobs_is_worth_waiting(const struct jobs *jobs, const struct record *record, int64_t wait_us);
 void jobs_over(struct jobs *jobs);
 
@@ -89,7 +91,7 @@ void waiter_run_over(struct jobs_waiter *w, struct record *record);
 void waiter_answer(struct jobs_waiter *w);
 
 /* A delivery was settled: who waited for it alone is answered, in the loop's next turn. For letters_new: the
- * context is the jobs. */
-void waiter_settled(void *context);
+ * context is the jobs. It is logged. */
+void waiter_settled(void *context, const char *route, const struct delivery *delivery);
 
 #endif

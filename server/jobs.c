@@ -12,20 +12,25 @@
 #include "probe/base/mem.h"
 #include "probe/conclude.h"
 #include "probe/net/handle.h"
+#include "probe/proto/client.h"
 #include "server/job.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* So many runs may wait in line for each that may be under way. */
-#define JOBS_WAITING_PER_RUN 4
+#define JOBS_WAITING_PER_RUN 4u
 
 static struct run_net_order net_order(const struct jobs_order *order)
 {
     unsigned max_runs = order->max_runs > 0 ? order->max_runs : order->snapshot->max_runs;
+    unsigned max_waiting = max_runs * JOBS_WAITING_PER_RUN;
 
+    if (max_waiting < order->snapshot->target_count) /* /check asks for all of them at once */
+        max_waiting = (unsigned)order->snapshot->target_count;
     return (struct run_net_order){.loop = order->loop,
                                   .max_runs = max_runs,
-                                  .max_waiting = max_runs * JOBS_WAITING_PER_RUN,
+                                  .max_waiting = max_waiting,
                                   .max_per_address = order->snapshot->max_per_address};
 }
 
@@ -46,10 +51,30 @@ struct jobs *jobs_new(const struct jobs_order *order)
     return jobs;
 }
 
+static bool has_mailbox(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->sink_count; i++)
+        if (strcmp(snapshot->sinks[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* What is under way to a mailbox that is not there any more cannot be seen. */
+static void blind_gone_mailboxes(struct jobs *jobs, const struct snapshot *old, const struct snapshot *new)
+{
+    for (size_t i = 0; i < old->sink_count; i++)
+        if (!has_mailbox(new, old->sinks[i].name))
+            letters_blind(jobs->letters, old->sinks[i].name, true);
+    for (size_t i = 0; i < new->sink_count; i++)
+        if (!has_mailbox(old, new->sinks[i].name))
+            letters_blind(jobs->letters, new->sinks[i].name, false);
+}
+
 void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs)
 {
     struct snapshot *old = jobs->order.snapshot;
 
+    blind_gone_mailboxes(jobs, old, snapshot);
     jobs->shelves = shelf_for_targets(snapshot, old, jobs->shelves);
     jobs->order.snapshot = snapshot_ref(snapshot);
     jobs->order.max_runs = max_runs;
@@ -78,8 +103,8 @@ bool jobs_is_worth_waiting(const struct jobs *jobs, const struct record *record,
 {
     const struct result *r = record->result;
 
-    return !jobs->stopping && clock_mono_us() - r->ended_mono_us < wait_us &&
-           letters_is_pending(jobs->letters, r);
+    return !jobs->stopping && r->failure.reason == REASON_NONE &&
+           clock_mono_us() - r->ended_mono_us < wait_us && letters_is_pending(jobs->letters, r);
 }
 
 /* With its deliveries as they stand now. */
@@ -92,12 +117,12 @@ static struct result *show_record(const struct jobs *jobs, const struct record *
 
 /* An older verdict stands in while ehlod itself cannot tell. */
 static struct result *stand_in(const struct jobs *jobs, const struct place *place,
-                               const struct record *record)
+                               const struct snapshot_target *target)
 {
     const struct record *known = place->last_known;
     int64_t now_us = clock_mono_us();
 
-    if (known == NULL || now_us - known->result->ended_mono_us >= record->target->stale_if_error_us)
+    if (known == NULL || now_us - known->result->ended_mono_us >= target->stale_if_error_us)
         return NULL;
     struct result *shown = show_record(jobs, known);
     struct result *stale = conclude_stale(shown);
@@ -105,15 +130,29 @@ static struct result *stand_in(const struct jobs *jobs, const struct place *plac
     return stale;
 }
 
-struct result *jobs_show(const struct jobs *jobs, const struct place *place, const struct record *record)
+/* A result that is to be given out, with its deliveries; takes its reference. */
+static struct result *or_stand_in(const struct jobs *jobs, const struct place *place,
+                                  const struct snapshot_target *target, struct result *shown)
 {
-    struct result *shown = show_record(jobs, record);
-    struct result *stale = shown->status == STATUS_UNKNOWN ? stand_in(jobs, place, record) : NULL;
+    struct result *stale = shown->status == STATUS_UNKNOWN ? stand_in(jobs, place, target) : NULL;
 
     if (stale == NULL)
         return shown;
     result_unref(shown);
     return stale;
+}
+
+struct result *jobs_show(const struct jobs *jobs, const struct place *place, const struct record *record)
+{
+    return or_stand_in(jobs, place, record->target, show_record(jobs, record));
+}
+
+struct result *jobs_show_peek(const struct jobs *jobs, const struct job *job, struct result *peek)
+{
+    struct result *shown = letters_show(jobs->letters, &job->plan, peek);
+
+    result_unref(peek);
+    return or_stand_in(jobs, job->place, job->target, shown);
 }
 
 static int64_t wait_of(const struct jobs_ask *ask)
@@ -144,6 +183,48 @@ struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
     return jobs_show(jobs, place, record);
 }
 
+/* The result of a run that never was. */
+static struct result *refuse(struct jobs *jobs, const struct plan *plan, const char *why)
+{
+    struct arena arena = {0};
+    struct client client;
+    char id[ULID_SIZE];
+    int64_t now_us = clock_mono_us();
+    struct result draft = {.id = id,
+                           .vantage = jobs->order.snapshot->server_name,
+                           .target = plan->target,
+                           .host = plan->host,
+                           .port = plan->port,
+                           .started_wall_us = clock_wall_us(),
+                           .started_mono_us = now_us,
+                           .ended_mono_us = now_us};
+
+    ulid_next(&jobs->ulid, draft.started_wall_us, id);
+    client_init(&client, plan, &arena, &draft, now_us);
+    draft.failure = (struct result_failure){.phase = PHASE_CONFIG,
+                                            .reason = REASON_LOCAL_RESOURCE,
+                                            .message = why,
+                                            .limit_us = CLOCK_NONE,
+                                            .elapsed_us = CLOCK_NONE};
+    client_finish(&client, &arena, &draft, now_us, CLOCK_NONE);
+    conclude(&draft, plan, NULL, &arena);
+    struct result *result = result_publish(&draft);
+    client_free(&client);
+    arena_free(&arena);
+    return result;
+}
+
+struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const char *why)
+{
+    struct plan plan;
+    struct place *place = place_of_ask(jobs, ask, &plan);
+    struct record *record = recall(jobs, place, ask);
+
+    if (record != NULL)
+        return jobs_show(jobs, place, record);
+    return or_stand_in(jobs, place, ask->target, refuse(jobs, &plan, why));
+}
+
 struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target)
 {
     const struct record *latest = NULL;
@@ -162,9 +243,14 @@ struct result *jobs_find(const struct jobs *jobs, const char *id)
     return record != NULL ? show_record(jobs, record) : NULL;
 }
 
-bool jobs_mail(struct jobs *jobs, const char *mailbox, struct span message, int64_t at_us)
+bool jobs_mail(struct jobs *jobs, const char *mailbox, const struct sink_message *message)
 {
-    return letters_arrive(jobs->letters, mailbox, message, at_us);
+    return letters_arrive(jobs->letters, mailbox, message);
+}
+
+void jobs_blind(struct jobs *jobs, const char *mailbox, bool blind)
+{
+    letters_blind(jobs->letters, mailbox, blind);
 }
 
 /* The run to join: one of the present config. */
@@ -206,8 +292,6 @@ static void on_grace_closed(uv_handle_t *timer)
 {
     struct jobs *jobs = timer->data;
 
-    shelf_free_all(jobs->shelves, jobs->order.snapshot->target_count);
-    runs_free(jobs->runs);
     snapshot_unref(jobs->order.snapshot);
     free(jobs);
 }
@@ -218,6 +302,8 @@ static void close_handles(struct jobs *jobs)
     if (uv_is_closing((uv_handle_t *)&jobs->grace))
         return;
     run_net_free(jobs->net);
+    shelf_free_all(jobs->shelves, jobs->order.snapshot->target_count);
+    runs_free(jobs->runs);
     letters_free(jobs->letters);
     handle_close_timer(jobs->settle);
     uv_close((uv_handle_t *)&jobs->grace, on_grace_closed);

@@ -3,6 +3,7 @@
 #define SERVER_JOBS_H
 
 #include "config/snapshot.h"
+#include "probe/proto/sink.h"
 #include "probe/result.h"
 #include "server/log.h"
 
@@ -38,6 +39,10 @@ struct jobs_ask {
  * nothing is left to wait; or null. */
 struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask);
 
+/* What can be said at once, without a run: a kept result as jobs_recall gives it, the last known verdict as
+ * stale, or unknown with the reason in that sentence. Never null. */
+struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const char *why);
+
 /* Called once, from the loop, never from inside jobs_wait. */
 typedef void jobs_done(void *context, struct result *result);
 
@@ -58,7 +63,11 @@ struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target
 struct result *jobs_find(const struct jobs *jobs, const char *id);
 
 /* A mailbox has seen a message: whether it was one of ours, for that mailbox. */
-bool jobs_mail(struct jobs *jobs, const char *mailbox, struct span message, int64_t at_us);
+bool jobs_mail(struct jobs *jobs, const char *mailbox, const struct sink_message *message);
+
+/* A mailbox cannot take what comes, for reasons of ours, or can again: what is not seen meanwhile is
+ * unverified and not lost. */
+void jobs_blind(struct jobs *jobs, const char *mailbox, bool blind);
 
 /* From now on this is the config. Runs under way keep theirs. max_runs as in the order. */
 void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs);

@@ -22,6 +22,8 @@
 /* What is remembered of one route of one target. */
 struct memory {
     const char *key;                 /* first: "TARGET/ROUTE"; names hold no slash */
+    uint64_t wish;                   /* what the route wanted when its newest message was sent */
+    int64_t wish_us;                 /* since when; what was sent before is no news */
     unsigned under_way;              /* runs that are to send its message, and have not ended */
     int64_t sent_us;                 /* its newest message: DATA was said; CLOCK_NONE = never */
     char newest[MESSAGE_TOKEN_SIZE]; /* and its token; "" = never */
@@ -85,7 +87,7 @@ static void memory_free(void *node)
 /* A delivery is settled: it stands, unless a newer message is settled already. */
 static void keep(struct memory *m, const struct delivery *d)
 {
-    if (m->last.state != ROUTE_NONE && m->last.sent_us > d->sent_us)
+    if (d->sent_us < m->wish_us || (m->last.state != ROUTE_NONE && m->last.sent_us > d->sent_us))
         return;
     const char *run = m->last.run;
     const char *mailbox = m->last.mailbox;
@@ -101,8 +103,10 @@ static void on_changed(void *context, void *owner, const struct delivery *d)
 {
     struct letters *l = context;
 
-    keep(owner, d);
-    l->settled(l->context);
+    struct memory *m = owner;
+
+    keep(m, d);
+    l->settled(l->context, m->key, d);
 }
 
 struct letters *letters_new(uv_loop_t *loop, letters_settled *settled, void *context)
@@ -122,6 +126,49 @@ void letters_free(struct letters *l)
     ledger_free(l->ledger);
     tdestroy(l->memories, memory_free);
     free(l);
+}
+
+/* ---- wishes ---- */
+
+static uint64_t mix(uint64_t hash, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211); /* FNV-1a */
+    return hash;
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text)
+{
+    return text != NULL ? mix(hash, text, strlen(text) + 1) : mix(hash, "\1", 1);
+}
+
+/* All that a delivery says something about, in one number. A config in which any of it differs is told
+ * nothing by the messages of another. */
+static uint64_t wish_of(const struct plan *plan, const struct plan_route *route)
+{
+    uint64_t hash = mix_text(UINT64_C(14695981039346656037), plan->host);
+
+    hash = mix(hash, &plan->port, sizeof plan->port);
+    hash = mix_text(mix_text(hash, route->from), route->mailbox);
+    for (size_t i = 0; i < route->to_count; i++)
+        hash = mix_text(hash, route->to[i]);
+    hash = mix(hash, &route->expect, sizeof route->expect);
+    hash = mix(hash, &route->at_final, sizeof route->at_final);
+    hash = mix(hash, &route->reply_code, sizeof route->reply_code);
+    hash = mix(hash, &route->reply_enhanced, sizeof route->reply_enhanced);
+    return mix(hash, &route->deliver_within_us, sizeof route->deliver_within_us);
+}
+
+/* A message was sent by this plan: what is remembered of another wish is no longer worth anything. */
+static void adopt_wish(struct memory *m, uint64_t wish, int64_t now_us)
+{
+    if (m->wish == wish)
+        return;
+    m->wish = wish;
+    m->wish_us = now_us;
+    m->last.state = ROUTE_NONE;
 }
 
 /* ---- writing ---- */
@@ -207,6 +254,16 @@ static struct delivery delivery_of(const struct result *r, const struct result_r
     return d;
 }
 
+/* For how many the server took the message. */
+static size_t count_accepted(const struct result_route *route)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < route->recipient_count; i++)
+        count += route->recipients[i].code / 100 == 2;
+    return count;
+}
+
 static void settle_letter(struct letters *l, struct memory *m, const struct plan_route *plan,
                           const struct result *r, size_t i, int64_t data_us)
 {
@@ -216,12 +273,14 @@ static void settle_letter(struct letters *l, struct memory *m, const struct plan
     int64_t sent_us = dot ? r->started_mono_us + route->sent_us : data_us;
     struct delivery sending = delivery_of(r, route, sent_us);
 
-    m->sent_us = data_us;
-    snprintf(m->newest, sizeof m->newest, "%s", route->token);
+    if (data_us > m->sent_us) {
+        m->sent_us = data_us;
+        snprintf(m->newest, sizeof m->newest, "%s", route->token);
+    }
     if (!plan_route_is_delivered(plan) || route->state != ROUTE_QUEUED)
         keep(m, &sending);
     if (taken)
-        ledger_sent(l->ledger, route->token, sent_us, plan->deliver_within_us);
+        ledger_sent(l->ledger, route->token, sent_us, plan->deliver_within_us, count_accepted(route));
     else
         ledger_close(l->ledger, route->token);
 }
@@ -235,6 +294,8 @@ void letters_sent(struct letters *l, const struct plan *plan, const struct resul
         struct memory *m = remember(l, plan->target, plan->routes[i].name);
         int64_t data_us = data_said_us(r, i);
         m->under_way--;
+        if (data_us != CLOCK_NONE)
+            adopt_wish(m, wish_of(plan, &plan->routes[i]), data_us);
         if (data_us != CLOCK_NONE && r->routes[i].state != ROUTE_NONE)
             settle_letter(l, m, &plan->routes[i], r, i, data_us);
         else
@@ -242,29 +303,35 @@ void letters_sent(struct letters *l, const struct plan *plan, const struct resul
     }
 }
 
-bool letters_arrive(struct letters *l, const char *mailbox, struct span message, int64_t at_us)
+bool letters_arrive(struct letters *l, const char *mailbox, const struct sink_message *message)
 {
     char token[MESSAGE_TOKEN_SIZE];
-    size_t at = 0;
 
-    while (message_find_token(message, &at, token))
-        if (ledger_arrive(l->ledger, token, mailbox, at_us))
-            return true;
-    return false;
+    return message_token_of(message->kept, token) &&
+           ledger_arrive(l->ledger, token, mailbox, message->to, message->to_count, message->at_us);
+}
+
+void letters_blind(struct letters *l, const char *mailbox, bool blind)
+{
+    ledger_blind(l->ledger, mailbox, blind);
 }
 
 /* ---- showing ---- */
 
-/* This run's message, or while it is under way an earlier one's. */
+/* This run's message, or while it is under way an earlier one's. Of a run that is not over yet nobody has
+ * said that its message was taken: it is pending. */
 static struct delivery own_delivery(const struct letters *l, const struct result_route *route,
                                     const struct memory *m)
 {
     bool this_run = route->token != NULL && route->sent_us != CLOCK_NONE;
     const struct delivery *d = ledger_find(l->ledger, this_run ? route->token : m->newest);
+    struct delivery own = {.state = ROUTE_NONE};
 
-    if (d == NULL || (!this_run && d->state != ROUTE_PENDING))
-        return (struct delivery){.state = ROUTE_NONE};
-    return *d;
+    if (d != NULL && (this_run || d->state == ROUTE_PENDING))
+        own = *d;
+    if (this_run && d != NULL && d->state == ROUTE_NONE)
+        own.state = ROUTE_PENDING;
+    return own;
 }
 
 struct result *letters_show(const struct letters *l, const struct plan *plan, struct result *result)
@@ -278,10 +345,13 @@ struct result *letters_show(const struct letters *l, const struct plan *plan, st
             plan_route_sends(route) ? recall(l, key_of(&scratch, plan->target, route->name)) : NULL;
         if (m == NULL)
             continue;
+        bool same_wish = m->wish == wish_of(plan, route);
         if (deliveries == NULL)
             deliveries = arena_alloc(&scratch, plan->route_count * sizeof *deliveries);
-        deliveries[i].own = own_delivery(l, &result->routes[i], m);
-        deliveries[i].last = m->last;
+        if (same_wish || result->routes[i].token != NULL)
+            deliveries[i].own = own_delivery(l, &result->routes[i], m);
+        if (same_wish)
+            deliveries[i].last = m->last;
     }
     result = deliveries != NULL ? conclude_delivered(result, plan, deliveries) : result_ref(result);
     arena_free(&scratch);

@@ -4,6 +4,7 @@
 
 #include "probe/base/arena.h"
 #include "probe/plan.h"
+#include "probe/proto/sink.h"
 #include "probe/result.h"
 
 #include <uv.h>
@@ -16,8 +17,8 @@
 struct letters;
 
 /* A delivery was settled: results that were pending may no longer be. Called from the loop, or from inside
- * letters_arrive and letters_sent. */
-typedef void letters_settled(void *context);
+ * letters_arrive and letters_sent. route is "TARGET/ROUTE". */
+typedef void letters_settled(void *context, const char *route, const struct delivery *delivery);
 
 struct letters *letters_new(uv_loop_t *loop, letters_settled *settled, void *context);
 /* Memory follows after the loop has run once more. */
@@ -35,7 +36,10 @@ const struct plan_letter *letters_write(struct letters *letters, struct arena *a
 void letters_sent(struct letters *letters, const struct plan *plan, const struct result *result);
 
 /* A mailbox has seen a message: whether it carries a live token of that mailbox. */
-bool letters_arrive(struct letters *letters, const char *mailbox, struct span message, int64_t at_us);
+bool letters_arrive(struct letters *letters, const char *mailbox, const struct sink_message *message);
+
+/* A mailbox cannot take what comes, for reasons of ours, or can again. */
+void letters_blind(struct letters *letters, const char *mailbox, bool blind);
 
 /* The result as it is to be shown now, with its deliveries: one reference, the caller's. */
 struct result *letters_show(const struct letters *letters, const struct plan *plan, struct result *result);

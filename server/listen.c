@@ -103,6 +103,8 @@ static void pause_for(struct listen *l, int error)
 
     unwatch(l);
     uv_timer_start(l->pause, on_pause_over, LISTEN_PAUSE_MS, 0);
+    if (l->order.starved != NULL)
+        l->order.starved(l->order.context);
     if (l->complained_us != CLOCK_NONE && now_us - l->complained_us < LISTEN_COMPLAIN_US)
         return;
     l->complained_us = now_us;
@@ -110,12 +112,13 @@ static void pause_for(struct listen *l, int error)
               strerror(error), NULL);
 }
 
-/* Takes up to that many; 0, or an errno that others would get too. */
-static int take_some(struct listen_socket *s, int most)
+/* Takes up to that many, until it is held unless these are the last; 0, or an errno that others would get
+ * too. */
+static int take_some(struct listen_socket *s, int most, bool last)
 {
     struct listen *l = s->listen;
 
-    for (int i = 0; i < most && !l->held; i++) {
+    for (int i = 0; i < most && (last || !l->held); i++) {
         struct address peer = {0};
         socklen_t len = sizeof peer;
         int fd = accept4(s->open.fd, s->open.place.path != NULL ? NULL : &peer.any,
@@ -134,7 +137,7 @@ static int take_some(struct listen_socket *s, int most)
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
     struct listen_socket *s = poll->data;
-    int error = take_some(s, LISTEN_TURN);
+    int error = take_some(s, LISTEN_TURN, false);
 
     (void)status;
     (void)events;
@@ -179,7 +182,7 @@ static void take_last(const struct places *places, const struct places *stay)
 {
     for (size_t i = 0; i < places->count; i++)
         if (!has(stay, places->sockets[i]))
-            (void)take_some(places->sockets[i], LISTEN_BACKLOG);
+            (void)take_some(places->sockets[i], LISTEN_BACKLOG, true);
 }
 
 /* Closes what the one has and the other has not. */

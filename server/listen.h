@@ -19,6 +19,9 @@ struct listen;
  * no address. */
 typedef void listen_take(void *context, int fd, const struct address *peer);
 
+/* Accepting failed, and pauses for a moment. */
+typedef void listen_starved(void *context);
+
 struct listen_order {
     uv_loop_t *loop;
     struct log *log; /* kept */
@@ -26,6 +29,7 @@ struct listen_order {
     size_t count;
     const char *key; /* of the config, that gave the places: for the error alone; copied */
     listen_take *take;
+    listen_starved *starved; /* null: not told */
     void *context;
 };
 

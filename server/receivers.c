@@ -33,19 +33,46 @@ struct receivers {
     struct mailboxes next; /* between receivers_prepare and its end */
 };
 
+/* Who comes when all sessions are in use waits in the kernel's queue; what is not seen meanwhile is no fault
+ * of the mail server. */
 static void take(void *context, int fd, const struct address *peer)
 {
     struct mailbox *m = context;
 
     (void)peer;
     receiver_take(m->receiver, fd);
+    if (!receiver_is_full(m->receiver))
+        return;
+    listen_hold(m->listen);
+    log_event(m->receivers->order.log, LOG_LEVEL_WARN, "mail waits: all sessions are in use", "mailbox",
+              m->sink->name, NULL);
+    jobs_blind(m->receivers->order.jobs, m->sink->name, true);
+}
+
+static void on_room(void *context)
+{
+    struct mailbox *m = context;
+
+    jobs_blind(m->receivers->order.jobs, m->sink->name, false);
+    listen_go(m->listen);
+}
+
+/* Nobody could be accepted for a moment. */
+static void on_starved(void *context)
+{
+    struct mailbox *m = context;
+    bool full = receiver_is_full(m->receiver);
+
+    jobs_blind(m->receivers->order.jobs, m->sink->name, true);
+    if (!full)
+        jobs_blind(m->receivers->order.jobs, m->sink->name, false);
 }
 
 static void on_message(void *context, const struct sink_message *message)
 {
     struct mailbox *m = context;
 
-    jobs_mail(m->receivers->order.jobs, m->sink->name, message->kept, message->at_us);
+    jobs_mail(m->receivers->order.jobs, m->sink->name, message);
 }
 
 static void say_listening(struct log *log, const struct snapshot_sink *sink)
@@ -91,6 +118,7 @@ static struct mailbox *open_mailbox(struct receivers *r, const struct snapshot *
                                                   .count = 1,
                                                   .key = key,
                                                   .take = take,
+                                                  .starved = on_starved,
                                                   .context = m},
                            error_r);
     if (m->listen == NULL) {
@@ -98,7 +126,7 @@ static struct mailbox *open_mailbox(struct receivers *r, const struct snapshot *
         return NULL;
     }
     follow(m, snapshot, sink);
-    m->receiver = receiver_new(r->order.loop, &m->policy, r->order.max_sessions);
+    m->receiver = receiver_new(r->order.loop, &m->policy, r->order.max_sessions, on_room, m);
     return m;
 }
 

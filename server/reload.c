@@ -115,9 +115,9 @@ static void log_outcome(struct log *log, const struct reload_outcome *outcome,
     char count[24];
 
     for (size_t i = 0; i < mistakes->warning_count; i++)
-        log_event(log, LOG_LEVEL_WARN, "config", "warning", mistakes->warnings[i], NULL);
+        log_event(log, LOG_LEVEL_WARN, "config warning", "mistake", mistakes->warnings[i], NULL);
     for (size_t i = 0; i < outcome->mistake_count; i++)
-        log_event(log, LOG_LEVEL_ERROR, "config", "mistake", outcome->mistakes[i], NULL);
+        log_event(log, LOG_LEVEL_ERROR, "config mistake", "mistake", outcome->mistakes[i], NULL);
     snprintf(count, sizeof count, "%zu", outcome->target_count);
     if (outcome->good)
         log_event(log, LOG_LEVEL_INFO, "config reloaded", "targets", count, NULL);

@@ -11,15 +11,18 @@
 
 struct runs {
     struct record *ring[RUNS_KEPT];
-    size_t next; /* where the next one goes: the oldest stands there */
+    size_t next; /* where the next one goes */
+    size_t count;
+    size_t bytes;
 };
 
-struct record *record_new(struct result *result, struct snapshot *snapshot,
+struct record *record_new(struct letters *letters, struct result *result, struct snapshot *snapshot,
                           const struct snapshot_target *target, enum phase stop_after)
 {
     struct record *r = mem_alloc(sizeof *r);
 
     r->references = 1;
+    r->letters = letters;
     r->result = result_ref(result);
     r->snapshot = snapshot_ref(snapshot);
     r->target = target;
@@ -45,6 +48,7 @@ void record_unref(struct record *r)
 {
     if (r == NULL || --r->references > 0)
         return;
+    letters_forget(r->letters, r->result);
     result_unref(r->result);
     snapshot_unref(r->snapshot);
     free(r);
@@ -62,13 +66,26 @@ void runs_free(struct runs *runs)
     free(runs);
 }
 
-struct record *runs_add(struct runs *runs, struct record *record)
+static void drop_oldest(struct runs *runs)
 {
-    struct record *oldest = runs->ring[runs->next];
+    struct record **oldest = &runs->ring[(runs->next + RUNS_KEPT - runs->count) % RUNS_KEPT];
 
+    runs->bytes -= result_size((*oldest)->result);
+    runs->count--;
+    record_unref(*oldest);
+    *oldest = NULL;
+}
+
+void runs_add(struct runs *runs, struct record *record)
+{
+    size_t size = result_size(record->result);
+
+    while (runs->count > 0 && (runs->count == RUNS_KEPT || runs->bytes + size > RUNS_MAX_BYTES))
+        drop_oldest(runs);
     runs->ring[runs->next] = record_ref(record);
     runs->next = (runs->next + 1) % RUNS_KEPT;
-    return oldest;
+    runs->count++;
+    runs->bytes += size;
 }
 
 struct record *runs_find(const struct runs *runs, const char *id)

@@ -4,6 +4,7 @@
 
 #include "config/snapshot.h"
 #include "probe/result.h"
+#include "server/letters.h"
 
 /*
  * Past runs: what each showed, with the plan it followed. A record is shared by count and never changes; the
@@ -11,14 +12,15 @@
  */
 struct record {
     unsigned references;
+    struct letters *letters; /* forget the result's messages when the record goes */
     struct result *result;
     struct snapshot *snapshot; /* that the target is of */
     const struct snapshot_target *target;
     enum phase stop_after; /* of the plan */
 };
 
-/* With one reference; takes one of result and snapshot. */
-struct record *record_new(struct result *result, struct snapshot *snapshot,
+/* With one reference; takes one of result and snapshot. The letters must outlive it. */
+struct record *record_new(struct letters *letters, struct result *result, struct snapshot *snapshot,
                           const struct snapshot_target *target, enum phase stop_after);
 
 /* The plan that it followed, without its letters. */
@@ -27,17 +29,18 @@ struct plan record_plan(const struct record *record);
 struct record *record_ref(struct record *record);
 void record_unref(struct record *record); /* null is fine */
 
-/* The newest of them, found by id. */
+/* The newest of them, found by id: at most so many, of at most so many bytes in all. A server that floods has
+ * its say in a result, so numbers alone would be no bound. */
 struct runs;
 
-#define RUNS_KEPT 1000
+#define RUNS_KEPT      1000
+#define RUNS_MAX_BYTES ((size_t)64 * 1024 * 1024)
 
 struct runs *runs_new(void);
 void runs_free(struct runs *runs); /* null is fine */
 
-/* Keeps the record. The one that makes room for it is the caller's (one reference), or null.
- */
-struct record *runs_add(struct runs *runs, struct record *record);
+/* Keeps the record. The newest is always kept. */
+void runs_add(struct runs *runs, struct record *record);
 
 /* Borrowed; null when it is not there (any more). */
 struct record *runs_find(const struct runs *runs, const char *id);

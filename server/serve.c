@@ -57,6 +57,20 @@ struct serve {
 
 /* ---- down ---- */
 
+static const int hangup[] = {SIGHUP};
+static const int all_of_ours[] = {SIGTERM, SIGINT, SIGHUP};
+
+static void mask_signals(int how, const int *numbers, size_t count)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < count; i++)
+        sigaddset(&set, numbers[i]);
+    int masked = pthread_sigmask(how, &set, NULL);
+    assert(masked == 0);
+}
+
 static void take_down(struct serve *s)
 {
     s->down = true;
@@ -66,6 +80,8 @@ static void take_down(struct serve *s)
     reload_free(s->reload);
     jobs_free(s->jobs);
     receivers_free(s->receivers); /* last: runs that were under way may have been talking to them */
+    /* One more that comes from here on changes nothing any more, and must not kill. */
+    mask_signals(SIG_BLOCK, all_of_ours, sizeof all_of_ours / sizeof all_of_ours[0]);
     for (size_t i = 0; i < SERVE_SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     snapshot_unref(s->snapshot);
@@ -136,16 +152,24 @@ static void say_short(const struct serve *s, const struct descriptors_want *want
               limit, "wanted", wanted, "connections", connections, "max_runs", runs, NULL);
 }
 
-static void share_descriptors(struct serve *s)
+static int share_descriptors(struct serve *s)
 {
     const struct descriptors_have whole = {
         .connections = SERVE_CONNECTIONS, .reserve = SERVE_RESERVE, .sessions = RECEIVER_MAX_SESSIONS};
     struct descriptors_want want = want_of(s->snapshot, &whole);
+    char least[24];
 
     s->descriptors = descriptors_raise();
     s->have = descriptors_share(s->descriptors, &want);
-    if (descriptors_sum(&want) > s->descriptors)
-        say_short(s, &want, &s->have);
+    if (s->descriptors >= descriptors_least(&want)) {
+        if (descriptors_sum(&want) > s->descriptors)
+            say_short(s, &want, &s->have);
+        return 0;
+    }
+    snprintf(least, sizeof least, "%zu", descriptors_least(&want));
+    log_event(s->log, LOG_LEVEL_ERROR, "cannot start: the limit of open files is too low", "at_least", least,
+              NULL);
+    return -1;
 }
 
 /* What is left for the runs of another config: connections and sessions stay as they are. */
@@ -314,7 +338,6 @@ static int start_http(struct serve *s)
 
 static int start(struct serve *s)
 {
-    share_descriptors(s);
     s->reload = reload_new(&(struct reload_order){
         .loop = &s->loop, .log = s->log, .source = s->source, .apply = apply, .context = s});
     s->jobs = jobs_new(&(struct jobs_order){
@@ -325,19 +348,9 @@ static int start(struct serve *s)
 
 /* ---- signals ---- */
 
-static void mask_hangup(int how)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGHUP);
-    int masked = pthread_sigmask(how, &set, NULL);
-    assert(masked == 0);
-}
-
 void serve_hold_hangup(void)
 {
-    mask_hangup(SIG_BLOCK);
+    mask_signals(SIG_BLOCK, hangup, 1);
 }
 
 static void watch_signals(struct serve *s)
@@ -357,26 +370,37 @@ static void watch_signals(struct serve *s)
         s->signals[i].data = s;
         uv_signal_start(&s->signals[i], watches[i].call, watches[i].number);
     }
-    mask_hangup(SIG_UNBLOCK);
+    mask_signals(SIG_UNBLOCK, hangup, 1);
+}
+
+static int run_loop(struct serve *s)
+{
+    int made = uv_loop_init(&s->loop);
+    int status = 0;
+
+    assert(made == 0);
+    watch_signals(s);
+    if (start(s) == 0) {
+        say_hello(s);
+    } else {
+        take_down(s);
+        status = 1;
+    }
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    int closed = uv_loop_close(&s->loop);
+    assert(closed == 0);
+    return status;
 }
 
 int serve_run(struct snapshot *snapshot, const struct snapshot_source *source, struct log *log)
 {
     struct serve serve = {.log = log, .snapshot = snapshot_ref(snapshot), .source = source};
-    int made = uv_loop_init(&serve.loop);
-    int status = 0;
 
-    assert(made == 0);
-    watch_signals(&serve);
-    if (start(&serve) == 0) {
-        say_hello(&serve);
-    } else {
-        take_down(&serve);
-        status = 1;
+    if (share_descriptors(&serve) != 0) {
+        snapshot_unref(serve.snapshot);
+        return 1;
     }
-    uv_run(&serve.loop, UV_RUN_DEFAULT);
-    int closed = uv_loop_close(&serve.loop);
-    assert(closed == 0);
+    int status = run_loop(&serve);
     if (status == 0)
         log_event(log, LOG_LEVEL_INFO, "stopped", NULL);
     return status;

@@ -9,6 +9,7 @@
 #include "probe/base/mem.h"
 #include "probe/net/handle.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void free_waiter(uv_handle_t *timer)
@@ -65,7 +66,7 @@ static void on_timeout(uv_timer_t *timer)
     struct jobs_waiter *w = timer->data;
 
     if (w->job != NULL)
-        answer(w, run_peek(w->job->run, w->timeout_us));
+        answer(w, jobs_show_peek(w->jobs, w->job, run_peek(w->job->run, w->timeout_us)));
     else
         waiter_answer(w);
 }
@@ -139,10 +140,22 @@ static void answer_settled(uv_timer_t *timer)
     }
 }
 
-void waiter_settled(void *context)
+static void log_delivery(struct log *log, const char *route, const struct delivery *d)
+{
+    char ms[32] = "";
+
+    if (d->latency_us != CLOCK_NONE)
+        snprintf(ms, sizeof ms, "%.3f", (double)d->latency_us / CLOCK_US_PER_MS);
+    log_event(log, d->state == ROUTE_UNVERIFIED ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "delivery settled",
+              "route", route, "state", route_state_name(d->state), "run", d->run, "mailbox", d->mailbox, "ms",
+              *ms != '\0' ? ms : NULL, NULL);
+}
+
+void waiter_settled(void *context, const char *route, const struct delivery *delivery)
 {
     struct jobs *jobs = context;
 
+    log_delivery(jobs->order.log, route, delivery);
     handle_at(jobs->settle, answer_settled, 0);
 }
 

@@ -72,12 +72,15 @@ static const char *say_error(struct dial *d, enum reason reason, const struct so
 static const char *say_timeout(struct dial *d, int64_t elapsed_us)
 {
     bool alone = d->order.count == 1;
-    char to[DIAL_TEXT_SIZE];
+    double elapsed_s = (double)elapsed_us / (double)CLOCK_US_PER_S;
+    char to[DIAL_TEXT_SIZE], over[PLAN_OVER_SIZE];
 
     dial_text(dial_present(d), to);
-    return arena_printf(d->arena, "connect to %s timed out after %.3f s (%s%s%s)", to,
-                        (double)elapsed_us / (double)CLOCK_US_PER_S, alone ? "" : "its share of ",
-                        d->clipped ? "what was left of " : "",
+    plan_say_over(d->order.plan, over);
+    if (alone && d->clipped)
+        return arena_printf(d->arena, "connect to %s timed out after %.3f s, %s", to, elapsed_s, over);
+    return arena_printf(d->arena, "connect to %s timed out after %.3f s (%s%s%s)", to, elapsed_s,
+                        alone ? "" : "its share of ", d->clipped ? "what was left of " : "",
                         limit_key(d->clipped ? LIMIT_RUN : LIMIT_CONNECT));
 }
 

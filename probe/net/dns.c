@@ -63,6 +63,7 @@ struct dns_query {
     struct resolver *resolver;
     enum dns_type type;
     bool closer; /* asked through CLOSER_LOOK */
+    bool bare;   /* asked as it stands, without the search list */
     bool inside; /* dns_ask has not returned yet */
     bool over;
     dns_answered *answered; /* null: nobody waits any more */
@@ -176,8 +177,8 @@ static bool up_to_date(const struct resolver *r, const struct stat *conf)
            r->conf.st_mtim.tv_nsec == conf->st_mtim.tv_nsec;
 }
 
-/* Whether resolv.conf can be read, or is not there. Where it cannot be for want of descriptors, c-ares would not
- * say so, but ask 127.0.0.1 from then on. */
+/* Whether resolv.conf can be read, or is not there. Where it cannot be for want of descriptors, c-ares would
+ * not say so, but ask 127.0.0.1 from then on. */
 static bool conf_is_readable(const struct dns *dns)
 {
     int fd = dns->servers ? -1 : open(RESOLV_CONF, O_RDONLY | O_CLOEXEC);
@@ -390,6 +391,12 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *packet
         query_send(q);
         return;
     }
+    /* With what resolv.conf wants to append it is none; that is not the name's fault. */
+    if (q->answered && !q->bare && status == ARES_EBADNAME) {
+        q->bare = true;
+        query_send(q);
+        return;
+    }
     if (q->answered) {
         if (q->closer && packet && len >= NS_HFIXEDSZ && (packet[2] & 0x02))
             say(&a, REASON_MALFORMED,
@@ -409,14 +416,17 @@ static void query_send(struct dns_query *q)
 {
     struct resolver *r = q->resolver;
     ares_channel channel = r->channels[q->closer ? CLOSER_LOOK : NORMAL].ares;
+    int type = q->type == DNS_A ? ns_t_a : ns_t_aaaa;
 
     r->pending++;
     if (!uv_is_active((const uv_handle_t *)r->tick))
         uv_timer_start(r->tick, on_tick, TICK_MS, TICK_MS);
-    if (channel)
-        ares_search(channel, q->host, ns_c_in, q->type == DNS_A ? ns_t_a : ns_t_aaaa, on_answer, q);
-    else
+    if (!channel)
         on_answer(q, ARES_ENOTINITIALIZED, 0, NULL, 0);
+    else if (q->bare)
+        ares_query(channel, q->host, ns_c_in, type, on_answer, q);
+    else
+        ares_search(channel, q->host, ns_c_in, type, on_answer, q);
 }
 
 struct dns_query *dns_ask(struct dns *dns, const char *host, enum dns_type type, dns_answered *answered,

@@ -48,6 +48,7 @@ void client_init(struct client *c, const struct plan *plan, struct arena *arena,
 {
     *c = (struct client){
         .plan = plan, .arena = arena, .draft = draft, .start_us = start_us, .now_us = start_us};
+    c->ends_us = start_us + plan->limits_us[LIMIT_RUN];
     reply_init(&c->parser, arena);
     for (enum phase p = 0; p < PHASE_COUNT; p++)
         draft->timing_us[p] = CLOCK_NONE;
@@ -77,16 +78,11 @@ struct span client_output(const struct client *c)
     return (struct span){c->output.data + c->output_sent, c->output.len - c->output_sent};
 }
 
-int64_t client_run_ends_at(const struct client *c)
-{
-    return c->start_us + c->plan->limits_us[LIMIT_RUN];
-}
-
 int64_t client_deadline(const struct client *c)
 {
     if (!c->started || c->want == SEAM_DONE)
         return CLOCK_NEVER;
-    return c->limit_at_us < client_run_ends_at(c) ? c->limit_at_us : client_run_ends_at(c);
+    return c->limit_at_us < c->ends_us ? c->limit_at_us : c->ends_us;
 }
 
 bool client_decided(const struct client *c)

@@ -50,7 +50,8 @@ struct client {
     char wire[COMMAND_MAX_LINE + 1];
     struct span output;  /* what is being sent: the command in wire, or a message of the plan's */
     size_t output_sent;  /* of it */
-    int64_t start_us;    /* of the run */
+    int64_t start_us;    /* of the run; offsets count from it */
+    int64_t ends_us;     /* of the run: its deadline */
     int64_t step_us;     /* when the step's clock began: entered, then its last byte written */
     int64_t limit_at_us; /* when it runs out; the run's own deadline not yet counted in */
     int64_t now_us;      /* the latest time told */
@@ -59,7 +60,8 @@ struct client {
 
 /* The plan, the arena and the draft must outlive the client. start_us is when the run began. The draft is
  * zeroed but for what the caller knows (names, peer); its timing, flags, duration and failure are set up
- * here, and the caller may go on to write those of the phases before the dialogue. */
+ * here, and the caller may go on to write those of the phases before the dialogue. Who finds out later that
+ * the run began later sets start_us anew, before the client is started; the run ends when it would have. */
 void client_init(struct client *c, const struct plan *plan, struct arena *arena, struct result *draft,
                  int64_t start_us);
 void client_free(struct client *c);
@@ -85,10 +87,10 @@ bool client_decided(const struct client *c);
 
 /*
  * Completes the draft with what only the end shows: routes that were never reached, and of a step that is
- * still under way its time, its partial reply and, if the verdict is not reached, the failure: deadline with
- * limit_us as the limit. The client is not changed, so a run that goes on can be shown as it stands: draft
- * may be a copy of the client's own. Also right for a client that was never started (limit_us is then not
- * looked at: the caller has the failure).
+ * still under way its time, its partial reply and, if the verdict is not reached, the failure: deadline, as a
+ * caller who waits no longer than limit_us sees it. The client is not changed, so a run that goes on can be
+ * shown as it stands: draft may be a copy of the client's own. Also right for a client that was never started
+ * (limit_us is then not looked at: the caller has the failure).
  *
  * draft->duration_us is the time of the last reply that decided, or of the failure; the caller sets it when
  * the dialogue never began.

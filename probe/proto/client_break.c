@@ -172,12 +172,13 @@ void client_expire(struct client *c, int64_t now_us)
         return;
     client_tell_time(c, now_us);
     if (!is_courtesy(c, FLAG_QUIT_NO_REPLY)) {
-        bool by_run = client_run_ends_at(c) < c->limit_at_us;
+        bool by_run = c->ends_us < c->limit_at_us;
         enum reason reason = by_run                  ? REASON_DEADLINE
                              : c->want == SEAM_WRITE ? REASON_SEND_TIMEOUT
                                                      : REASON_TIMEOUT;
         if (client_fail(c, reason, NULL, client_say_overdue(c, c->arena, reason, c->now_us)))
-            c->draft->failure.limit_us = c->plan->limits_us[by_run ? LIMIT_RUN : c->step->limit];
+            c->draft->failure.limit_us =
+                by_run ? c->ends_us - c->start_us : c->plan->limits_us[c->step->limit];
     }
     cut_short(c);
 }

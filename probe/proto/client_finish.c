@@ -9,7 +9,8 @@
 #include <string.h>
 
 /* A route without a verdict: not gone to by order (stop_after) decides nothing, anything else is a failure.
- * Of a message that was sent whole and not answered nobody knows what becomes. */
+ * Of a message that was sent whole and not answered nobody knows what becomes; a route that broke before
+ * there was any answer is skipped, as those after it. */
 static void complete_route(const struct client *c, size_t i, struct result_route *route)
 {
     bool by_order = c->plan->stop_after < PHASE_RCPT || route->state == ROUTE_SKIPPED;
@@ -20,6 +21,8 @@ static void complete_route(const struct client *c, size_t i, struct result_route
         route->state = ROUTE_UNCERTAIN;
     if (broken_off && !by_order)
         route->ok = TRI_FALSE;
+    if (route->state == ROUTE_NONE)
+        route->state = ROUTE_SKIPPED;
     if (route->ok != TRI_NULL)
         return;
     if (!broken_off)
@@ -88,7 +91,7 @@ static void complete_step(const struct client *c, struct arena *arena, struct re
     draft->failure = (struct result_failure){.phase = c->step->phase,
                                              .reason = REASON_DEADLINE,
                                              .route = c->route_begun ? c->plan->routes[c->route].name : NULL,
-                                             .message = client_say_overdue(c, arena, REASON_DEADLINE, now_us),
+                                             .message = client_say_unfinished(c, arena, now_us, limit_us),
                                              .limit_us = limit_us,
                                              .elapsed_us = now_us - c->step_us};
     draft->duration_us = now_us - c->start_us;

@@ -77,8 +77,12 @@ static const char *code_wanted(struct client *c)
 /* A step on the way that must succeed, unless it is refused as wanted. */
 static const char *or_refusals(struct client *c, const char *success, unsigned refusals)
 {
-    if (!refusals)
+    int code = route_of(c)->reply_code;
+
+    if (!refusals || (code && code / 100 < 4))
         return success;
+    if (code)
+        return arena_printf(c->arena, "%s or %s", success, code_wanted(c));
     return arena_printf(c->arena, "%s%s%s", success, refusals == REFUSALS ? ", " : " or ", classes(refusals));
 }
 
@@ -94,11 +98,7 @@ const char *client_judge_rcpt_wanted(struct client *c)
 
     if (!route->reply_code)
         return classes(wanted);
-    if (!plan_route_sends(route))
-        return code_wanted(c);
-    if (route->reply_code / 100 < 4 || !(wanted & REFUSALS))
-        return "2xx";
-    return arena_printf(c->arena, "2xx or %s", code_wanted(c));
+    return plan_route_sends(route) ? or_refusals(c, "2xx", wanted & REFUSALS) : code_wanted(c);
 }
 
 const char *client_judge_data_wanted(struct client *c)
@@ -179,6 +179,18 @@ static void settle(struct client *c, enum reason reason, const char *command, co
     }
 }
 
+static const struct result_recipient *keep_reply(struct client *c, size_t recipient,
+                                                 const struct result_reply *reply, bool ok)
+{
+    struct result_recipient *to = &c->recipients[c->route][recipient];
+
+    to->code = reply->code;
+    to->enhanced = reply->enhanced;
+    to->text = reply_text(c->arena, reply);
+    to->ok = ok ? TRI_TRUE : TRI_FALSE;
+    return to;
+}
+
 bool client_judge_mail_refused(struct client *c, const struct result_reply *reply)
 {
     struct result_route *route = &c->routes[c->route];
@@ -189,25 +201,14 @@ bool client_judge_mail_refused(struct client *c, const struct result_reply *repl
     if (reason == REASON_NONE)
         route->ok = TRI_TRUE;
     for (size_t i = 0; i < route->recipient_count; i++)
-        c->recipients[c->route][i].ok = reason == REASON_NONE ? TRI_TRUE : TRI_FALSE;
+        keep_reply(c, i, reply, reason == REASON_NONE);
     return reason == REASON_NONE;
-}
-
-static struct result_recipient *keep_reply(struct client *c, const struct result_reply *reply, bool ok)
-{
-    struct result_recipient *recipient = &c->recipients[c->route][c->recipient];
-
-    recipient->code = reply->code;
-    recipient->enhanced = reply->enhanced;
-    recipient->text = reply_text(reply);
-    recipient->ok = ok ? TRI_TRUE : TRI_FALSE;
-    return recipient;
 }
 
 bool client_judge_recipient(struct client *c, const struct result_reply *reply)
 {
     enum reason reason = judge(route_of(c), AT_ENVELOPE, reply);
-    const struct result_recipient *recipient = keep_reply(c, reply, reason == REASON_NONE);
+    const struct result_recipient *recipient = keep_reply(c, c->recipient, reply, reason == REASON_NONE);
 
     settle(c, reason, arena_printf(c->arena, "RCPT TO:<%s>", recipient->to), client_judge_rcpt_wanted(c),
            reply);
@@ -247,9 +248,10 @@ bool client_judge_recipients(struct client *c)
 
 /* the message */
 
-static void keep_final(struct result_route *route, const struct result_reply *reply)
+static void keep_final(struct client *c, const struct result_reply *reply)
 {
-    route->final = (struct result_final){reply->code, reply->enhanced, reply_text(reply)};
+    c->routes[c->route].final =
+        (struct result_final){reply->code, reply->enhanced, reply_text(c->arena, reply)};
 }
 
 bool client_judge_message(struct client *c, const struct result_reply *reply)
@@ -258,7 +260,7 @@ bool client_judge_message(struct client *c, const struct result_reply *reply)
     enum reason reason = judge(route_of(c), AT_MESSAGE, reply);
     const char *what = c->step->phase == PHASE_DATA ? "DATA" : "the message";
 
-    keep_final(route, reply);
+    keep_final(c, reply);
     route->state = outcome_of(reply) == EXPECT_ACCEPTED ? ROUTE_QUEUED : state_of(reply);
     route->ok = reason == REASON_NONE ? TRI_TRUE : TRI_FALSE;
     if (reason != REASON_NONE)
@@ -271,7 +273,7 @@ void client_judge_early(struct client *c, const struct result_reply *reply)
     struct result_route *route = &c->routes[c->route];
     bool deferred = outcome_of(reply) == EXPECT_DEFERRED;
 
-    keep_final(route, reply);
+    keep_final(c, reply);
     route->state = state_of(reply);
     route->ok = TRI_FALSE;
     client_fail(c, deferred ? REASON_DEFERRED : REASON_REJECTED, reply,
@@ -284,10 +286,10 @@ void client_judge_senseless(struct client *c, const struct result_reply *reply)
     struct result_route *route = &c->routes[c->route];
 
     if (c->step->phase == PHASE_RCPT) {
-        keep_reply(c, reply, false);
+        keep_reply(c, c->recipient, reply, false);
         return;
     }
-    keep_final(route, reply);
+    keep_final(c, reply);
     route->ok = TRI_FALSE;
     if (c->step->phase == PHASE_FINAL)
         route->state = ROUTE_UNCERTAIN;

@@ -20,11 +20,15 @@ const char *client_say_cut(struct arena *a, const char *text)
 
 const char *client_say_quote(struct client *c, const struct result_reply *reply)
 {
-    const char *line = reply->line_count ? reply->lines[reply->line_count - 1] : "";
-    line = client_say_cut(c->arena, line);
+    char enhanced[ENHANCED_TEXT_SIZE];
+    const char *text = reply_text(c->arena, reply);
+
+    enhanced_text(reply->enhanced, enhanced);
+    text = client_say_cut(c->arena,
+                          arena_printf(c->arena, "%s%s%s", enhanced, *enhanced && *text ? " " : "", text));
     if (!reply->code)
-        return arena_printf(c->arena, "\"%s\"", line);
-    return arena_printf(c->arena, "\"%d%s%s\"", reply->code, *line ? " " : "", line);
+        return arena_printf(c->arena, "\"%s\"", text);
+    return arena_printf(c->arena, "\"%d%s%s\"", reply->code, *text ? " " : "", text);
 }
 
 const char *client_say_asked(const struct client *c, struct arena *a)
@@ -45,36 +49,55 @@ const char *client_say_part_sent(const struct client *c, struct arena *a)
     return arena_printf(a, "%zu of %zu octets", c->output_sent, c->output.len);
 }
 
-/* The time is over in the middle of sending. */
-static const char *say_unsent(const struct client *c, struct arena *a, enum reason reason, double elapsed_s,
-                              const char *limit)
+/* The time is over in the middle of sending; how it ended stands behind the seconds. */
+static const char *say_unsent(const struct client *c, struct arena *a, bool by_run, double elapsed_s,
+                              const char *end)
 {
-    const char *by_run = reason == REASON_DEADLINE ? ", when the time of the run was over" : "";
-
     if (c->step->body)
         return arena_printf(
-            a,
-            "the server stopped reading after %s of the message; the rest could not be sent in %.3f s%s (%s)",
-            client_say_part_sent(c, a), elapsed_s, by_run, limit);
-    return arena_printf(a, "%s%s could not be sent in %.3f s%s (%s)",
-                        *by_run ? "" : "the server stopped reading: ", client_say_asked(c, a), elapsed_s,
-                        by_run, limit);
+            a, "the server stopped reading after %s of the message; the rest could not be sent in %.3f s%s",
+            client_say_part_sent(c, a), elapsed_s, end);
+    return arena_printf(a, "%s%s could not be sent in %.3f s%s",
+                        by_run ? "" : "the server stopped reading: ", client_say_asked(c, a), elapsed_s, end);
+}
+
+static double taken_s(const struct client *c, int64_t now_us)
+{
+    return now_us > c->step_us ? (double)(now_us - c->step_us) / (double)CLOCK_US_PER_S : 0.0;
 }
 
 const char *client_say_overdue(const struct client *c, struct arena *a, enum reason reason, int64_t now_us)
 {
-    double elapsed_s = (double)(now_us - c->step_us) / (double)CLOCK_US_PER_S;
+    bool by_run = reason == REASON_DEADLINE;
     const char *to = client_say_asked(c, a);
-    const char *by_run = reason == REASON_DEADLINE ? ", when the time of the run was over" : "";
-    char duration[TEXT_DURATION_SIZE];
-    const char *limit = limit_key(c->step->limit);
+    char over[PLAN_OVER_SIZE];
+    const char *end;
 
-    if (reason == REASON_DEADLINE) {
-        text_duration(now_us - c->start_us, duration);
-        limit = duration;
-    }
+    plan_say_over(c->plan, over);
+    end = by_run ? arena_printf(a, ", %s", over) : arena_printf(a, " (%s)", limit_key(c->step->limit));
     if (c->want == SEAM_WRITE)
-        return say_unsent(c, a, reason, elapsed_s, limit);
-    return arena_printf(a, "no %s%s in %.3f s%s (%s)", to ? "reply to " : "greeting", to ? to : "", elapsed_s,
-                        by_run, limit);
+        return say_unsent(c, a, by_run, taken_s(c, now_us), end);
+    return arena_printf(a, "no %s%s in %.3f s%s", to ? "reply to " : "greeting", to ? to : "",
+                        taken_s(c, now_us), end);
+}
+
+/* What is still missing. */
+static const char *say_missing(const struct client *c, struct arena *a)
+{
+    const char *to = client_say_asked(c, a);
+
+    if (c->want == SEAM_WRITE && c->step->body)
+        return arena_printf(a, "only %s of the message could be sent", client_say_part_sent(c, a));
+    if (c->want == SEAM_WRITE)
+        return arena_printf(a, "%s could not be sent", to);
+    return to ? arena_printf(a, "no reply to %s", to) : "no greeting";
+}
+
+const char *client_say_unfinished(const struct client *c, struct arena *a, int64_t now_us, int64_t limit_us)
+{
+    char limit[TEXT_DURATION_SIZE];
+
+    text_duration(limit_us, limit);
+    return arena_printf(a, "%s after %.3f s, when the caller's %s were over; the run goes on",
+                        say_missing(c, a), taken_s(c, now_us), limit);
 }

@@ -12,7 +12,6 @@
 #include "probe/base/clock.h"
 
 #include <string.h>
-#include <strings.h>
 
 /* Postfix' smtpd waits just so long before a reply when mail comes in faster than it goes out
  * (in_flow_delay), and counts MAIL and RCPT that are followed by RSET as coming in. */
@@ -141,9 +140,10 @@ static void learn(struct client *c, const struct result_reply *reply)
 static enum client_step_id hello_refused(struct client *c, struct result_command *command)
 {
     const char *verb = c->step == &client_step_table[STEP_EHLO] ? "EHLO" : "HELO";
-    const char *text = reply_text(&command->reply);
-    bool name_is_at_fault = strcasestr(text, "helo") || strcasestr(text, "ehlo");
-    const char *hint = name_is_at_fault ? " (the server may want another name than this one: helo)" : "";
+    static const char *const names[] = {"helo", "ehlo", NULL};
+    const char *hint = reply_mentions(&command->reply, names)
+                           ? " (the server may want another name than this one: helo)"
+                           : "";
 
     return client_step_refused(c, command, arena_printf(c->arena, "%s %s%s was", verb, c->plan->helo, hint));
 }
@@ -232,14 +232,6 @@ static char *send_rcpt(struct client *c)
     return command_build(c->arena, "RCPT TO:<", route_of(c)->to[c->recipient], ">", COMMAND_END);
 }
 
-static bool contains_word(const char *text, const char *const *words)
-{
-    for (; *words; words++)
-        if (strcasestr(text, *words))
-            return true;
-    return false;
-}
-
 /* What a reply to RCPT tells beside its verdict. */
 static void note_rcpt(struct client *c, const struct result_command *command)
 {
@@ -253,7 +245,7 @@ static void note_rcpt(struct client *c, const struct result_command *command)
         client_note(c, FLAG_FORWARDED);
     if (reply->code == 252)
         client_note(c, FLAG_UNVERIFIED);
-    if (reply->code / 100 == 4 && (looks_grey || contains_word(reply_text(reply), grey)))
+    if (reply->code / 100 == 4 && (looks_grey || reply_mentions(reply, grey)))
         client_note(c, FLAG_MAYBE_GREYLISTED);
     if (took_us >= FLOW_DELAY_US && took_us < FLOW_DELAY_US + FLOW_DELAY_SLACK_US)
         client_note(c, FLAG_FLOW_DELAY);

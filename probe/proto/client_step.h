@@ -72,7 +72,6 @@ void client_add_time(struct result *draft, enum phase phase, int64_t us);
 
 /* The record, and the end of the dialogue (client.c). */
 void client_tell_time(struct client *c, int64_t now_us);
-int64_t client_run_ends_at(const struct client *c);
 struct result_command *client_last_command(struct client *c); /* null = there is none */
 struct result_command *client_add_command(struct client *c, enum phase phase, const char *sent,
                                           const char *expected);
@@ -95,6 +94,8 @@ const char *client_say_cut(struct arena *a, const char *text);
 const char *client_say_asked(const struct client *c, struct arena *a);
 const char *client_say_part_sent(const struct client *c, struct arena *a); /* "10 of 200 octets" */
 const char *client_say_overdue(const struct client *c, struct arena *a, enum reason reason, int64_t now_us);
+/* That it is not there yet, to a caller whose own time, limit_us, is over. */
+const char *client_say_unfinished(const struct client *c, struct arena *a, int64_t now_us, int64_t limit_us);
 
 /* The reply to MAIL or RCPT as the route under way sees it. MAIL refused decides for all recipients. Each
  * returns whether it is as wanted. */

@@ -8,8 +8,10 @@
 #include "probe/base/text.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define TOKEN_START "ehlod-"
+#define TOKEN_FIELD "X-Ehlod-Token:"
 
 void message_token(const unsigned char random[MESSAGE_TOKEN_DIGITS / 2], char token_r[MESSAGE_TOKEN_SIZE])
 {
@@ -36,23 +38,42 @@ static bool is_token(const char *text)
     return true;
 }
 
-int message_find_token(struct span text, size_t *at, char token_r[MESSAGE_TOKEN_SIZE])
+/* The line at the start of the text, without its end; the text moves behind it. */
+static struct span next_line(struct span *text)
 {
-    size_t len = MESSAGE_TOKEN_SIZE - 1;
+    const char *end = memchr(text->data, '\n', text->len);
+    size_t len = end ? (size_t)(end - text->data) : text->len;
+    struct span line = {text->data, len};
 
-    for (size_t i = *at; i + len <= text.len; i++) {
-        const char *e = memchr(text.data + i, TOKEN_START[0], text.len - len - i + 1);
-        if (!e)
-            break;
-        i = (size_t)(e - text.data);
-        if (!is_token(e))
+    text->data += end ? len + 1 : len;
+    text->len -= end ? len + 1 : len;
+    if (line.len && line.data[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
+int message_token_of(struct span message, char token_r[MESSAGE_TOKEN_SIZE])
+{
+    size_t name = strlen(TOKEN_FIELD), token = MESSAGE_TOKEN_SIZE - 1;
+
+    while (message.len) {
+        struct span line = next_line(&message);
+        if (line.len == 0)
+            return 0; /* the header ends */
+        if (line.len < name || strncasecmp(line.data, TOKEN_FIELD, name) != 0)
             continue;
-        memcpy(token_r, e, len);
-        token_r[len] = '\0';
-        *at = i + len;
+        const char *value = line.data + name;
+        size_t len = line.len - name;
+        for (; len && (*value == ' ' || *value == '\t'); len--)
+            value++;
+        while (len && (value[len - 1] == ' ' || value[len - 1] == '\t'))
+            len--;
+        if (len != token || !is_token(value))
+            return 0;
+        memcpy(token_r, value, token);
+        token_r[token] = '\0';
         return 1;
     }
-    *at = text.len;
     return 0;
 }
 
@@ -82,8 +103,7 @@ struct span message_build(struct arena *a, const struct message_order *order)
                                 "From: ehlod <%s%s>\r\n"
                                 "To: %s\r\n"
                                 "Subject: ehlod test message (%s, %s)\r\n"
-                                "Message-ID: %s\r\n"
-                                "X-Ehlod-Token: %s\r\n"
+                                "Message-ID: %s\r\n" TOKEN_FIELD " %s\r\n"
                                 "Auto-Submitted: auto-generated\r\n"
                                 "MIME-Version: 1.0\r\n"
                                 "Content-Type: text/plain; charset=us-ascii\r\n"

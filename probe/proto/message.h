@@ -18,9 +18,11 @@
 /* From 16 random bytes: "ehlod-" and 32 hexadecimal digits. */
 void message_token(const unsigned char random[MESSAGE_TOKEN_DIGITS / 2], char token_r[MESSAGE_TOKEN_SIZE]);
 
-/* The next token in the text from *at on, which moves behind it: 1 = token_r is filled, 0 = there is no more.
+/*
+ * The token in the field X-Ehlod-Token of the message's own header: 1 = token_r is filled, 0 = there is none.
+ * A token anywhere else (in a bounce that quotes the message, in a reply to it) does not make it ours.
  */
-int message_find_token(struct span text, size_t *at, char token_r[MESSAGE_TOKEN_SIZE]);
+int message_token_of(struct span message, char token_r[MESSAGE_TOKEN_SIZE]);
 
 struct message_order {
     const char *from; /* "" is the null sender */

@@ -225,18 +225,59 @@ bool reply_begun(const struct reply_parser *p)
     return p->reply.line_count > 0 || p->line.len > 0;
 }
 
-const char *reply_text(const struct result_reply *reply)
+/* The line without that enhanced code, if it begins with it. */
+static const char *without(const char *line, struct enhanced code)
 {
-    struct enhanced code;
+    struct enhanced own;
     size_t len;
 
-    if (reply->line_count == 0)
-        return "";
-    const char *text = reply->lines[reply->line_count - 1];
-    if (reply->enhanced.class == 0 || enhanced_parse(span_of(text), &code, &len) != 1)
-        return text;
-    text += len;
-    return *text == ' ' ? text + 1 : text;
+    if (enhanced_parse(span_of(line), &own, &len) != 1 || !enhanced_same(own, code))
+        return line;
+    line += len;
+    return *line == ' ' ? line + 1 : line;
+}
+
+/* Cuts between two characters. */
+static char *cut(struct arena *a, struct span text)
+{
+    size_t most = REPLY_MAX_TEXT;
+
+    if (text.len <= most)
+        return arena_dup_span(a, text);
+    while (((unsigned char)text.data[most] & 0xc0) == 0x80)
+        most--;
+    return arena_printf(a, "%.*s...", (int)most, text.data);
+}
+
+const char *reply_text(struct arena *a, const struct result_reply *reply)
+{
+    struct enhanced code = {0};
+    struct buffer joined;
+    size_t len;
+
+    buffer_init(&joined, (size_t)8 * REPLY_MAX_LINE); /* an escaped line is four times as long */
+    for (size_t i = 0; i < reply->line_count && joined.len <= REPLY_MAX_TEXT; i++) {
+        const char *line = reply->lines[i];
+        if (i == 0)
+            (void)enhanced_parse(span_of(line), &code, &len);
+        if (code.class && (i > 0 || reply->enhanced.class))
+            line = without(line, code);
+        if (joined.len && *line)
+            buffer_puts(&joined, " ");
+        buffer_puts(&joined, line);
+    }
+    const char *text = cut(a, buffer_span(&joined));
+    buffer_free(&joined);
+    return text;
+}
+
+bool reply_mentions(const struct result_reply *reply, const char *const *words)
+{
+    for (; *words; words++)
+        for (size_t i = 0; i < reply->line_count; i++)
+            if (strcasestr(reply->lines[i], *words))
+                return true;
+    return false;
 }
 
 const char *reply_looks_like(struct span line)

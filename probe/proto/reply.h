@@ -15,7 +15,8 @@
 #define REPLY_LONG_LINE 512  /* RFC 5321 section 4.5.3.1.5; longer is flagged */
 #define REPLY_MAX_LINES 100
 #define REPLY_MAX_BYTES (64 * 1024)
-#define REPLY_MAX_STRAY 4 /* empty lines before the first line */
+#define REPLY_MAX_STRAY 4    /* empty lines before the first line */
+#define REPLY_MAX_TEXT  1024 /* octets of what reply_text() makes of it */
 
 struct reply_parser {
     struct arena *arena; /* where lines are kept */
@@ -46,8 +47,13 @@ void reply_break(struct reply_parser *p);
 /* Whether any byte of a reply came (stray empty lines aside). */
 bool reply_begun(const struct reply_parser *p);
 
-/* The text of the last line, behind the enhanced code. "" when there is none. */
-const char *reply_text(const struct result_reply *reply);
+/* What the reply says, in one line: its lines joined by spaces, each without the enhanced code that the reply
+ * has (where it has none, without the first line's). Cut with "..." where it is long. "" when there is none.
+ */
+const char *reply_text(struct arena *a, const struct result_reply *reply);
+
+/* Whether any of its lines has one of the words (a list that ends with a null), in whatever case. */
+bool reply_mentions(const struct result_reply *reply, const char *const *words);
 
 /* What a line that is not SMTP looks like: "ssh", "http", "pop3", "imap", "tls" or null. */
 const char *reply_looks_like(struct span line);

@@ -37,6 +37,11 @@ void sink_complain(struct sink *s, const char *reply)
         sink_close(s, "421 4.7.0 Too many errors");
 }
 
+void sink_go_on(struct sink *s)
+{
+    s->deadline_us = s->now_us + SINK_COMMAND_US;
+}
+
 void sink_reset(struct sink *s)
 {
     arena_free(&s->arena);
@@ -73,7 +78,6 @@ static void end_command(struct sink *s)
     bool proper = line.len >= 2 && line.data[line.len - 2] == '\r';
 
     s->line_octets = 0;
-    s->deadline_us = s->now_us + SINK_COMMAND_US;
     if (++s->idle > SINK_MAX_IDLE) {
         sink_close(s, "421 4.7.0 Too many commands without a message");
     } else if (too_long) {
@@ -128,7 +132,7 @@ static void end_message(struct sink *s)
 
     s->in_message = false;
     s->idle = 0;
-    s->deadline_us = s->now_us + SINK_COMMAND_US;
+    sink_go_on(s);
     if (s->size > SINK_MAX_MESSAGE) {
         sink_say(s, "552 5.3.4 Message too big");
     } else {

@@ -27,7 +27,7 @@
 #define SINK_MAX_IDLE       100         /* commands since the last message, recipients of ours aside */
 
 /* How long it waits, in microseconds, however slowly the peer drips. */
-#define SINK_COMMAND_US INT64_C(60000000)  /* for a whole command */
+#define SINK_COMMAND_US INT64_C(60000000)  /* for a sender, recipient or message, whatever is said between */
 #define SINK_MESSAGE_US INT64_C(300000000) /* for a whole message */
 #define SINK_CLOSING_US INT64_C(10000000)  /* for its last words to be taken */
 

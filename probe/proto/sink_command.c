@@ -121,10 +121,12 @@ static const char *begin_mail(struct sink *s, const char *rest)
 static void mail(struct sink *s, const char *rest)
 {
     const char *wrong = begin_mail(s, rest);
-    if (wrong)
+    if (wrong) {
         sink_complain(s, wrong);
-    else
-        sink_say(s, "250 2.1.0 Ok");
+        return;
+    }
+    sink_go_on(s);
+    sink_say(s, "250 2.1.0 Ok");
 }
 
 /* RCPT */
@@ -161,7 +163,8 @@ static void rcpt(struct sink *s, const char *rest)
     } else {
         s->to = arena_grow(&s->arena, s->to, s->to_count, sizeof(*s->to));
         s->to[s->to_count++] = to;
-        s->idle--; /* it brings a message nearer */
+        s->idle--;
+        sink_go_on(s);
         sink_say(s, "250 2.1.5 Ok");
     }
 }

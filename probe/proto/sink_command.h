@@ -15,6 +15,7 @@ void sink_say(struct sink *s, const char *reply);
 void sink_complain(struct sink *s, const char *reply); /* likewise, and counts as an error */
 void sink_close(struct sink *s, const char *reply);    /* the last words */
 void sink_reset(struct sink *s);                       /* no transaction */
+void sink_go_on(struct sink *s); /* a message comes nearer: it has time for the next step */
 
 /*
  * Reads "<path>" at the start of *text, which moves behind it: the address without source route in the

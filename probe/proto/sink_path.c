@@ -57,11 +57,21 @@ bool sink_path_has_domain(const char *address)
     return at && at > address && at[1];
 }
 
+/* "user%example.com@here" and "example.com!user@here" ask to be passed on (RFC 5321 appendix F.2); an address
+ * with two @ is none. Inside quotes all of that is a name. */
+static bool asks_for_a_relay(const char *local, size_t len)
+{
+    return len > 0 && local[0] != '"' &&
+           (memchr(local, '%', len) || memchr(local, '!', len) || memchr(local, '@', len));
+}
+
 bool sink_path_is_ours(const struct sink_policy *policy, const char *address)
 {
     if (strcasecmp(address, "postmaster") == 0)
         return true;
     const char *domain = strrchr(address, '@') + 1;
+    if (asks_for_a_relay(address, (size_t)(domain - address) - 1))
+        return false;
     for (size_t i = 0; i < policy->domain_count; i++)
         if (strcasecmp(domain, policy->domains[i]) == 0)
             return true;

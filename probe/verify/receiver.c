@@ -29,16 +29,26 @@ struct receiver {
     struct session *sessions;
     size_t count;
     size_t max;
+    receiver_room *room;
+    void *context;
 };
 
-struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy, size_t max_sessions)
+struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy, size_t max_sessions,
+                              receiver_room *room, void *context)
 {
     struct receiver *r = mem_alloc(sizeof *r);
 
     r->loop = loop;
     r->policy = policy;
     r->max = max_sessions;
+    r->room = room;
+    r->context = context;
     return r;
+}
+
+bool receiver_is_full(const struct receiver *r)
+{
+    return r->count >= r->max;
 }
 
 static void session_free(struct session *s)
@@ -60,7 +70,13 @@ static void session_free(struct session *s)
 
 static void on_driven(void *context)
 {
-    session_free(context);
+    struct session *s = context;
+    struct receiver *r = s->receiver;
+    bool was_full = receiver_is_full(r);
+
+    session_free(s);
+    if (was_full)
+        r->room(r->context);
 }
 
 static void turn_away(int fd)
@@ -76,7 +92,7 @@ void receiver_take(struct receiver *r, int fd)
 {
     struct session *s;
 
-    if (r->count >= r->max) {
+    if (receiver_is_full(r)) {
         turn_away(fd);
         return;
     }

@@ -14,11 +14,17 @@ struct receiver;
 
 #define RECEIVER_MAX_SESSIONS 100
 
-/* The policy is kept. Of that many sessions at a time, one more is told to come back later (421). */
-struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy, size_t max_sessions);
+/* There is room for a session after there was none. */
+typedef void receiver_room(void *context);
 
-/* Takes a connected, non-blocking socket, whatever becomes of it. */
+/* The policy is kept. So many sessions at a time. */
+struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy, size_t max_sessions,
+                              receiver_room *room, void *context);
+
+/* Takes a connected, non-blocking socket, whatever becomes of it. Over the limit it is told to come back;
+ * whoever can let it wait instead asks before. */
 void receiver_take(struct receiver *receiver, int fd);
+bool receiver_is_full(const struct receiver *receiver);
 
 /* Every session is told that it is over and closed. Memory follows after the loop has run once more. */
 void receiver_free(struct receiver *receiver); /* null is fine */

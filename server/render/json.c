@@ -14,12 +14,14 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Milliseconds with three decimals, below a thousand years: 15 digits hold each of them exactly. */
 #define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
 
 struct doc {
-    struct arena arena; /* for texts that must be escaped after all */
+    struct arena arena;        /* for texts that must be escaped after all */
+    struct render_share share; /* of what the server said */
     bool broken;
 };
 
@@ -44,6 +46,17 @@ static const char *utf8(struct doc *d, const char *text)
 static json_t *string(struct doc *d, const char *text)
 {
     return text ? json_string(utf8(d, text)) : json_null();
+}
+
+/* What the server said, as much of it as is shown. */
+static json_t *said(struct doc *d, const char *text)
+{
+    if (!text)
+        return json_null();
+    size_t part = render_take(&d->share, text);
+    if (text[part] == '\0')
+        return string(d, text);
+    return string(d, arena_printf(&d->arena, "%.*s...", (int)part, text));
 }
 
 static json_t *tri(enum tri value)
@@ -140,7 +153,7 @@ static json_t *peer(struct doc *d, const struct result *r)
     set(d, o, "port", json_integer(r->port));
     set(d, o, "address", address(&r->peer));
     set(d, o, "family", family(&r->peer));
-    set(d, o, "name", string(d, r->peer_name));
+    set(d, o, "name", said(d, r->peer_name));
     return o;
 }
 
@@ -163,20 +176,25 @@ static json_t *claimed(struct doc *d)
     return o;
 }
 
-static json_t *timing(struct doc *d, const struct result *r)
+static json_t *timing(struct doc *d, const int64_t us[PHASE_COUNT])
 {
     json_t *o = json_object();
     for (enum phase p = 0; p < PHASE_COUNT; p++)
         if (phase_is_timed(p))
-            set(d, o, phase_name(p), milliseconds(r->timing_us[p]));
+            set(d, o, phase_name(p), milliseconds(us[p]));
     return o;
 }
 
 static json_t *extensions(struct doc *d, const struct result *r)
 {
     json_t *o = json_object();
-    for (size_t i = 0; i < r->extension_count; i++)
-        set(d, o, utf8(d, r->extensions[i].keyword), string(d, r->extensions[i].params));
+    struct render_share lines = d->share;
+    for (size_t i = 0; i < r->extension_count; i++) {
+        const char *keyword = r->extensions[i].keyword;
+        if (keyword[render_take(&d->share, keyword)] == '\0') /* a part of a keyword would be another one */
+            set(d, o, utf8(d, keyword), said(d, r->extensions[i].params));
+    }
+    d->share = lines;
     return o;
 }
 
@@ -185,8 +203,11 @@ static json_t *reply(struct doc *d, const struct result_reply *from)
     json_t *o = json_object();
     json_t *lines = json_array();
 
-    for (size_t i = 0; i < from->line_count; i++)
-        append(d, lines, string(d, from->lines[i]));
+    size_t count = render_lines(&d->share, from);
+    for (size_t i = 0; i < count; i++)
+        append(d, lines, said(d, from->lines[i]));
+    if (count < from->line_count)
+        append(d, lines, json_string("..."));
     set(d, o, "code", code(from->code));
     set(d, o, "enhanced", enhanced(from->enhanced));
     set(d, o, "lines", lines);
@@ -235,7 +256,7 @@ static json_t *recipients(struct doc *d, const struct result_route *route)
         set(d, o, "to", string(d, from->to));
         set(d, o, "code", code(from->code));
         set(d, o, "enhanced", enhanced(from->enhanced));
-        set(d, o, "text", string(d, from->text));
+        set(d, o, "text", said(d, from->text));
         set(d, o, "ok", tri(from->ok));
         append(d, list, o);
     }
@@ -249,7 +270,7 @@ static json_t * final(struct doc *d, const struct result_final *from)
     json_t *o = json_object();
     set(d, o, "code", code(from->code));
     set(d, o, "enhanced", enhanced(from->enhanced));
-    set(d, o, "text", string(d, from->text));
+    set(d, o, "text", said(d, from->text));
     return o;
 }
 
@@ -292,6 +313,15 @@ static json_t *routes(struct doc *d, const struct result *r, int64_t now_us)
     return list;
 }
 
+/* An attempt that went on to a dialogue has its times in the result itself. */
+static json_t *attempt_timing(struct doc *d, const struct result_attempt *a)
+{
+    int64_t us[PHASE_COUNT];
+    for (enum phase p = 0; p < PHASE_COUNT; p++)
+        us[p] = p == PHASE_CONNECT ? a->connect_us : CLOCK_NONE;
+    return timing(d, us);
+}
+
 static json_t *attempts(struct doc *d, const struct result *r)
 {
     json_t *list = json_array();
@@ -299,12 +329,10 @@ static json_t *attempts(struct doc *d, const struct result *r)
         const struct result_attempt *from = &r->attempts[i];
         const struct result_failure *f = &from->failure;
         json_t *o = json_object();
-        json_t *times = json_object();
-        set(d, times, phase_name(PHASE_CONNECT), milliseconds(from->connect_us));
         set(d, o, "address", address(&from->address));
         set(d, o, "status", json_string(status_name(verdict_status(f->phase, f->reason, 0))));
         set(d, o, "failure", failure(d, f, NULL));
-        set(d, o, "timing_ms", times);
+        set(d, o, "timing_ms", attempt_timing(d, from));
         set(d, o, "id", json_null());
         append(d, list, o);
     }
@@ -327,7 +355,7 @@ static json_t *result(struct doc *d, const struct result *r, int64_t now_us)
     set(d, o, "peer", peer(d, r));
     set(d, o, "local", local(d, r));
     set(d, o, "claimed", claimed(d));
-    set(d, o, "timing_ms", timing(d, r));
+    set(d, o, "timing_ms", timing(d, r->timing_us));
     set(d, o, "extensions", extensions(d, r));
     set(d, o, "tls", json_null());
     set(d, o, "commands", commands(d, r));
@@ -338,11 +366,17 @@ static json_t *result(struct doc *d, const struct result *r, int64_t now_us)
     return o;
 }
 
-/* Ends the document: written whole, or not at all. */
-static void finish(struct doc *d, json_t *root, struct buffer *out)
+/* Ends the document: written whole, or not at all. Where it does not fit, it does without what is in spare
+ * (an object in it; null = nothing can be spared). */
+static void finish_without(struct doc *d, json_t *root, json_t *spare, struct buffer *out)
 {
     char *bytes = d->broken ? NULL : json_dumps(root, JSON_FLAGS);
 
+    if (bytes && spare && strlen(bytes) > out->limit - out->len) {
+        free(bytes);
+        json_object_clear(spare);
+        bytes = json_dumps(root, JSON_FLAGS);
+    }
     if (bytes)
         buffer_puts(out, bytes);
     else
@@ -352,9 +386,14 @@ static void finish(struct doc *d, json_t *root, struct buffer *out)
     arena_free(&d->arena);
 }
 
+static void finish(struct doc *d, json_t *root, struct buffer *out)
+{
+    finish_without(d, root, NULL, out);
+}
+
 void json_result(struct buffer *out, const struct result *r, int64_t now_us)
 {
-    struct doc d = {0};
+    struct doc d = {.share = render_share_whole};
     finish(&d, result(&d, r, now_us), out);
 }
 
@@ -378,13 +417,15 @@ void json_set(struct buffer *out, const struct render_set *of, int64_t now_us)
     json_t *targets = json_object();
 
     render_set_summary(of, summary);
-    for (size_t i = 0; i < of->count; i++)
+    for (size_t i = 0; i < of->count; i++) {
+        d.share = render_share_set;
         set(&d, targets, utf8(&d, of->results[i]->target), result(&d, of->results[i], now_us));
+    }
     set(&d, root, "status", json_string(status_name(render_set_status(of))));
     set(&d, root, "summary", json_string(summary));
     set(&d, root, "counts", counts(&d, of));
     set(&d, root, "targets", targets);
-    finish(&d, root, out);
+    finish_without(&d, root, targets, out);
 }
 
 static json_t *target(struct doc *d, const struct snapshot_target *from, const struct result *last,

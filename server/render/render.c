@@ -13,7 +13,7 @@
 
 enum status render_set_status(const struct render_set *set)
 {
-    enum status worst = STATUS_PASS;
+    enum status worst = set->count ? STATUS_PASS : STATUS_UNKNOWN;
     for (size_t i = 0; i < set->count; i++)
         if (set->results[i]->status > worst)
             worst = set->results[i]->status;
@@ -105,6 +105,30 @@ int64_t render_age_us(const struct result *r, int64_t now_us)
 int64_t render_since_us(int64_t past_us, int64_t now_us)
 {
     return not_negative(now_us - past_us);
+}
+
+const struct render_share render_share_whole = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
+const struct render_share render_share_set = {20, 1024, (size_t)32 * 1024};
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+size_t render_take(struct render_share *share, const char *text)
+{
+    size_t len = strlen(text);
+    size_t part = least(len, least(share->octets, share->left));
+
+    while (part < len && part > 0 && ((unsigned char)text[part] & 0xc0) == 0x80)
+        part--;
+    share->left -= part;
+    return part;
+}
+
+size_t render_lines(const struct render_share *share, const struct result_reply *reply)
+{
+    return least(reply->line_count, share->lines);
 }
 
 bool render_is_message(const struct result_command *c)

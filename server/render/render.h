@@ -19,8 +19,15 @@ struct render_set {
     size_t count;
 };
 
-/* The worst status; pass for none. */
+/* The worst status; unknown for none: where nothing was checked, nothing is known to work. */
 enum status render_set_status(const struct render_set *set);
+
+/*
+ * In a set, what servers said is cut short, so that a hostile one cannot make an answer of all that takes
+ * seconds to write: of each reply the first 20 lines, of each line 1 KiB, of each result 32 KiB (and once
+ * more so much of what EHLO offered). "..." stands for the rest; the views of one result have all of it. A
+ * set that is too long for its buffer even so is shown without its targets.
+ */
 
 /* JSON: compact, status first, every key always there, no line end. A document is written
  * whole or not at all: when it does not fit, or could not be built, nothing is written and full is set. */
@@ -81,6 +88,21 @@ void render_address(const struct address *a, char out_r[RENDER_HOST_SIZE]);
 /* How old the result is, and how long something is past; never negative. */
 int64_t render_age_us(const struct result *r, int64_t now_us);
 int64_t render_since_us(int64_t past_us, int64_t now_us);
+
+/* How much of what a server said is shown. */
+struct render_share {
+    size_t lines;  /* of a reply */
+    size_t octets; /* of a line, or another text */
+    size_t left;   /* octets in all */
+};
+extern const struct render_share render_share_whole;
+extern const struct render_share render_share_set; /* of each result in a set */
+
+/* Takes the text's part of the share: how many octets of it are shown. Less than all: "..." stands behind. */
+size_t render_take(struct render_share *share, const char *text);
+
+/* How many of a reply's lines are shown. Less than all: "..." is the line behind them. */
+size_t render_lines(const struct render_share *share, const struct result_reply *reply);
 
 /* Whether the command is a message, which is shown by its size and not by its dot. */
 bool render_is_message(const struct result_command *c);

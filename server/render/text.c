@@ -12,7 +12,8 @@
 
 #include <string.h>
 
-#define QUOTE_MOST 120 /* bytes of a reply line in the verdict */
+#define QUOTE_MOST   120 /* bytes of a reply line in the verdict */
+#define SUMMARY_ROOM 512 /* bytes kept for what a set that is too long says instead */
 
 static const char *const status_words[STATUS_COUNT] = {
     [STATUS_PASS] = "PASS",
@@ -36,25 +37,22 @@ static void head(struct buffer *out, const struct result *r, int64_t now_us)
     buffer_printf(out, "run %s at %s: verdict in %s ms, ended %s s ago\n\n", r->id, started, duration, age);
 }
 
-static void recipient(struct buffer *out, const struct result_route *route, const struct result_recipient *to)
+static void recipient(struct buffer *out, const struct result_route *route, const struct result_recipient *to,
+                      struct render_share *share)
 {
-    char enhanced[ENHANCED_TEXT_SIZE];
-
     buffer_printf(out, "  <%s> -> <%s>", route->from, to->to);
     if (to->code) {
-        enhanced_text(to->enhanced, enhanced);
-        buffer_printf(out, ": %d%s%s%s%s", to->code, *enhanced ? " " : "", enhanced,
-                      to->text && *to->text ? " " : "", to->text ? to->text : "");
+        buffer_puts(out, ": ");
+        text_message_reply(out, to->code, to->enhanced, to->text, share);
     }
     buffer_printf(out, "%s\n", to->ok == TRI_FALSE && to->code ? "  (not as wanted)" : "");
 }
 
-static void routes(struct buffer *out, const struct result *r, int64_t now_us)
+static void routes(struct buffer *out, const struct result *r, int64_t now_us, struct render_share *share)
 {
     for (size_t i = 0; i < r->route_count; i++) {
         const struct result_route *route = &r->routes[i];
-        const char *state = route_state_name(route->state);
-        buffer_printf(out, "route %s: %s", route->name, state ? state : "no answer");
+        buffer_printf(out, "route %s: %s", route->name, route_state_name(route->state));
         if (route->ok == TRI_TRUE) {
             buffer_puts(out, ", as wanted");
         } else {
@@ -63,8 +61,8 @@ static void routes(struct buffer *out, const struct result *r, int64_t now_us)
         }
         buffer_puts(out, "\n");
         for (size_t j = 0; j < route->recipient_count; j++)
-            recipient(out, route, &route->recipients[j]);
-        text_message_route(out, r, route, now_us);
+            recipient(out, route, &route->recipients[j], share);
+        text_message_route(out, r, route, now_us, share);
     }
 }
 
@@ -277,12 +275,12 @@ static void failed(struct buffer *out, const struct result *r)
         buffer_puts(out, "  This is no evidence against the mail server.\n");
 }
 
-void text_result(struct buffer *out, const struct result *r, int64_t now_us)
+static void show(struct buffer *out, const struct result *r, int64_t now_us, struct render_share share)
 {
     head(out, r, now_us);
-    transcript_write(out, r);
+    transcript_write(out, r, &share);
     buffer_puts(out, "\n");
-    routes(out, r, now_us);
+    routes(out, r, now_us, &share);
     flags(out, r);
     if (r->route_count || r->flags)
         buffer_puts(out, "\n");
@@ -293,17 +291,36 @@ void text_result(struct buffer *out, const struct result *r, int64_t now_us)
         failed(out, r);
 }
 
+void text_result(struct buffer *out, const struct result *r, int64_t now_us)
+{
+    show(out, r, now_us, render_share_whole);
+}
+
+/* Every result, and all verdicts together again: the end is what a terminal shows. */
+static void show_all(struct buffer *out, const struct render_set *set, int64_t now_us)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        show(out, set->results[i], now_us, render_share_set);
+        buffer_puts(out, "\n");
+    }
+    for (size_t i = 0; i < set->count && set->count > 1; i++)
+        verdict(out, set->results[i]);
+}
+
 void text_set(struct buffer *out, const struct render_set *set, int64_t now_us)
 {
     char summary[RENDER_SUMMARY_SIZE];
+    struct buffer all;
 
-    for (size_t i = 0; i < set->count; i++) {
-        text_result(out, set->results[i], now_us);
-        buffer_puts(out, "\n");
-    }
-    /* All verdicts together again: the end is what a terminal shows. */
-    for (size_t i = 0; i < set->count && set->count > 1; i++)
-        verdict(out, set->results[i]);
+    size_t room = out->limit - out->len;
+
+    buffer_init(&all, room > SUMMARY_ROOM ? room - SUMMARY_ROOM : 0);
+    show_all(&all, set, now_us);
+    if (all.full)
+        buffer_puts(out, "The results are too long to be shown together: ask for one target at a time.\n");
+    else
+        buffer_put(out, all.data, all.len);
+    buffer_free(&all);
     render_set_summary(set, summary);
     buffer_printf(out, "%s  %s\n", status_words[render_set_status(set)], summary);
 }

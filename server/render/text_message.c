@@ -15,19 +15,27 @@ static bool is_own(const struct result *r, const struct delivery *d)
     return d->run && r->id && strcmp(d->run, r->id) == 0;
 }
 
-/* message <...>: 250 2.0.0 Ok: queued as 4Z1x */
-static void final(struct buffer *out, const struct result_route *route)
+void text_message_reply(struct buffer *out, int code, struct enhanced enhanced, const char *text,
+                        struct render_share *share)
 {
-    char enhanced[ENHANCED_TEXT_SIZE];
-    const char *text = route->final.text ? route->final.text : "";
+    char enhanced_code[ENHANCED_TEXT_SIZE];
+    size_t part = text ? render_take(share, text) : 0;
 
+    enhanced_text(enhanced, enhanced_code);
+    buffer_printf(out, "%d%s%s", code, *enhanced_code ? " " : "", enhanced_code);
+    if (text && *text)
+        buffer_printf(out, " %.*s%s", (int)part, text, text[part] ? "..." : "");
+}
+
+/* message <...>: 250 2.0.0 Ok: queued as 4Z1x */
+static void final(struct buffer *out, const struct result_route *route, struct render_share *share)
+{
     if (!route->message_id)
         return;
     buffer_printf(out, "  message %s: ", route->message_id);
     if (route->final.code) {
-        enhanced_text(route->final.enhanced, enhanced);
-        buffer_printf(out, "%d%s%s%s%s\n", route->final.code, *enhanced ? " " : "", enhanced,
-                      *text ? " " : "", text);
+        text_message_reply(out, route->final.code, route->final.enhanced, route->final.text, share);
+        buffer_puts(out, "\n");
     } else {
         buffer_puts(out, route->sent_us == CLOCK_NONE ? "not sent whole\n" : "no reply\n");
     }
@@ -58,9 +66,9 @@ static void delivery(struct buffer *out, const struct result *r, const struct de
 }
 
 void text_message_route(struct buffer *out, const struct result *r, const struct result_route *route,
-                        int64_t now_us)
+                        int64_t now_us, struct render_share *share)
 {
-    final(out, route);
+    final(out, route, share);
     delivery(out, r, &route->delivery, now_us);
 }
 

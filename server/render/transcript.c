@@ -76,18 +76,21 @@ static bool stands_alone(const struct result *r, size_t command, size_t line)
     return !is_whole(c) && len > 0 && strncmp(text, code, len < 3 ? len : 3) == 0;
 }
 
-void transcript_reply_line(struct buffer *out, const struct result *r, size_t command, size_t line)
+/* The first len octets of its text. */
+static void put_line(struct buffer *out, const struct result *r, size_t command, size_t line, size_t len)
 {
     const struct result_command *c = &r->commands[command];
     const char *text = c->reply.lines[line];
     bool last = line + 1 == c->reply.line_count && is_whole(c);
 
-    if (stands_alone(r, command, line))
-        buffer_puts(out, text);
-    else if (last && *text == '\0')
-        buffer_printf(out, "%d", c->reply.code);
-    else
-        buffer_printf(out, "%d%c%s", c->reply.code, last ? ' ' : '-', text);
+    if (!stands_alone(r, command, line))
+        buffer_printf(out, last && *text == '\0' ? "%d" : last ? "%d " : "%d-", c->reply.code);
+    buffer_put(out, text, len);
+}
+
+void transcript_reply_line(struct buffer *out, const struct result *r, size_t command, size_t line)
+{
+    put_line(out, r, command, line, strlen(r->commands[command].reply.lines[line]));
 }
 
 static int64_t took(int64_t from_us, int64_t to_us)
@@ -95,16 +98,28 @@ static int64_t took(int64_t from_us, int64_t to_us)
     return from_us == CLOCK_NONE || to_us == CLOCK_NONE ? CLOCK_NONE : to_us - from_us;
 }
 
-static void reply(struct buffer *out, const struct result *r, size_t command)
+/* The time of a line: the reply's first byte, and where all of it is shown its end. */
+static void line_columns(struct buffer *out, const struct result_command *c, size_t line, bool ends)
+{
+    int64_t at_us = ends ? c->reply_us : line == 0 ? c->first_byte_us : CLOCK_NONE;
+
+    columns(out, at_us, ends ? took(c->at_us, c->reply_us) : CLOCK_NONE, "<-");
+}
+
+static void reply(struct buffer *out, const struct result *r, size_t command, struct render_share *share)
 {
     const struct result_command *c = &r->commands[command];
+    size_t count = render_lines(share, &c->reply);
 
-    for (size_t i = 0; i < c->reply.line_count; i++) {
-        bool last = i + 1 == c->reply.line_count && is_whole(c);
-        int64_t at = last ? c->reply_us : i == 0 ? c->first_byte_us : CLOCK_NONE;
-        columns(out, at, last ? took(c->at_us, c->reply_us) : CLOCK_NONE, "<-");
-        transcript_reply_line(out, r, command, i);
-        buffer_puts(out, "\n");
+    for (size_t i = 0; i < count; i++) {
+        size_t part = render_take(share, c->reply.lines[i]);
+        line_columns(out, c, i, i + 1 == c->reply.line_count && is_whole(c));
+        put_line(out, r, command, i, part);
+        buffer_puts(out, c->reply.lines[i][part] ? "...\n" : "\n");
+    }
+    if (count < c->reply.line_count) {
+        line_columns(out, c, count, is_whole(c));
+        buffer_puts(out, "...\n");
     }
     if (c->reply.escaped)
         row(out, CLOCK_NONE, CLOCK_NONE, "", "(escaped: \\xHH stands for a byte, \\\\ for a backslash)");
@@ -207,7 +222,7 @@ static void route_heading(struct buffer *out, const struct result_route *route)
     buffer_puts(out, "\n");
 }
 
-void transcript_write(struct buffer *out, const struct result *r)
+void transcript_write(struct buffer *out, const struct result *r, struct render_share *share)
 {
     int route = -1;
 
@@ -224,7 +239,7 @@ void transcript_write(struct buffer *out, const struct result *r)
         else if (c->sent)
             row(out, c->at_us, CLOCK_NONE, "->", c->sent);
         if (c->replied)
-            reply(out, r, i);
+            reply(out, r, i, share);
         complaint(out, r, i);
     }
 }

@@ -36,6 +36,7 @@ alias_maps =
 alias_database =
 smtpd_recipient_restrictions = check_recipient_access texthash:{folder}/access
 smtpd_client_connection_count_limit = 0
+each_destination_recipient_limit = 1
 transport_maps = texthash:{folder}/transport
 relay_domains = {relay_domains}
 virtual_alias_maps = texthash:{folder}/virtual
@@ -56,6 +57,7 @@ qmgr unix n - n 300 1 qmgr
 pickup unix n - n 60 1 pickup
 local unix - n n - - local
 smtp unix - - n - - smtp
+each unix - - n - - smtp
 discard unix - - n - - discard
 error unix - - n - - error
 retry unix - - n - - error

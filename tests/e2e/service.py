@@ -172,6 +172,11 @@ class Service(Program):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as f:
             return int(re.search(rf"^{name}:\s*(\d+)", f.read(), re.M)[1])
 
+    def is_sanitized(self):
+        """Whether AddressSanitizer is in it, which holds back freed memory; a leak is then told at the end."""
+        with open(f"/proc/{self.pid}/maps", encoding="ascii") as f:
+            return "libasan" in f.read()
+
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from conftest import target
 from service import run_ehlod, write_config
-from support import EHLOD, scaled
+from support import EHLOD, free_port, scaled
 
 
 def late(_line):
@@ -110,6 +110,23 @@ def test_a_warning_is_called_one(tmp_path):
     done = run_ehlod("validate", "--config", path)
     assert done.returncode == 0 and done.stdout == f"{path}: good, 2 targets\n"
     assert done.stderr.startswith(f"{path}:4:3: targets.b: ") and done.stderr.endswith("(a warning)\n"), done.stderr
+
+
+def test_check_says_mistakes_but_no_warnings(tmp_path):
+    """It is asked every minute; what is odd in the config is for validate and serve to say."""
+    address = f"127.0.0.1:{free_port()}"
+    config = write_config(str(tmp_path), {"targets": {"a": {"address": address}, "b": {"address": address}}})
+    assert "(a warning)" in run_ehlod("validate", "--config", config).stderr
+    done = run_ehlod("check", "--config", config, "a")
+    assert done.returncode == 2 and done.stderr == ""
+
+
+def test_nothing_checked_is_unknown(tmp_path):
+    config = write_config(str(tmp_path), {"targets": {}})
+    done = run_ehlod("check", "--config", config, "--format", "nagios")
+    assert (done.returncode, done.stdout) == (3, "SMTP UNKNOWN - no targets\n")
+    done = run_ehlod("check", "--config", config, "--format", "json")
+    assert done.returncode == 3 and json.loads(done.stdout)["status"] == "unknown"
 
 
 def test_check_of_several_ends_with_all_verdicts(config):

@@ -11,7 +11,8 @@ import time
 import pytest
 from conftest import target
 from netns import Net
-from support import HOST, SCALE, free_port, scaled, wait_until
+from service import run_ehlod, write_config
+from support import HOST, SCALE, Program, accepts, free_port, scaled, wait_until, with_sbin
 
 
 @pytest.fixture(name="net")
@@ -116,10 +117,11 @@ def test_c01_a_closed_port_is_refused_in_milliseconds(ehlod):
     assert answer.json["attempts"] == [], "one address needs no list"
 
 
-def test_c05_a_literal_of_the_other_family(ehlod):
-    result = ehlod(plain(f"{HOST}:{free_port()}", family="ipv6")).get("/check/mx").json
-    assert HOST in failed_with(result, "connect", "no_address_for_family")["message"]
-    assert result["peer"]["address"] is None and result["timing_ms"]["connect"] is None
+def test_c05_a_literal_of_the_other_family_can_never_be_dialled(tmp_path):
+    config = write_config(str(tmp_path), plain(f"{HOST}:{free_port()}", family="ipv6"))
+    done = run_ehlod("check", "--config", config)
+    assert done.returncode == 3 and done.stdout == ""
+    assert "targets.mx.family: address is an IPv4 address, but family is ipv6" in done.stderr
 
 
 def reset(s):
@@ -259,6 +261,30 @@ def test_q13_r08_no_local_port_is_left(net, tmp_path):
             failed_with(result, "banner", "timeout")
         else:
             assert "EADDRNOTAVAIL" in failed_with(result, "connect", "local_resource")["message"]
+
+
+# ---- a server that takes its time ----
+
+def test_s04_delays_stand_in_the_phases(ehlod, cleanup, tmp_path):
+    """smtp-sink waits one second before each reply to MAIL, and a random number of seconds before one to RCPT."""
+    port = free_port()
+    as_root = ["-u", "nobody"] if os.geteuid() == 0 else []
+    sink = Program(["smtp-sink", *as_root, "-W", "mail:1", "-W", "rcpt:1:50", f"{HOST}:{port}", "16"],
+                   tmp_path / "sink.log", env=with_sbin())
+    cleanup.callback(sink.process.wait)
+    cleanup.callback(sink.process.kill)
+    sink.wait_for(lambda: accepts(port), 10, "smtp-sink listens")
+    route = {"name": "in", "from": "probe@example.org", "to": [f"u{i}@example.org" for i in range(3)]}
+    service = ehlod(plain(f"{HOST}:{port}", timeout="50s", timeouts={"reply": "40s"}, routes=[route]))
+    result = service.get("/check/mx", timeout=55).json
+    assert result["status"] == "pass", result
+    took = {phase: [c["reply_ms"] - c["at_ms"] for c in result["commands"] if c["phase"] == phase]
+            for phase in ("ehlo", "mail", "rcpt")}
+    assert took["ehlo"][0] < 400 * SCALE
+    assert 950 <= took["mail"][0] < 1000 + 400 * SCALE
+    assert all((ms + 50) % 1000 < 50 + 400 * SCALE for ms in took["rcpt"]), took
+    for phase, times in took.items():
+        assert abs(result["timing_ms"][phase] - sum(times)) < 1, phase
 
 
 # ---- the end of a connection ----

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accepted is not delivered: ehlod sends a real message through a real Postfix and sees it arrive in its own sink,
 or not. The letters are rows of the fault catalogue."""
+import contextlib
 import re
+import socket
 import time
 
 import pytest
@@ -10,7 +12,8 @@ from service import run_ehlod, write_config
 from support import HOST, free_port, scaled, wait_until
 
 SINK = f"{HOST}:{free_port()}"
-MAILBOX = {"local": {"sink": SINK, "domains": ["probe.example.org", "held.example.org", "void.example.org"]}}
+DOMAINS = ["probe.example.org", "held.example.org", "void.example.org", "each.example.org"]
+MAILBOX = {"local": {"sink": SINK, "domains": DOMAINS}}
 FLIGHT = 500
 
 
@@ -20,7 +23,8 @@ def postfix_fixture():
     to_sink = f"smtp:[{HOST}]:{SINK.split(':')[1]}"
     server = Postfix(access={"held.example.org": "HOLD"},
                      transport={"probe.example.org": to_sink, "held.example.org": to_sink,
-                                "void.example.org": "discard:"},
+                                "void.example.org": "discard:", "each.example.org": "each:" + to_sink.removeprefix("smtp:"),
+                                "bounced.example.org": to_sink},
                      virtual={"alias@example.test": "www@probe.example.org"})
     yield server
     server.stop()
@@ -64,6 +68,48 @@ def test_queued_is_what_postfix_says(ehlod, postfix):
     shown = only_route(answer)
     assert (answer.status, shown["state"], shown["ok"], shown["delivery"]) == (200, "queued", True, None), answer
     assert shown["queue_id"] and shown["queue_id"] in postfix.log()
+
+
+def test_v06_a_bounce_is_no_delivery(ehlod, postfix):
+    """The next hop (here the sink, which takes none for that domain) refuses it. The bounce quotes the message, token
+    and all, and comes to the very mailbox where it is looked for."""
+    service = ehlod(config(postfix.address, route("x@bounced.example.org", deliver_within="2s",
+                                                  **{"from": "sender@probe.example.org"})))
+    answer = service.get("/check/mx")
+    assert only_route(answer)["state"] == "lost" and answer.status == 503, answer
+    wait_until(lambda: "to=<sender@probe.example.org>" in postfix.log(), 10, "the bounce went to the sink")
+    assert only_route(service.get(f"/runs/{answer.json['id']}"))["state"] == "lost"
+
+
+@pytest.mark.parametrize("to, state", [(["a@probe.example.org", "b@each.example.org", "c@each.example.org"], "delivered"),
+                                       (["a@probe.example.org", "b@void.example.org"], "lost")])
+def test_every_recipient_must_have_it(ehlod, postfix, to, state):
+    """In one message or in several: what counts is who has it."""
+    service = ehlod(config(postfix.address, route(to, deliver_within="3s")))
+    shown = only_route(service.get("/check/mx"))
+    assert (shown["state"], shown["delivery"]["flags"]) == (state, []), shown
+
+
+def test_a_sink_that_is_full_makes_it_unverified(ehlod, postfix):
+    """Our own shortage is no evidence against the mail server."""
+    service = ehlod(config(postfix.address, route("www@probe.example.org", deliver_within="1s")))
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            s = stack.enter_context(socket.create_connection(tuple(SINK.split(":")), timeout=scaled(10)))
+            assert s.recv(100).startswith(b"220 ")
+        answer = service.get("/check/mx")
+        shown = only_route(answer)
+        assert (answer.status, answer.json["status"], shown["state"], shown["ok"]) == (500, "unknown", "unverified", None)
+        failure = answer.json["failure"]
+        assert (failure["phase"], failure["reason"]) == ("delivery", "mailbox_unreachable")
+
+
+def test_a_callers_own_timeout_hides_no_loss(ehlod, postfix):
+    service = ehlod(config(postfix.address, route("www@void.example.org", deliver_within="500ms"), cache_ttl="0"))
+    assert service.get("/check/mx").status == 503
+    for query in ("timeout=10s", "timeout=1s", "timeout=1s&wait=0"):
+        answer = service.get(f"/check/mx?{query}")
+        assert (answer.status, only_route(answer)["state"]) == (503, "lost"), answer
 
 
 def test_v01_thrown_away_is_lost(ehlod, postfix):

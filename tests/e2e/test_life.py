@@ -143,6 +143,32 @@ def test_every_mistake_of_a_config_is_told_at_once(tmp_path, command):
         assert line and key in line and hint in line, f"{place} {key}\n{told}"
 
 
+TWINS = {"targets": {"a": {"address": "mx.example.org:25"}, "b": {"address": "mx.example.org:25"}}}
+
+
+def test_a_log_of_json_is_nothing_but_json(ehlod, tmp_path):
+    """Mistakes and warnings of the config too; a log of text has them as validate says them."""
+    bad = write_config(str(tmp_path), "targets:\n  mx:\n    address: mx.example.org\n    tls: maybe\n")
+    done = run_ehlod("serve", "--config", bad, "--log-format", "json")
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == 1 and [e["event"] for e in events] == ["config mistake"] * 2
+    assert {e["level"] for e in events} == {"error"}
+    assert events[0]["mistake"].startswith(f"{bad}:3:14: targets.mx.address: ")
+    said = run_ehlod("validate", "--config", bad).stderr
+    assert [e["mistake"] for e in events] == said.splitlines()
+    assert run_ehlod("serve", "--config", bad).stderr == said
+    service = ehlod(TWINS, "--log-format", "json")
+    events = [json.loads(line) for line in service.log().splitlines()]
+    assert (events[0]["event"], events[0]["level"]) == ("config warning", "warn")
+    assert "targets.b: has the same host and port" in events[0]["mistake"]
+
+
+def test_a_log_of_text_has_warnings_as_plain_lines(ehlod):
+    lines = ehlod(TWINS).log().splitlines()
+    assert "targets.b: has the same host and port" in lines[0] and lines[0].endswith("(a warning)")
+
+
+
 def test_a_config_that_is_not_there(tmp_path):
     done = run_ehlod("serve", "--config", tmp_path / "none.yaml")
     assert done.returncode == 1 and "none.yaml" in done.stderr and "No such file" in done.stderr

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 static const char base[] = "server: {name: file}\n"
+                           "modules: {fast: {timeout: 20s}}\n"
+                           "mailboxes: {local: {sink: '127.0.0.1:2525', domains: example.org}}\n"
                            "targets:\n"
                            "  a:\n"
                            "    address: a.example:25\n"
@@ -109,8 +111,20 @@ static void test_bad(void **state)
         {"targets.a.address.host=x",
          "--set targets.a.address.host: targets.a.address has no keys (found \"a.example:25\")"},
         {"targets.mx1.example.org.timeout=6s",
-         "--set targets.mx1.example.org.timeout: targets.mx1.address: is missing (expected host:port, such as "
-         "mx.example.org:25, 192.0.2.1:25 or [2001:db8::1]:25)"},
+         "--set targets.mx1.example.org.timeout: targets.mx1: there is no such "
+         "target (did you mean targets.\"mx1.example.org\"?)"},
+        {"targets.nope.timeout=5s", "--set targets.nope.timeout: targets.nope: there is no such target"},
+        {"targets.nope.timeouts.reply=5s",
+         "--set targets.nope.timeouts.reply: targets.nope: there is no such target"},
+        {"targets.\"mx2.example.org\".helo=x",
+         "--set targets.\"mx2.example.org\".helo: targets.\"mx2.example.org\": there is no such target (did you mean "
+         "targets.\"mx1.example.org\"?)"},
+        {"modules.nope.timeout=5s",
+         "--set modules.nope.timeout: modules.nope: there is no such module (a new one is set as a whole)"},
+        {"modules.fat.timeout=5s",
+         "--set modules.fat.timeout: modules.fat: there is no such module (did you mean modules.fast?)"},
+        {"mailboxes.lokal.lines=1",
+         "--set mailboxes.lokal.lines: mailboxes.lokal: there is no such mailbox (did you mean mailboxes.local?)"},
         {"targets.a.address=[::1]:25", "--set targets.a.address: not valid YAML: missing document start; an "
                                        "address in brackets needs quotes around it"},
         {"targets.a.helo=\"x",
@@ -130,6 +144,42 @@ static void test_bad(void **state)
                      g.mistakes.error_count ? g.mistakes.errors[0] : "nothing", rows[i].error);
         given_clear(&g);
     }
+}
+
+/* An entry may begin with an option of its own, in whatever order; a module is set as a whole. */
+static void test_new_entries(void **state)
+{
+    static const char *const none[] = {NULL};
+    static const char *const sets[] = {"targets.b.timeout=5s",
+                                       "targets.b.address=b.example:25",
+                                       "targets.c.module=new",
+                                       "targets.c.address=c.example:25",
+                                       "modules.new={timeout: 7s}",
+                                       "modules.fast.timeout=6s",
+                                       "mailboxes.other.domains=example.net",
+                                       "mailboxes.other.sink=127.0.0.1:2526",
+                                       NULL};
+    struct given g;
+    (void)state;
+    given_text(&g, base, sets);
+    given_expect(&g, none);
+    assert_int_equal(plan_of(&g, "b")->limits_us[LIMIT_RUN], 5000000);
+    assert_int_equal(plan_of(&g, "c")->limits_us[LIMIT_RUN], 7000000);
+    assert_int_equal(g.snapshot->sink_count, 2);
+    given_clear(&g);
+}
+
+/* A name that is not there is one mistake, at the first option that has it. */
+static void test_a_wrong_name_is_said_once(void **state)
+{
+    static const char *const sets[] = {"targets.nope.timeout=5s", "targets.nope.helo=x", NULL};
+    static const char *const errors[] = {"--set targets.nope.timeout: targets.nope: there is no such target",
+                                         NULL};
+    struct given g;
+    (void)state;
+    given_text(&g, base, sets);
+    given_expect(&g, errors);
+    given_clear(&g);
 }
 
 /* The file's mistakes come first, then those of the options in their order, whatever they are about. */
@@ -200,6 +250,8 @@ int main(void)
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_last_wins),
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_new_entries),
+        cmocka_unit_test(test_a_wrong_name_is_said_once),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_mends),
         cmocka_unit_test(test_on_the_way),

@@ -205,6 +205,7 @@ static struct delivery of(const char *run, enum route_state state, int64_t settl
                              .run = run,
                              .mailbox = "local",
                              .settled_us = settled_us,
+                             .within_us = 60 * S,
                              .latency_us = latency_us};
 }
 
@@ -267,6 +268,11 @@ static void test_own_deliveries(void **state)
          {STATUS_FAIL, ROUTE_LOST, TRI_FALSE, ROUTE_LOST, "01JD9K",
           "delivery/lost: the server ACCEPTED the message (250 2.0.0), but it was not seen in local within 60 s "
           "(deliver_within)",
+          0}},
+        {{OWN(ROUTE_UNVERIFIED, CLOCK_NONE), LAST(ROUTE_DELIVERED, MS)},
+         {STATUS_UNKNOWN, ROUTE_UNVERIFIED, TRI_NULL, ROUTE_UNVERIFIED, "01JD9K",
+          "delivery/mailbox_unreachable: the server ACCEPTED the message (250 2.0.0); ehlod could not look for it: "
+          "local took no mail for a time",
           0}},
         {{OWN(ROUTE_LATE, 75 * S), LAST(ROUTE_DELIVERED, MS)},
          {STATUS_FAIL, ROUTE_LATE, TRI_FALSE, ROUTE_LATE, "01JD9K",

@@ -241,7 +241,7 @@ static void d05_silent_until_the_run_is_over(void **state)
     (void)state;
     say_manner(FAKE_SILENT);
     plan.limits_us[LIMIT_RUN] = stage_scale_us(300);
-    failure = fails_dns(STATUS_UNKNOWN, REASON_DEADLINE, "(what was left of timeout)");
+    failure = fails_dns(STATUS_UNKNOWN, REASON_DEADLINE, "s, when the time of the run was over (timeout, ");
     assert_int_equal(failure->limit_us, stage_scale_us(300));
 }
 
@@ -484,6 +484,19 @@ static void stops_after_connect(void **state)
     assert_int_equal(address_port(&result->peer), server.port);
 }
 
+/* What has no TLS is as far as tls when it is connected. */
+static void stops_after_tls(void **state)
+{
+    (void)state;
+    say_good();
+    plan.stop_after = PHASE_TLS;
+    assert_int_equal(play()->reason, REASON_NONE);
+    assert_int_equal(result->status, STATUS_PASS);
+    assert_int_equal(result->command_count, 0);
+    assert_true(result->timing_us[PHASE_CONNECT] >= 0);
+    assert_int_equal(result->timing_us[PHASE_BANNER], CLOCK_NONE);
+}
+
 static void a_limit_is_clipped_to_what_is_left_of_the_run(void **state)
 {
     (void)state;
@@ -629,6 +642,7 @@ static void peek(const struct run *run, enum phase phase, const char *says)
     assert_int_equal(seen->failure.reason, REASON_DEADLINE);
     assert_int_equal(seen->failure.limit_us, 12345);
     assert_non_null(strstr(seen->failure.message, says));
+    assert_non_null(strstr(seen->failure.message, "when the caller's 12.345 ms were over; the run goes on"));
     assert_false(over);
     result_unref(seen);
 }
@@ -764,6 +778,7 @@ int main(void)
         TEST(r02_no_descriptor_left),
         TEST(stops_after_dns),
         TEST(stops_after_connect),
+        TEST(stops_after_tls),
         TEST(a_limit_is_clipped_to_what_is_left_of_the_run),
         TEST(alone_and_late_it_shows_when_the_bytes_came),
         TEST(stopped_before_it_began),

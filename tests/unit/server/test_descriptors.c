@@ -80,6 +80,15 @@ static void even_with_nothing_left_there_is_one_of_each(void **state)
     }
 }
 
+static void below_the_least_nothing_begins(void **state)
+{
+    (void)state;
+    assert_in_range(descriptors_least(&usual), 16, 32);
+    struct descriptors_want more = usual;
+    more.places += 10;
+    assert_int_equal(descriptors_least(&more), descriptors_least(&usual) + 10);
+}
+
 static void runs_get_what_the_rest_leaves(void **state)
 {
     struct descriptors_want want = usual;
@@ -117,6 +126,7 @@ int main(void)
         cmocka_unit_test(in_proportion),
         cmocka_unit_test(few_connections_have_a_good_reserve),
         cmocka_unit_test(even_with_nothing_left_there_is_one_of_each),
+        cmocka_unit_test(below_the_least_nothing_begins),
         cmocka_unit_test(runs_get_what_the_rest_leaves),
         cmocka_unit_test(the_soft_limit_is_raised_to_the_hard_one),
     };

@@ -27,8 +27,10 @@ struct stage {
     int settled;
 };
 
-static void on_settled(void *context)
+static void on_settled(void *context, const char *key, const struct delivery *delivery)
 {
+    assert_memory_equal(key, "mx1/", 4);
+    assert_int_not_equal(delivery->settled_us, CLOCK_NONE);
     ((struct stage *)context)->settled++;
 }
 
@@ -101,10 +103,11 @@ static bool sends(const struct played *p, size_t i)
 }
 
 /* Every message that was to be sent ends in that state (ROUTE_NONE: DATA was never said). */
-static void finish(struct stage *s, struct played *p, const char *run, enum route_state state)
+static void finish_without_telling(struct played *p, const char *run, enum route_state state)
 {
     static const enum phase data = PHASE_DATA;
     struct result_command commands[ROUTES] = {{.phase = data}};
+    static const struct result_recipient taken = {.to = "www@example.org", .code = 250, .ok = TRI_TRUE};
     struct result_route shown[ROUTES] = {{.name = NULL}};
     struct result draft = {
         .id = run, .target = "mx1", .vantage = "here", .routes = shown, .route_count = ROUTES};
@@ -118,6 +121,8 @@ static void finish(struct stage *s, struct played *p, const char *run, enum rout
         shown[i] = (struct result_route){.name = routes[i].name,
                                          .from = routes[i].from,
                                          .expect = routes[i].expect,
+                                         .recipients = &taken,
+                                         .recipient_count = 1,
                                          .state = sent ? state : ROUTE_ACCEPTED,
                                          .ok = good ? TRI_TRUE : TRI_FALSE,
                                          .sent_us = sent ? 5 : CLOCK_NONE,
@@ -136,6 +141,11 @@ static void finish(struct stage *s, struct played *p, const char *run, enum rout
     draft.status = verdict_status(draft.failure.phase, draft.failure.reason, 0);
     draft.summary = "done";
     p->result = result_publish(&draft);
+}
+
+static void finish(struct stage *s, struct played *p, const char *run, enum route_state state)
+{
+    finish_without_telling(p, run, state);
     letters_sent(s->letters, &p->plan, p->result);
 }
 
@@ -159,12 +169,20 @@ static void assert_shown(struct stage *s, const struct played *p, size_t i, enum
     result_unref(shown);
 }
 
+static bool see(struct stage *s, const char *mailbox, const char *text)
+{
+    struct sink_message message = {
+        .from = "a@example.net", .to = to, .to_count = 1, .kept = span_of(text), .at_us = clock_mono_us()};
+
+    return letters_arrive(s->letters, mailbox, &message);
+}
+
 static void arrive(struct stage *s, const char *token)
 {
     char text[128];
 
     snprintf(text, sizeof text, "Received: x\r\nX-Ehlod-Token: %s\r\n\r\nhi\r\n", token);
-    assert_true(letters_arrive(s->letters, "local", span_of(text), clock_mono_us()));
+    assert_true(see(s, "local", text));
 }
 
 static void test_what_is_sent(void **state)
@@ -313,20 +331,75 @@ static void test_v07_strangers(void **state)
 {
     struct stage *s = *state;
     struct played p;
-    char text[64];
+    char text[128], bounce[192], queued[128];
 
     begin(s, &p, "R1", false);
-    const char *token = p.plan.letters[ROUTE_DELIVER].token;
-    assert_false(letters_arrive(s->letters, "local", span_of("Subject: ehlod test message\r\n\r\n"), 1));
-    assert_false(letters_arrive(s->letters, "local",
-                                span_of("X-Ehlod-Token: ehlod-0123456789abcdef0123456789abcdef\r\n"), 1));
-    snprintf(text, sizeof text, "%s\r\n", token);
-    assert_false(letters_arrive(s->letters, "other", span_of(text), 1));
-    assert_false(letters_arrive(s->letters, "local", span_of(p.plan.letters[ROUTE_QUEUE].token), 1));
+    snprintf(text, sizeof text, "X-Ehlod-Token: %s\r\n", p.plan.letters[ROUTE_DELIVER].token);
+    snprintf(bounce, sizeof bounce, "Subject: returned\r\n\r\n%s", text);
+    snprintf(queued, sizeof queued, "X-Ehlod-Token: %s\r\n", p.plan.letters[ROUTE_QUEUE].token);
+    assert_false(see(s, "local", "Subject: ehlod test message\r\n\r\n"));
+    assert_false(see(s, "local", "X-Ehlod-Token: ehlod-0123456789abcdef0123456789abcdef\r\n"));
+    assert_false(see(s, "local", bounce));
+    assert_false(see(s, "other", text));
+    assert_false(see(s, "local", queued));
     finish(s, &p, "R1", ROUTE_QUEUED);
     letters_forget(s->letters, p.result);
-    assert_true(letters_arrive(s->letters, "local", span_of(text), clock_mono_us())); /* it was pending */
-    assert_false(letters_arrive(s->letters, "local", span_of(text), clock_mono_us()));
+    assert_true(see(s, "local", text)); /* it was pending */
+    assert_false(see(s, "local", text));
+    clear(&p);
+}
+
+/* What was learnt about another wish is no news: not the other server's loss, not another expectation's. */
+static void test_another_config_is_not_judged_by_the_old_one(void **state)
+{
+    struct stage *s = *state;
+    struct played lost, moved, back;
+
+    begin(s, &lost, "R1", false);
+    finish(s, &lost, "R1", ROUTE_QUEUED);
+    pass_time(s, 50 * MS);
+    plan.host = "other.example.org";
+    begin(s, &moved, "R2", false); /* the interval still holds */
+    assert_null(moved.plan.letters);
+    finish(s, &moved, "R2", ROUTE_QUEUED);
+    assert_shown(s, &moved, ROUTE_DELIVER, ROUTE_ACCEPTED, TRI_TRUE, NULL);
+    plan.host = NULL;
+    begin(s, &back, "R3", false);
+    finish(s, &back, "R3", ROUTE_QUEUED);
+    assert_shown(s, &back, ROUTE_DELIVER, ROUTE_LOST, TRI_FALSE, "R1");
+    clear(&lost);
+    clear(&moved);
+    clear(&back);
+}
+
+/* A run that is not over: its message was taken, and nobody knows more. */
+static void test_a_peek_at_a_sent_message_is_pending(void **state)
+{
+    struct stage *s = *state;
+    struct played p;
+
+    begin(s, &p, "R1", false);
+    finish_without_telling(&p, "R1", ROUTE_QUEUED);
+    assert_shown(s, &p, ROUTE_DELIVER, ROUTE_PENDING, TRI_NULL, "R1");
+    letters_sent(s->letters, &p.plan, p.result);
+    clear(&p);
+}
+
+static void test_a_blind_mailbox(void **state)
+{
+    struct stage *s = *state;
+    struct played p;
+
+    letters_blind(s->letters, "local", true);
+    begin(s, &p, "R1", false);
+    finish(s, &p, "R1", ROUTE_QUEUED);
+    pass_time(s, 50 * MS);
+    struct result *shown = letters_show(s->letters, &p.plan, p.result);
+    assert_int_equal(shown->routes[ROUTE_DELIVER].state, ROUTE_UNVERIFIED);
+    assert_int_equal(shown->routes[ROUTE_DELIVER].ok, TRI_NULL);
+    assert_int_equal(shown->status, STATUS_UNKNOWN);
+    assert_int_equal(shown->failure.reason, REASON_MAILBOX_UNREACHABLE);
+    result_unref(shown);
     clear(&p);
 }
 
@@ -342,6 +415,9 @@ int main(void)
         LETTERS_TEST(test_m15_uncertain_is_watched),
         LETTERS_TEST(test_a_refused_message_stands_too),
         LETTERS_TEST(test_v07_strangers),
+        LETTERS_TEST(test_another_config_is_not_judged_by_the_old_one),
+        LETTERS_TEST(test_a_peek_at_a_sent_message_is_pending),
+        LETTERS_TEST(test_a_blind_mailbox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -376,7 +376,7 @@ static void test_peek_in_the_middle_of_a_reply(void **state)
     assert_int_equal(s->draft.failure.reason, REASON_NONE);
     assert_int_equal(s->draft.flags, 0);
     says(s, "r\r\n");
-    assert_string_equal(s->draft.routes[0].recipients[0].text, "far");
+    assert_string_equal(s->draft.routes[0].recipients[0].text, "so far");
     hears(s, "RCPT TO:<b@example.org>");
 }
 

@@ -351,15 +351,67 @@ static void test_next_starts_clean(void **state)
 
 static void test_text(void **state)
 {
-    static const char *const lines[] = {"5.1.1 first", "5.1.1 last"};
-    struct result_reply reply = {.code = 550, .enhanced = {5, 1, 1}, .lines = lines, .line_count = 2};
+    static const struct {
+        const char *lines[4];
+        struct enhanced enhanced;
+        const char *text;
+    } texts[] = {
+        {{NULL}, {0}, ""},
+        {{"Ok"}, {0}, "Ok"},
+        {{"2.1.5 Ok"}, {2, 1, 5}, "Ok"},
+        {{"5.1.1 first", "5.1.1 last"}, {5, 1, 1}, "first last"},
+        {{"5.1.1 first", "5.1.1", "", "5.1.1  last"}, {5, 1, 1}, "first  last"},
+        {{"5.1.1 first", "5.1.1 last"}, {0}, "5.1.1 first last"}, /* a greeting: no code of the reply's */
+        {{"5.1.1 first", "5.7.1 last"}, {0}, "5.1.1 first 5.7.1 last"},
+        {{"first", "5.7.1 last"}, {0}, "first 5.7.1 last"},
+        {{"", "only"}, {0}, "only"},
+    };
+    struct arena arena = {0};
     (void)state;
 
-    assert_string_equal(reply_text(&reply), "last");
-    reply.enhanced.class = 0;
-    assert_string_equal(reply_text(&reply), "5.1.1 last");
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct result_reply reply = {.code = 550, .enhanced = texts[i].enhanced, .lines = texts[i].lines};
+        while (reply.line_count < 4 && texts[i].lines[reply.line_count])
+            reply.line_count++;
+        assert_string_equal(reply_text(&arena, &reply), texts[i].text);
+    }
+    arena_free(&arena);
+}
+
+/* Cut where it is long, between two characters. */
+static void test_long_text(void **state)
+{
+    char line[REPLY_MAX_TEXT + 8];
+    const char *const lines[] = {line, "more"};
+    struct result_reply reply = {.code = 550, .lines = lines, .line_count = 1};
+    struct arena arena = {0};
+    (void)state;
+
+    memset(line, 'x', sizeof(line));
+    line[REPLY_MAX_TEXT] = '\0';
+    assert_string_equal(reply_text(&arena, &reply), line);
+    reply.line_count = 2;
+    const char *text = reply_text(&arena, &reply);
+    assert_int_equal(strlen(text), REPLY_MAX_TEXT + 3);
+    assert_string_equal(text + REPLY_MAX_TEXT - 1, "x...");
+    memcpy(line + REPLY_MAX_TEXT - 1, "\xc3\xa9", 3);
+    text = reply_text(&arena, &reply);
+    assert_string_equal(text + REPLY_MAX_TEXT - 2, "x...");
+    arena_free(&arena);
+}
+
+static void test_mentions(void **state)
+{
+    static const char *const lines[] = {"You are GreyListed", "later"};
+    static const char *const words[] = {"graylist", "greylist", NULL};
+    static const char *const others[] = {"listed later", NULL};
+    struct result_reply reply = {.code = 450, .lines = lines, .line_count = 2};
+    (void)state;
+
+    assert_true(reply_mentions(&reply, words));
+    assert_false(reply_mentions(&reply, others));
     reply.line_count = 0;
-    assert_string_equal(reply_text(&reply), "");
+    assert_false(reply_mentions(&reply, words));
 }
 
 static void test_looks_like(void **state)
@@ -381,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_line_limits),       cmocka_unit_test(test_lines_limits),
         cmocka_unit_test(test_size_limits),       cmocka_unit_test(test_break_keeps_what_came),
         cmocka_unit_test(test_next_starts_clean), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_long_text),         cmocka_unit_test(test_mentions),
         cmocka_unit_test(test_looks_like),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

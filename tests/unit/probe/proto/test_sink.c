@@ -182,6 +182,9 @@ static void test_never_relays(void **state)
         "\"a@probe.example.org\"@example.com",
         "@probe.example.org:a@example.com",
         "a%example.com@example.net",
+        "a%example.com@probe.example.org",
+        "example.com!a@probe.example.org",
+        "a@example.com@probe.example.org",
         "a@probe.example.org@example.com",
     };
     struct peer p;

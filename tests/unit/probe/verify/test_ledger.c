@@ -61,6 +61,13 @@ static void pass_time(struct stage *s, int64_t us)
     } while (clock_mono_us() < until_us);
 }
 
+static bool arrive(struct stage *s, const char *token, const char *mailbox, int64_t at_us)
+{
+    static const char *const to[] = {"www@example.org"};
+
+    return ledger_arrive(s->ledger, token, mailbox, to, 1, at_us);
+}
+
 static enum route_state state_of(const struct stage *s, const char *token)
 {
     const struct delivery *d = ledger_find(s->ledger, token);
@@ -77,10 +84,10 @@ static void test_delivered(void **state)
     assert_null(ledger_find(s->ledger, "a"));
     ledger_open(s->ledger, "a", "RUN", "local", &owner);
     assert_int_equal(state_of(s, "a"), ROUTE_NONE);
-    ledger_sent(s->ledger, "a", now_us, WITHIN_US);
+    ledger_sent(s->ledger, "a", now_us, WITHIN_US, 1);
     assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
     assert_int_equal(s->changes, 0);
-    assert_true(ledger_arrive(s->ledger, "a", "local", now_us + 812));
+    assert_true(arrive(s, "a", "local", now_us + 812));
     assert_int_equal(s->changes, 1);
     assert_ptr_equal(s->owner, &owner);
     const struct delivery *d = ledger_find(s->ledger, "a");
@@ -101,9 +108,9 @@ static void test_seen_before_it_is_known_to_be_sent(void **state)
     int64_t now_us = clock_mono_us();
 
     ledger_open(s->ledger, "a", "RUN", "local", NULL);
-    assert_true(ledger_arrive(s->ledger, "a", "local", now_us));
+    assert_true(arrive(s, "a", "local", now_us));
     assert_int_equal(state_of(s, "a"), ROUTE_NONE);
-    ledger_sent(s->ledger, "a", now_us + 5, WITHIN_US);
+    ledger_sent(s->ledger, "a", now_us + 5, WITHIN_US, 1);
     assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
     assert_int_equal(ledger_find(s->ledger, "a")->latency_us, 0); /* never backwards */
 }
@@ -115,14 +122,14 @@ static void test_lost_then_late(void **state)
     int64_t now_us = clock_mono_us();
 
     ledger_open(s->ledger, "a", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "a", now_us, WITHIN_US);
+    ledger_sent(s->ledger, "a", now_us, WITHIN_US, 1);
     pass_time(s, WITHIN_US + 10 * CLOCK_US_PER_MS);
     assert_int_equal(s->changes, 1);
     assert_int_equal(state_of(s, "a"), ROUTE_LOST);
     assert_false(s->told.ok);
     assert_int_equal(s->told.settled_us, now_us + WITHIN_US);
     assert_int_equal(s->told.latency_us, CLOCK_NONE);
-    assert_true(ledger_arrive(s->ledger, "a", "local", now_us + 2 * WITHIN_US));
+    assert_true(arrive(s, "a", "local", now_us + 2 * WITHIN_US));
     assert_int_equal(s->changes, 2);
     assert_int_equal(state_of(s, "a"), ROUTE_LATE);
     assert_false(s->told.ok);
@@ -136,8 +143,8 @@ static void test_in_time_though_the_loop_was_late(void **state)
     int64_t now_us = clock_mono_us();
 
     ledger_open(s->ledger, "a", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "a", now_us - 2 * WITHIN_US, WITHIN_US);
-    assert_true(ledger_arrive(s->ledger, "a", "local", now_us - WITHIN_US));
+    ledger_sent(s->ledger, "a", now_us - 2 * WITHIN_US, WITHIN_US, 1);
+    assert_true(arrive(s, "a", "local", now_us - WITHIN_US));
     assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
 }
 
@@ -148,10 +155,10 @@ static void test_seen_twice(void **state)
     int64_t now_us = clock_mono_us();
 
     ledger_open(s->ledger, "a", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "a", now_us, WITHIN_US);
-    assert_true(ledger_arrive(s->ledger, "a", "local", now_us + 1));
+    ledger_sent(s->ledger, "a", now_us, WITHIN_US, 1);
+    assert_true(arrive(s, "a", "local", now_us + 1));
     assert_int_equal(s->told.flags, 0);
-    assert_true(ledger_arrive(s->ledger, "a", "local", now_us + 9));
+    assert_true(arrive(s, "a", "local", now_us + 9));
     assert_int_equal(s->changes, 2);
     assert_int_equal(s->told.flags, UINT64_C(1) << FLAG_DUPLICATE);
     assert_int_equal(s->told.latency_us, 1);
@@ -162,12 +169,12 @@ static void test_nobodys(void **state)
     struct stage *s = *state;
 
     ledger_open(s->ledger, "a", "RUN", "local", NULL);
-    assert_false(ledger_arrive(s->ledger, "b", "local", clock_mono_us()));
-    assert_false(ledger_arrive(s->ledger, "a", "other", clock_mono_us()));
+    assert_false(arrive(s, "b", "local", clock_mono_us()));
+    assert_false(arrive(s, "a", "other", clock_mono_us()));
     ledger_close(s->ledger, "a");
-    assert_false(ledger_arrive(s->ledger, "a", "local", clock_mono_us()));
+    assert_false(arrive(s, "a", "local", clock_mono_us()));
     ledger_close(s->ledger, "a");
-    ledger_sent(s->ledger, "a", clock_mono_us(), WITHIN_US);
+    ledger_sent(s->ledger, "a", clock_mono_us(), WITHIN_US, 1);
     assert_null(ledger_find(s->ledger, "a"));
 }
 
@@ -179,12 +186,12 @@ static void test_closed_while_pending(void **state)
 
     ledger_open(s->ledger, "a", "RUN", "local", NULL);
     ledger_open(s->ledger, "b", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "a", now_us, WITHIN_US);
-    ledger_sent(s->ledger, "b", now_us, WITHIN_US);
+    ledger_sent(s->ledger, "a", now_us, WITHIN_US, 1);
+    ledger_sent(s->ledger, "b", now_us, WITHIN_US, 1);
     ledger_close(s->ledger, "a");
     ledger_close(s->ledger, "b");
     assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
-    assert_true(ledger_arrive(s->ledger, "a", "local", now_us + 1));
+    assert_true(arrive(s, "a", "local", now_us + 1));
     assert_int_equal(s->told.state, ROUTE_DELIVERED);
     assert_null(ledger_find(s->ledger, "a"));
     pass_time(s, WITHIN_US + 10 * CLOCK_US_PER_MS);
@@ -205,16 +212,80 @@ static void test_five_hundred_under_way(void **state)
         snprintf(token, sizeof token, "t%d", i);
         snprintf(runs[i], sizeof runs[i], "run%d", i);
         ledger_open(s->ledger, token, runs[i], "local", runs[i]);
-        ledger_sent(s->ledger, token, now_us, CLOCK_US_PER_S);
+        ledger_sent(s->ledger, token, now_us, CLOCK_US_PER_S, 1);
     }
     for (int i = 499; i >= 0; i--) {
         snprintf(token, sizeof token, "t%d", i);
-        assert_true(ledger_arrive(s->ledger, token, "local", now_us + i));
+        assert_true(arrive(s, token, "local", now_us + i));
         assert_ptr_equal(s->owner, runs[i]);
         assert_string_equal(s->told.run, runs[i]);
         assert_int_equal(s->told.latency_us, i);
     }
     assert_int_equal(s->changes, 500);
+}
+
+/* It has arrived when everybody has it, not when the first one has. */
+static void test_several_recipients(void **state)
+{
+    static const char *const one[] = {"a@example.org"}, *const other[] = {"b@example.org"},
+                             *const same[] = {"A@example.ORG"},
+                             *const both[] = {"a@example.org", "b@example.org"};
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_open(s->ledger, "a", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "a", now_us, WITHIN_US, 2);
+    assert_true(ledger_arrive(s->ledger, "a", "local", one, 1, now_us + 1));
+    assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
+    assert_true(ledger_arrive(s->ledger, "a", "local", same, 1, now_us + 2));
+    assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
+    assert_true(ledger_arrive(s->ledger, "a", "local", other, 1, now_us + 3));
+    assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
+    assert_int_equal(s->told.latency_us, 3);
+    assert_int_equal(s->told.flags, UINT64_C(1) << FLAG_DUPLICATE);
+
+    ledger_open(s->ledger, "b", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "b", now_us, WITHIN_US, 2);
+    assert_true(ledger_arrive(s->ledger, "b", "local", both, 2, now_us + 1));
+    assert_int_equal(state_of(s, "b"), ROUTE_DELIVERED);
+    assert_int_equal(s->told.flags, 0);
+
+    ledger_open(s->ledger, "c", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "c", now_us, WITHIN_US, 2);
+    assert_true(ledger_arrive(s->ledger, "c", "local", one, 1, now_us + 1));
+    pass_time(s, WITHIN_US + 10 * CLOCK_US_PER_MS);
+    assert_int_equal(state_of(s, "c"), ROUTE_LOST);
+}
+
+/* Our own mailbox was shut: nobody can say that the mail server lost anything. */
+static void test_what_a_blind_mailbox_misses_is_unverified(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_open(s->ledger, "before", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "before", now_us, WITHIN_US, 1);
+    ledger_open(s->ledger, "elsewhere", "RUN", "other", NULL);
+    ledger_sent(s->ledger, "elsewhere", now_us, WITHIN_US, 1);
+    ledger_blind(s->ledger, "local", true);
+    ledger_open(s->ledger, "during", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "during", now_us, WITHIN_US, 1);
+    ledger_open(s->ledger, "seen", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "seen", now_us, WITHIN_US, 1);
+    ledger_blind(s->ledger, "local", true); /* twice is once */
+    ledger_blind(s->ledger, "local", false);
+    ledger_blind(s->ledger, "local", false);
+    ledger_open(s->ledger, "after", "RUN", "local", NULL);
+    ledger_sent(s->ledger, "after", now_us, WITHIN_US, 1);
+    assert_true(arrive(s, "seen", "local", now_us + 1));
+    pass_time(s, WITHIN_US + 10 * CLOCK_US_PER_MS);
+    assert_int_equal(state_of(s, "before"), ROUTE_UNVERIFIED);
+    assert_int_equal(state_of(s, "during"), ROUTE_UNVERIFIED);
+    assert_int_equal(state_of(s, "elsewhere"), ROUTE_LOST);
+    assert_int_equal(state_of(s, "after"), ROUTE_LOST);
+    assert_int_equal(state_of(s, "seen"), ROUTE_DELIVERED);
+    assert_true(arrive(s, "before", "local", now_us + 2 * WITHIN_US));
+    assert_int_equal(state_of(s, "before"), ROUTE_UNVERIFIED); /* late through no fault of the server */
 }
 
 #define LEDGER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -227,6 +298,8 @@ int main(void)
         LEDGER_TEST(test_lost_then_late),
         LEDGER_TEST(test_in_time_though_the_loop_was_late),
         LEDGER_TEST(test_seen_twice),
+        LEDGER_TEST(test_several_recipients),
+        LEDGER_TEST(test_what_a_blind_mailbox_misses_is_unverified),
         LEDGER_TEST(test_nobodys),
         LEDGER_TEST(test_closed_while_pending),
         LEDGER_TEST(test_five_hundred_under_way),

@@ -230,7 +230,7 @@ static struct result *rcpt_timeout(void)
     routes[0] = (struct result_route){.name = "out",
                                       .from = "probe@example.org",
                                       .expect = EXPECT_ACCEPTED,
-                                      .state = ROUTE_NONE,
+                                      .state = ROUTE_SKIPPED,
                                       .ok = TRI_FALSE,
                                       .recipients = &void_to,
                                       .recipient_count = 1};
@@ -413,12 +413,12 @@ static struct result *teaser(void)
         strcat(line, "é");
     connected(&r);
     r.status = STATUS_FAIL;
-    r.failure =
-        (struct result_failure){.phase = PHASE_BANNER,
-                                .reason = REASON_DEADLINE,
-                                .message = "no greeting in 0.999 s, when the time of the run was over (1 s)",
-                                .limit_us = CLOCK_US_PER_S,
-                                .elapsed_us = 999440};
+    r.failure = (struct result_failure){
+        .phase = PHASE_BANNER,
+        .reason = REASON_DEADLINE,
+        .message = "no greeting in 0.999 s, when the time of the run was over (timeout, 1 s)",
+        .limit_us = CLOCK_US_PER_S,
+        .elapsed_us = 999440};
     commands[0] = banner;
     commands[0].reply_us = CLOCK_NONE;
     commands[0].reply = (struct result_reply){.code = 220, LINES("mx1.example.org please wait", line)};
@@ -577,16 +577,16 @@ static void test_empty_set(void **state)
     struct buffer out;
 
     buffer_init(&out, RENDER_MAX_SET);
-    assert_int_equal(render_set_status(&set), STATUS_PASS);
+    assert_int_equal(render_set_status(&set), STATUS_UNKNOWN);
     json_set(&out, &set, NOW_US);
-    assert_string_equal(out.data, "{\"status\":\"pass\",\"summary\":\"no targets\",\"counts\":{\"pass\":0,"
+    assert_string_equal(out.data, "{\"status\":\"unknown\",\"summary\":\"no targets\",\"counts\":{\"pass\":0,"
                                   "\"warn\":0,\"fail\":0,\"unknown\":0},\"targets\":{}}");
     buffer_clear(&out);
     text_set(&out, &set, NOW_US);
-    assert_string_equal(out.data, "PASS  no targets\n");
+    assert_string_equal(out.data, "UNKNOWN  no targets\n");
     buffer_clear(&out);
     nagios_set(&out, &set);
-    assert_string_equal(out.data, "SMTP OK - no targets\n");
+    assert_string_equal(out.data, "SMTP UNKNOWN - no targets\n");
     buffer_free(&out);
 }
 

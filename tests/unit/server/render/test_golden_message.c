@@ -164,6 +164,7 @@ static struct delivery became(const struct stage *s, const char *run, enum route
                              .settled_us = state == ROUTE_PENDING ? CLOCK_NONE
                                            : own                  ? s->now_us + 800 * MS
                                                                   : START_US - 12 * S,
+                             .within_us = 60 * S,
                              .latency_us = latency_us};
 }
 
