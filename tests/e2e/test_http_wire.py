@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import time
 
@@ -264,3 +265,47 @@ def test_h08_a_client_that_leaves_does_not_end_the_run(ehlod, fake):
     wait_until(lambda: "QUIT" in mta.lines(), 10, "the run has ended politely")
     wait_until(lambda: service.get("/targets").json["targets"][0]["status"] == "pass", 10, "the result is kept")
     assert service.get("/check/slow").json["status"] == "pass" and mta.connections() == 1
+
+
+def test_h48_an_urgent_byte(service):
+    held = service.descriptors()
+    for _ in range(20):
+        with socket.create_connection((HOST, service.port), timeout=scaled(10)) as s:
+            s.sendall(b"GET /check/good HTTP/1.1\r\nHo")
+            s.send(b"!", socket.MSG_OOB)
+            with contextlib.suppress(OSError):  # it may have closed by then
+                s.sendall(b"st: x\r\nConnection: close\r\n\r\n")
+            read_to_end(s)
+    assert service.get("/check/good").status == 200
+    wait_until(lambda: service.descriptors() <= held, 10, "nothing is left open")
+
+
+def test_h49_many_connections_are_closed_before_they_are_accepted(service):
+    held = service.descriptors()
+    service.signal(signal.SIGSTOP)
+    try:
+        for _ in range(100):
+            socket.create_connection((HOST, service.port), timeout=scaled(10)).close()
+    finally:
+        service.signal(signal.SIGCONT)
+    assert service.get("/check/good").status == 200
+    wait_until(lambda: service.descriptors() <= held, 10, "nothing is left open")
+    assert not re.search(r"^\S+ (?:error|warn) ", service.log(), re.M), service.log()
+
+
+def test_h50_callers_that_do_not_read_their_answers(service):
+    """Many long answers are asked for, none is read: others are served, and what was held is given back."""
+    held = service.descriptors()
+    ask = b"GET /check/good?format=text HTTP/1.1\r\nHost: x\r\n\r\n" * 200
+    with contextlib.ExitStack() as callers:
+        for _ in range(10):
+            s = callers.enter_context(socket.socket())
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            s.settimeout(scaled(10))
+            s.connect((HOST, service.port))
+            s.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    s.send(ask)
+        assert service.get("/check/good").status == 200 and service.get("/-/healthy").status == 200
+    wait_until(lambda: service.descriptors() <= held, 10, "nothing is left open")

@@ -331,6 +331,31 @@ def day_of(result):
     return (time.mktime(whole) - time.timezone) / 86400
 
 
+# ---- L10: what a child process would inherit ----
+
+def inherited(pid):
+    """What each descriptor beyond the standard three is, and whether a child process would get it."""
+    for number in set(os.listdir(f"/proc/{pid}/fd")) - {"0", "1", "2"}:
+        with open(f"/proc/{pid}/fdinfo/{number}", encoding="ascii") as f:
+            flags = int(re.search(r"flags:\s*(\d+)", f.read())[1], 8)
+        yield os.readlink(f"/proc/{pid}/fd/{number}"), not flags & os.O_CLOEXEC
+
+
+def test_l10_every_descriptor_is_closed_on_exec(ehlod, fake):
+    gate = Gate("250 2.1.5 Ok")
+    port, sink = free_port(), free_port()
+    service = ehlod({"server": {"listen": [f"{HOST}:{port}", "unix:web.sock"]}, "mailboxes": sink_at(sink),
+                     "targets": {"slow": target(fake(RCPT=gate).address)}}, port=port)
+    asked = service.ask("/check/slow")
+    with smtplib.SMTP(HOST, sink, timeout=scaled(10)):
+        wait_until(lambda: gate.waiting, 10, "the run is at RCPT")
+        found = list(inherited(service.pid))
+        gate.open()
+    assert asked.answer().status == 200
+    assert sum(name.startswith("socket:") for name, _ in found) >= 6, found  # 3 that listen, 2 callers, 1 run
+    assert not any(left for _, left in found), found
+
+
 # ---- L12: what --help promises ----
 
 def usage(command):
