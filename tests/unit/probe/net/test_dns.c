@@ -229,8 +229,9 @@ static void d17_late_answer(void **state)
     struct lookup *l;
 
     (void)state;
-    server.a = server.aaaa =
-        (struct fake_rule){.manner = FAKE_ADDRESSES, .addresses = {"192.0.2.1"}, .delay_ms = 150};
+    server.a = server.aaaa = (struct fake_rule){.manner = FAKE_ADDRESSES,
+                                                .addresses = {"192.0.2.1"},
+                                                .delay_ms = (int)(scale(150) / CLOCK_US_PER_MS)};
     server.aaaa.manner = FAKE_EMPTY;
     assert_int_equal(look_up("mx.example.org", FAMILY_ANY, 50), REASON_TIMEOUT);
     /* It comes while somebody else waits, and finds nobody. */
