@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { SUMMARY_MOST = 2048 };
+enum { SUMMARY_MOST = 2048, SECONDS_PER_DAY = 86400 };
 
 static bool is_slow(int64_t took_us, int64_t warn_us)
 {
@@ -26,6 +26,37 @@ static void flag_slow(struct result *draft, const struct plan *plan)
         slow = slow || is_slow(draft->timing_us[p], plan->warn_us[p]);
     if (slow)
         draft->flags |= UINT64_C(1) << FLAG_SLOW;
+}
+
+/* The end of the certificate that ends first, as sent; CLOCK_NONE = none can be read. */
+static int64_t first_not_after(const struct result *draft)
+{
+    int64_t first_us = CLOCK_NONE;
+
+    for (size_t i = 0; draft->tls && i < draft->tls->chain_count; i++) {
+        int64_t us = draft->tls->chain[i].not_after_wall_us;
+        if (us != CLOCK_NONE && (first_us == CLOCK_NONE || us < first_us))
+            first_us = us;
+    }
+    return first_us;
+}
+
+static void flag_certificate(struct result *draft, const struct plan *plan)
+{
+    int64_t end_us = first_not_after(draft);
+
+    if (plan->warn_certificate_us > 0 && end_us != CLOCK_NONE &&
+        end_us - draft->started_wall_us < plan->warn_certificate_us)
+        draft->flags |= UINT64_C(1) << FLAG_CERTIFICATE_EXPIRING;
+}
+
+static void say_certificate(struct buffer *b, const struct result *draft, const struct plan *plan)
+{
+    double days = (double)plan->warn_certificate_us / (double)CLOCK_US_PER_S / SECONDS_PER_DAY;
+    char end[TEXT_TIME_SIZE];
+
+    text_time(first_not_after(draft), end);
+    buffer_printf(b, " (at %.*sZ, warn.certificate is %g d)", (int)strcspn(end, "."), end, days);
 }
 
 static void say_took(struct buffer *b, const char **separator, const char *what, int64_t took_us,
@@ -62,6 +93,8 @@ static void say_warnings(struct buffer *b, const struct result *draft, const str
         separator = ", ";
         if (f == FLAG_SLOW)
             say_slow(b, draft, plan);
+        if (f == FLAG_CERTIFICATE_EXPIRING)
+            say_certificate(b, draft, plan);
         if (f == FLAG_ADDRESS_UNREACHABLE && draft->attempt_count)
             buffer_printf(b, " (%s)", draft->attempts[0].failure.message);
     }
@@ -159,6 +192,7 @@ void conclude(struct result *draft, const struct plan *plan, const struct result
     const struct result_failure *failure = &draft->failure;
 
     flag_slow(draft, plan);
+    flag_certificate(draft, plan);
     draft->status = verdict_status(failure->phase, failure->reason, draft->flags);
     draft->summary = summary(draft, plan, arena);
     draft->last_ok = (struct result_last_ok){.elapsed_us = CLOCK_NONE};

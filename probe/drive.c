@@ -9,10 +9,55 @@
 #include "probe/base/clock.h"
 #include "probe/net/handle.h"
 
+#include <assert.h>
+
 enum { READ_SIZE = 16 * 1024, READ_TURN = 16 };
 
 static void on_socket(void *context);
 static void on_timer(uv_timer_t *timer);
+
+/* What has become of TLS, and what was inside of what came then. */
+static void pass_on(struct drive *d, int64_t at_us)
+{
+    char data[READ_SIZE];
+    const char *message;
+    size_t len;
+    enum tls_state state = tls_state(d->tls);
+
+    if ((state == TLS_UP || state == TLS_CLOSED) && d->seam->want(d->engine) == SEAM_TLS)
+        d->seam->secured(d->engine, at_us);
+    while ((len = tls_read(d->tls, data, sizeof data, &at_us)) > 0)
+        d->seam->receive(d->engine, (struct span){data, len}, at_us, at_us);
+    if (state == TLS_FAILED) {
+        enum reason reason = tls_failure(d->tls, &message);
+        d->seam->unsecured(d->engine, reason, message, at_us);
+    } else if (state == TLS_CLOSED) {
+        d->seam->broken(d->engine, SEAM_CLOSED, at_us);
+    }
+    d->ended = d->ended || state == TLS_FAILED || state == TLS_CLOSED;
+}
+
+static void take(struct drive *d, struct span bytes, int64_t at_us)
+{
+    if (!d->tls) {
+        d->seam->receive(d->engine, bytes, at_us, at_us);
+        return;
+    }
+    tls_receive(d->tls, bytes, at_us);
+    pass_on(d, at_us);
+}
+
+static void take_break(struct drive *d, enum seam_break how)
+{
+    int64_t now_us = clock_mono_us();
+
+    if (!d->tls) {
+        d->seam->broken(d->engine, how, now_us);
+        return;
+    }
+    tls_broken(d->tls, how == SEAM_RESET ? REASON_RESET : REASON_CLOSED);
+    pass_on(d, now_us);
+}
 
 /* Reads what is there, at most READ_TURN pieces: then others have their turn. (That is as much as a client
  * takes in a whole dialogue, so no deadline of a client is judged before its socket is empty.) */
@@ -24,28 +69,55 @@ static void read_all(struct drive *d)
     size_t len;
     int got = d->ended ? 0 : 1;
 
-    for (int i = 0; i < READ_TURN && got > 0 && d->seam->want(d->engine) != SEAM_DONE; i++) {
+    for (int i = 0; i < READ_TURN && got > 0 && !d->ended && d->seam->want(d->engine) != SEAM_DONE; i++) {
         got = socket_read(d->socket, data, sizeof data, &len, &at_us, &error);
         if (got > 0)
-            d->seam->receive(d->engine, (struct span){data, len}, at_us, at_us);
+            take(d, (struct span){data, len}, at_us);
         else if (got < 0)
-            d->seam->broken(d->engine, error.number ? SEAM_RESET : SEAM_CLOSED, clock_mono_us());
+            take_break(d, error.number ? SEAM_RESET : SEAM_CLOSED);
     }
     d->ended = d->ended || got < 0;
+}
+
+/* What goes to the wire next; empty when there is nothing. */
+static struct span output(struct drive *d)
+{
+    if (!d->tls)
+        return d->seam->output(d->engine);
+    if (tls_output(d->tls).len == 0 && d->seam->want(d->engine) == SEAM_WRITE) {
+        d->in_records = tls_write(d->tls, d->seam->output(d->engine));
+        if (d->in_records == 0)
+            pass_on(d, clock_mono_us());
+    }
+    return tls_output(d->tls);
+}
+
+/* So much of it is there. Of what lies in TLS records the engine hears when they are sent whole. */
+static void sent(struct drive *d, size_t len, int64_t now_us)
+{
+    if (d->tls) {
+        tls_sent(d->tls, len);
+        len = tls_output(d->tls).len ? 0 : d->in_records;
+        d->in_records -= len;
+    }
+    if (len)
+        d->seam->sent(d->engine, len, now_us);
 }
 
 /* Returns whether the socket must tell when there is room again. */
 static bool write_all(struct drive *d)
 {
-    while (d->seam->want(d->engine) == SEAM_WRITE) {
+    struct span out;
+
+    while (d->seam->want(d->engine) != SEAM_DONE && (out = output(d)).len > 0) {
         size_t len;
         int64_t now_us = clock_mono_us(); /* before: the peer may answer before the call returns */
-        int put = socket_write(d->socket, d->seam->output(d->engine), &len);
+        int put = socket_write(d->socket, out, &len);
 
         if (put == 0)
             return true;
         if (put > 0) {
-            d->seam->sent(d->engine, len, now_us);
+            sent(d, len, now_us);
             continue;
         }
         /* It is broken; the peer may have said something before. If there is nothing to be read, not even the
@@ -56,10 +128,34 @@ static bool write_all(struct drive *d)
     return false;
 }
 
+/* The engine wants TLS. What is there already came in the clear, and was read before this. */
+static void begin_tls(struct drive *d)
+{
+    if (d->tls || d->seam->want(d->engine) != SEAM_TLS)
+        return;
+    assert(d->tls_context);
+    d->tls = tls_new(d->tls_context, d->tls_host);
+}
+
+/* The end of TLS, or the alert that it failed with, as far as it goes out at once. */
+static void shut_tls(struct drive *d)
+{
+    struct span out;
+    size_t len;
+
+    if (!d->tls)
+        return;
+    tls_shut(d->tls);
+    out = tls_output(d->tls);
+    if (out.len)
+        (void)socket_write(d->socket, out, &len);
+}
+
 /* The engine is done: nothing lingers. What the peer did not take is dropped with a reset, or the system
  * would go on trying to deliver it. */
 static void hang_up(struct drive *d, bool unsent)
 {
+    shut_tls(d);
     if (unsent)
         socket_reset(d->socket);
     else
@@ -74,6 +170,7 @@ static void go_on(struct drive *d)
     bool waiting, cut_short;
 
     read_all(d);
+    begin_tls(d);
     cut_short = writing && d->seam->want(d->engine) == SEAM_DONE;
     waiting = write_all(d);
     if (d->seam->want(d->engine) != SEAM_DONE)
@@ -109,6 +206,14 @@ void drive_start(struct drive *d, uv_loop_t *loop, const struct seam *seam, void
     handle_at(d->timer, on_timer, seam->want(engine) == SEAM_READ ? seam->deadline(engine) : 0);
 }
 
+void drive_offer_tls(struct drive *d, struct tls_context *context, const char *host)
+{
+    d->tls_context = context;
+    d->tls_host = host;
+    /* Where TLS comes first of all, nothing that is there already was sent in the clear. */
+    begin_tls(d);
+}
+
 void drive_stop(struct drive *d)
 {
     d->seam->stop(d->engine, clock_mono_us());
@@ -119,4 +224,6 @@ void drive_clear(struct drive *d)
 {
     handle_close_timer(d->timer);
     d->timer = NULL;
+    tls_free(d->tls);
+    d->tls = NULL;
 }

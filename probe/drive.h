@@ -3,11 +3,12 @@
 #define PROBE_DRIVE_H
 
 #include "probe/net/socket.h"
+#include "probe/net/tls.h"
 #include "probe/proto/seam.h"
 
 /*
  * Plays one engine over one connected socket: bytes, times and deadlines to the engine, what it says to the
- * wire. It decides nothing.
+ * wire, through TLS when the engine wants that. It decides nothing.
  */
 typedef void drive_done(void *context);
 
@@ -17,6 +18,10 @@ struct drive {
     struct socket *socket;
     uv_timer_t *timer;
     bool ended; /* nothing more will come in */
+    struct tls_context *tls_context;
+    const char *tls_host;
+    struct tls *tls;   /* null in the clear */
+    size_t in_records; /* bytes of the engine's that were put into TLS, and of which not all is on the wire */
     drive_done *done;
     void *context;
 };
@@ -25,6 +30,10 @@ struct drive {
  * closed then, at once. The struct must not move until drive_clear. */
 void drive_start(struct drive *d, uv_loop_t *loop, const struct seam *seam, void *engine,
                  struct socket *socket, drive_done *done, void *context);
+
+/* What TLS is made with when the engine wants it, and whom for; both are kept until drive_clear. Told right
+ * after the start. */
+void drive_offer_tls(struct drive *d, struct tls_context *context, const char *host);
 
 /* Ends the dialogue: done is called in the loop's next turn. */
 void drive_stop(struct drive *d);

@@ -58,6 +58,8 @@ struct plan_tls {
     const char *key_file;  /* null = the key stands in cert_file */
 };
 
+struct tls_context; /* probe/net/tls_context.h */
+
 struct plan_route {
     const char *name;
     const char *from; /* "" is the null sender */
@@ -88,9 +90,12 @@ struct plan {
     enum family family;
     struct address source; /* to dial from; AF_UNSPEC = as the system chooses */
     const char *helo;      /* placeholders already replaced */
+    struct plan_tls tls;
+    struct tls_context *tls_context; /* these settings made ready; null when the mode is off */
     int64_t limits_us[LIMIT_COUNT];
     int64_t warn_us[PHASE_COUNT]; /* slower than this warns; 0 = never */
     int64_t warn_duration_us;     /* likewise for the whole run */
+    int64_t warn_certificate_us;  /* a certificate with less left than this warns; 0 = never */
     enum phase stop_after;        /* go no further than this; PHASE_COUNT = to the end */
     const struct plan_route *routes;
     size_t route_count;
@@ -118,6 +123,7 @@ void plan_say_over(const struct plan *plan, char out_r[PLAN_OVER_SIZE]);
 
 /* Everything a peer can grow has a limit. */
 #define PLAN_MAX_COMMANDS  64
+#define PLAN_TLS_COMMANDS  3 /* beside them: STARTTLS, and EHLO and HELO once more */
 #define PLAN_MAX_ADDRESSES 8
 #define PLAN_MAX_DIALOGUE  (256 * 1024) /* bytes received in a run */
 

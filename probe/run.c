@@ -89,7 +89,7 @@ static void on_dialled(void *context)
         r->draft.flags |= UINT64_C(1) << FLAG_ADDRESS_UNREACHABLE;
     r->draft.peer = dial->peer;
     r->draft.local = dial->socket.local;
-    if (r->plan.stop_after < PHASE_BANNER) {
+    if (r->plan.stop_after < (r->plan.tls.mode == TLS_MODE_OFF ? PHASE_BANNER : PHASE_TLS)) {
         run_over(r);
         return;
     }
@@ -97,6 +97,9 @@ static void on_dialled(void *context)
     r->stage = STAGE_DIALOGUE;
     client_start(&r->client, r->dial.socket.stamp_us);
     drive_start(&r->drive, r->net->loop, &client_seam, &r->client, &r->dial.socket, on_driven, r);
+    if (r->plan.tls_context)
+        drive_offer_tls(&r->drive, r->plan.tls_context,
+                        r->plan.tls.server_name ? r->plan.tls.server_name : r->plan.host);
 }
 
 static void begin_connect(struct run *r)

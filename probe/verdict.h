@@ -135,9 +135,12 @@ enum flag {
     FLAG_QUIT_CLOSED,
     FLAG_QUIT_RESET,
     FLAG_QUIT_CODE,
+    FLAG_TLS_NOT_OFFERED,       /* opportunistic, so the dialogue went on in plain text */
+    FLAG_TLS_REFUSED,           /* likewise */
     FLAG_TLS_NO_CLOSE_NOTIFY,   /* the end of TLS was not said before the connection's */
     FLAG_TLS_UNRECOGNIZED_NAME, /* a warning: the server does not know the name it was asked for */
     FLAG_INSECURE_SKIP_VERIFY,  /* the target's config lets any certificate pass */
+    FLAG_CERTIFICATE_EXPIRING,  /* less is left of a certificate than the target's warn.certificate */
     FLAG_SLOW,                  /* a threshold of the target's warn was passed */
     FLAG_DELIVERY_PENDING,      /* a message is under way and none before it was ever settled */
     FLAG_DUPLICATE,             /* a message was seen more than once */

@@ -484,6 +484,11 @@ void tls_show(const struct tls *t, struct arena *a, struct result_tls *out_r)
     *out_r = out;
 }
 
+const char *tls_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 uint64_t tls_flags(const struct tls *t)
 {
     uint64_t flags = 0;

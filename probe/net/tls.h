@@ -66,4 +66,6 @@ enum reason tls_failure(const struct tls *t, const char **message_r);
 void tls_show(const struct tls *t, struct arena *a, struct result_tls *out_r);
 uint64_t tls_flags(const struct tls *t);
 
+const char *tls_version(void); /* of the library: "3.0.17" */
+
 #endif

@@ -112,7 +112,7 @@ struct result_command *client_add_command(struct client *c, enum phase phase, co
 {
     size_t count = c->draft->command_count;
 
-    assert(count < PLAN_MAX_COMMANDS + 2); /* the banner, and one that was not asked for */
+    assert(count < PLAN_MAX_COMMANDS + PLAN_TLS_COMMANDS + 2); /* banner, and one not asked for */
     c->commands = arena_grow(c->arena, c->commands, count, sizeof(*c->commands));
     c->commands[count] = (struct result_command){.phase = phase,
                                                  .route = c->route_begun ? (int)c->route : -1,
@@ -159,9 +159,20 @@ bool client_fail(struct client *c, enum reason reason, const struct result_reply
 
 /* walking the table */
 
+bool client_is_over(const struct client *c)
+{
+    return !c->started || c->step == &client_step_table[STEP_END];
+}
+
 void client_end(struct client *c)
 {
     c->want = SEAM_DONE;
+    c->step = &client_step_table[STEP_END];
+}
+
+void client_linger(struct client *c)
+{
+    c->want = SEAM_READ;
     c->step = &client_step_table[STEP_END];
 }
 
@@ -178,16 +189,23 @@ static void begin_step(struct client *c)
     c->limit_at_us = c->now_us + c->plan->limits_us[c->step->limit];
 }
 
-static void enter(struct client *c, enum client_step_id id)
+void client_enter(struct client *c, enum client_step_id id)
 {
     while (!client_step_table[id].applies(c))
         id++;
     c->step = &client_step_table[id];
     if (id == STEP_END) {
-        client_end(c);
+        if (c->secured && c->replied == PHASE_QUIT)
+            client_linger(c);
+        else
+            client_end(c);
         return;
     }
     begin_step(c);
+    if (id == STEP_TLS) {
+        c->want = SEAM_TLS;
+        return;
+    }
     char *line = c->step->send ? c->step->send(c) : NULL;
     struct result_command *command = client_add_command(c, c->step->phase, line, c->step->expected(c));
     reply_next(&c->parser, id == STEP_BANNER, id != STEP_BANNER && c->step->phase != PHASE_EHLO);
@@ -212,7 +230,7 @@ void client_start(struct client *c, int64_t now_us)
     client_tell_time(c, now_us);
     c->started = true;
     c->step = &client_step_table[STEP_BANNER];
-    enter(c, STEP_BANNER);
+    client_enter(c, STEP_TLS);
 }
 
 void client_sent(struct client *c, size_t len, int64_t now_us)
@@ -256,7 +274,7 @@ static void take_reply(struct client *c)
     if (!courtesy)
         c->draft->duration_us = command->reply_us;
     c->closing = c->closing || command->reply.code == 421;
-    enter(c, c->step->got(c, command));
+    client_enter(c, c->step->got(c, command));
 }
 
 /* While a message is being sent a reply may begin; it ends the dialogue, so nothing more is sent then. */
@@ -303,19 +321,25 @@ static void feed(struct client *c, struct span bytes, int64_t first_us)
     bool quitting = c->step->phase == PHASE_QUIT;
     take_reply(c);
     struct span rest = {bytes.data + used, bytes.len - used};
-    if (rest.len && !quitting && c->want != SEAM_DONE)
+    if (rest.len && c->want == SEAM_TLS)
+        client_tls_injected(c, rest);
+    else if (rest.len && !quitting && c->want != SEAM_DONE)
         feed_rest(c, rest, first_us);
 }
 
 void client_receive(struct client *c, struct span bytes, int64_t first_us, int64_t last_us)
 {
-    if (!c->started || c->want == SEAM_DONE || bytes.len == 0)
+    if (client_is_over(c) || bytes.len == 0)
         return;
     if (first_us > client_deadline(c)) {
         client_expire(c, first_us); /* it came too late */
         return;
     }
     client_tell_time(c, last_us);
+    if (c->want == SEAM_TLS) {
+        client_tls_injected(c, bytes);
+        return;
+    }
     size_t room = PLAN_MAX_DIALOGUE - c->received;
     struct span read = {bytes.data, bytes.len < room ? bytes.len : room};
     c->received += read.len;
@@ -359,6 +383,16 @@ static void seam_broken(void *engine, enum seam_break how, int64_t now_us)
     client_broken(engine, how, now_us);
 }
 
+static void seam_secured(void *engine, int64_t now_us)
+{
+    client_secured(engine, now_us);
+}
+
+static void seam_unsecured(void *engine, enum reason reason, const char *message, int64_t now_us)
+{
+    client_unsecured(engine, reason, message, now_us);
+}
+
 static void seam_expire(void *engine, int64_t now_us)
 {
     client_expire(engine, now_us);
@@ -376,6 +410,8 @@ const struct seam client_seam = {
     .receive = seam_receive,
     .sent = seam_sent,
     .broken = seam_broken,
+    .secured = seam_secured,
+    .unsecured = seam_unsecured,
     .expire = seam_expire,
     .stop = seam_stop,
 };

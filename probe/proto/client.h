@@ -21,8 +21,9 @@
  *         write client_output(), tell client_sent()    when it is SEAM_WRITE (reading goes on too: a server
  *                                                      may answer a message that is still being sent)
  *         read, tell client_receive()                  always
- *         at client_deadline(), after reading what is there: client_expire()
- *     client_finish
+ *         make a TLS connection, tell client_secured() or
+ *         client_unsecured()                           when it is SEAM_TLS; from then on the dialogue is
+ * inside at client_deadline(), after reading what is there: client_expire() client_finish
  *
  * Times are monotonic microseconds; they are clamped so that what is shown never runs backwards. It never
  * pipelines, never retries, and once it is done further calls are harmless.
@@ -44,6 +45,7 @@ struct client {
     size_t recipient;   /* and its recipient */
     bool route_begun;   /* its MAIL was sent */
     bool transaction;   /* its MAIL was accepted: RSET is owed */
+    bool secured;       /* TLS is up */
     bool closing;       /* the server ends the session (421): QUIT and no more */
     enum phase replied; /* the phase of the last whole reply */
 
@@ -70,6 +72,8 @@ void client_start(struct client *c, int64_t now_us);
 void client_receive(struct client *c, struct span bytes, int64_t first_us, int64_t last_us);
 void client_sent(struct client *c, size_t len, int64_t now_us);
 void client_broken(struct client *c, enum seam_break how, int64_t now_us);
+void client_secured(struct client *c, int64_t now_us);
+void client_unsecured(struct client *c, enum reason reason, const char *message, int64_t now_us);
 void client_expire(struct client *c, int64_t now_us); /* does nothing before the deadline */
 
 /* The program must end: a reply that is owed is not waited for. What was decided stays decided. */

@@ -13,13 +13,14 @@
 /* The step ends without a reply: its time counts, and nothing more is sent. */
 static void end_here(struct client *c)
 {
-    client_record_reply(c);
+    if (!client_tls_is_handshake(c))
+        client_record_reply(c);
     client_add_time(c->draft, c->step->phase, c->now_us - c->step_us);
     client_end(c);
 }
 
-/* The dialogue breaks off in the middle of a step: what came of its reply is kept. */
-static void cut_short(struct client *c)
+/* What came of the step's reply is kept. */
+void client_break_here(struct client *c)
 {
     reply_break(&c->parser);
     end_here(c);
@@ -128,15 +129,24 @@ void client_break_flood(struct client *c)
 {
     if (!is_courtesy(c, FLAG_QUIT_CODE))
         client_fail(c, REASON_TOO_LONG, NULL, "the server sent more than 256 KiB in one dialogue");
-    cut_short(c);
+    client_break_here(c);
+}
+
+/* The server's end is all that was waited for; a client that has not begun is left alone. */
+static void end_lingering(struct client *c)
+{
+    if (c->started)
+        client_end(c);
 }
 
 /* the stream breaks, time runs out, the program ends */
 
-static const char *when_broken(const struct client *c)
+const char *client_break_when(const struct client *c)
 {
     const char *to = client_say_asked(c, c->arena);
 
+    if (client_tls_is_handshake(c))
+        return "in the TLS handshake";
     if (c->step->body)
         return arena_printf(c->arena, "after %s of the message", client_say_part_sent(c, c->arena));
     if (c->want == SEAM_WRITE)
@@ -156,20 +166,26 @@ void client_broken(struct client *c, enum seam_break how, int64_t now_us)
         [SEAM_RESET] = {REASON_RESET, FLAG_QUIT_RESET, "reset"},
     };
 
-    if (!c->started || c->want == SEAM_DONE)
+    if (client_is_over(c)) {
+        end_lingering(c);
         return;
+    }
     client_tell_time(c, now_us);
     if (!is_courtesy(c, breaks[how].quit_flag))
         client_fail(
             c, breaks[how].reason, NULL,
-            arena_printf(c->arena, "the server %s the connection %s", breaks[how].did, when_broken(c)));
-    cut_short(c);
+            arena_printf(c->arena, "the server %s the connection %s", breaks[how].did, client_break_when(c)));
+    client_break_here(c);
 }
 
 void client_expire(struct client *c, int64_t now_us)
 {
-    if (!c->started || c->want == SEAM_DONE || now_us < client_deadline(c))
+    if (now_us < client_deadline(c))
         return;
+    if (client_is_over(c)) {
+        end_lingering(c);
+        return;
+    }
     client_tell_time(c, now_us);
     if (!is_courtesy(c, FLAG_QUIT_NO_REPLY)) {
         bool by_run = c->ends_us < c->limit_at_us;
@@ -180,15 +196,17 @@ void client_expire(struct client *c, int64_t now_us)
             c->draft->failure.limit_us =
                 by_run ? c->ends_us - c->start_us : c->plan->limits_us[c->step->limit];
     }
-    cut_short(c);
+    client_break_here(c);
 }
 
 void client_stop(struct client *c, int64_t now_us)
 {
-    if (!c->started || c->want == SEAM_DONE)
+    if (client_is_over(c)) {
+        end_lingering(c);
         return;
+    }
     client_tell_time(c, now_us);
     if (!is_courtesy(c, FLAG_QUIT_NO_REPLY))
         client_fail(c, REASON_LOCAL_RESOURCE, NULL, "ehlod was stopped before the run was over");
-    cut_short(c);
+    client_break_here(c);
 }

@@ -59,9 +59,8 @@ static void complete_routes(const struct client *c, struct arena *arena, struct 
     draft->routes = copy;
 }
 
-/* The step that is under way, shown as if it ended now. */
-static void complete_step(const struct client *c, struct arena *arena, struct result *draft, int64_t now_us,
-                          int64_t limit_us)
+/* What came of the reply that is awaited. */
+static void complete_reply(const struct client *c, struct arena *arena, struct result *draft)
 {
     struct result_command *copy = arena_alloc(arena, draft->command_count * sizeof(*copy));
     struct reply_parser parser = c->parser;
@@ -84,7 +83,14 @@ static void complete_step(const struct client *c, struct arena *arena, struct re
     draft->flags |= parser.flags;
     draft->commands = copy;
     reply_free(&parser);
+}
 
+/* The step that is under way, shown as if it ended now. */
+static void complete_step(const struct client *c, struct arena *arena, struct result *draft, int64_t now_us,
+                          int64_t limit_us)
+{
+    if (!client_tls_is_handshake(c))
+        complete_reply(c, arena, draft);
     client_add_time(draft, c->step->phase, now_us > c->step_us ? now_us - c->step_us : 0);
     if (client_decided(c) || draft->failure.reason != REASON_NONE)
         return;
@@ -100,7 +106,7 @@ static void complete_step(const struct client *c, struct arena *arena, struct re
 void client_finish(const struct client *c, struct arena *arena, struct result *draft, int64_t now_us,
                    int64_t limit_us)
 {
-    if (c->started && c->want != SEAM_DONE)
+    if (!client_is_over(c))
         complete_step(c, arena, draft, now_us, limit_us);
     complete_routes(c, arena, draft);
 }

@@ -75,6 +75,8 @@ const char *client_say_overdue(const struct client *c, struct arena *a, enum rea
 
     plan_say_over(c->plan, over);
     end = by_run ? arena_printf(a, ", %s", over) : arena_printf(a, " (%s)", limit_key(c->step->limit));
+    if (client_tls_is_handshake(c))
+        return arena_printf(a, "the TLS handshake was not over in %.3f s%s", taken_s(c, now_us), end);
     if (c->want == SEAM_WRITE)
         return say_unsent(c, a, by_run, taken_s(c, now_us), end);
     return arena_printf(a, "no %s%s in %.3f s%s", to ? "reply to " : "greeting", to ? to : "",
@@ -86,6 +88,8 @@ static const char *say_missing(const struct client *c, struct arena *a)
 {
     const char *to = client_say_asked(c, a);
 
+    if (client_tls_is_handshake(c))
+        return "the TLS handshake is not over";
     if (c->want == SEAM_WRITE && c->step->body)
         return arena_printf(a, "only %s of the message could be sent", client_say_part_sent(c, a));
     if (c->want == SEAM_WRITE)

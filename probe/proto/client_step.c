@@ -4,8 +4,9 @@
  * hoped for, and what follows from the reply. A got function returns the next step, so none can forget to
  * decide. Steps that do not apply are passed over in the order of the table.
  *
- *     banner -> EHLO [-> HELO] -> ( MAIL -> RCPT ... -> RSET ) for each route -> QUIT
- *                                                  \-> DATA -> message -> final: client_send.c
+ *     [TLS ->] banner -> EHLO [-> HELO] [-> STARTTLS -> TLS -> EHLO [-> HELO]]      client_tls.c
+ *     -> ( MAIL -> RCPT ... -> RSET ) for each route -> QUIT
+ *                     \-> DATA -> message -> final                               client_send.c
  */
 #include "probe/proto/client_step.h"
 
@@ -106,11 +107,6 @@ static enum client_step_id got_banner(struct client *c, struct result_command *c
 
 /* EHLO, and HELO where EHLO is not known */
 
-static bool hello_applies(const struct client *c)
-{
-    return goes_as_far_as(c, PHASE_EHLO);
-}
-
 /* Only right after a refused EHLO (RFC 5321 section 3.2). */
 static bool helo_applies(const struct client *c)
 {
@@ -160,7 +156,7 @@ static enum client_step_id got_ehlo(struct client *c, struct result_command *com
     if (reply->code != 250)
         client_note(c, FLAG_EHLO_CODE);
     learn(c, reply);
-    return STEP_MAIL;
+    return client_tls_after_hello(c);
 }
 
 static enum client_step_id got_helo(struct client *c, struct result_command *command)
@@ -171,7 +167,7 @@ static enum client_step_id got_helo(struct client *c, struct result_command *com
     client_note(c, FLAG_NO_ESMTP);
     if (command->reply.code != 250)
         client_note(c, FLAG_EHLO_CODE);
-    return STEP_MAIL;
+    return client_tls_after_hello(c);
 }
 
 /* MAIL */
@@ -318,9 +314,13 @@ static bool never(const struct client *c)
 }
 
 const struct client_step client_step_table[STEP_END + 1] = {
+    [STEP_TLS] = {PHASE_TLS, LIMIT_TLS, client_tls_applies, NULL, NULL, NULL, NULL, NULL},
     [STEP_BANNER] = {PHASE_BANNER, LIMIT_BANNER, always, NULL, expect_220, got_banner, NULL, NULL},
-    [STEP_EHLO] = {PHASE_EHLO, LIMIT_REPLY, hello_applies, send_ehlo, expect_250, got_ehlo, NULL, NULL},
+    [STEP_EHLO] = {PHASE_EHLO, LIMIT_REPLY, client_tls_hello_applies, send_ehlo, expect_250, got_ehlo, NULL,
+                   NULL},
     [STEP_HELO] = {PHASE_EHLO, LIMIT_REPLY, helo_applies, send_helo, expect_250, got_helo, NULL, NULL},
+    [STEP_STARTTLS] = {PHASE_STARTTLS, LIMIT_REPLY, client_tls_starttls_applies, client_tls_send_starttls,
+                       expect_220, client_tls_got_starttls, NULL, NULL},
     [STEP_MAIL] = {PHASE_MAIL, LIMIT_REPLY, mail_applies, send_mail, client_judge_mail_wanted, got_mail, NULL,
                    NULL},
     [STEP_RCPT] = {PHASE_RCPT, LIMIT_REPLY, rcpt_applies, send_rcpt, client_judge_rcpt_wanted, got_rcpt, NULL,

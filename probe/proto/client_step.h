@@ -6,13 +6,15 @@
 
 /*
  * The dialogue as a table. Private to the client: client.c drives it, client_step.c fills it (client_send.c
- * the rows of the message), client_judge.c decides about routes, client_break.c ends it before its time,
- * client_say.c has the sentences, client_finish.c the end.
+ * the rows of the message, client_tls.c those of TLS), client_judge.c decides about routes, client_break.c
+ * ends it before its time, client_say.c has the sentences, client_finish.c the end.
  */
 enum client_step_id {
+    STEP_TLS, /* the handshake: first of all, or after STARTTLS */
     STEP_BANNER,
     STEP_EHLO,
     STEP_HELO,
+    STEP_STARTTLS,
     STEP_MAIL,
     STEP_RCPT,
     STEP_DATA,
@@ -50,6 +52,18 @@ enum client_step_id client_step_refused(struct client *c, const struct result_co
                                         const char *what);
 enum client_step_id client_step_next_route(struct client *c, const struct result_reply *reply);
 
+/* The rows of TLS (client_tls.c). The handshake is no command: it has no reply and no place in the record. */
+bool client_tls_applies(const struct client *c);
+bool client_tls_hello_applies(const struct client *c);
+bool client_tls_starttls_applies(const struct client *c);
+char *client_tls_send_starttls(struct client *c);
+enum client_step_id client_tls_got_starttls(struct client *c, struct result_command *command);
+/* EHLO or HELO was taken: how to go on. */
+enum client_step_id client_tls_after_hello(struct client *c);
+/* Plain text came where the handshake was to begin. */
+void client_tls_injected(struct client *c, struct span bytes);
+bool client_tls_is_handshake(const struct client *c); /* the step under way */
+
 /* The rows of the message (client_send.c). */
 bool client_send_data_applies(const struct client *c);
 char *client_send_data(struct client *c);
@@ -75,8 +89,11 @@ void client_tell_time(struct client *c, int64_t now_us);
 struct result_command *client_last_command(struct client *c); /* null = there is none */
 struct result_command *client_add_command(struct client *c, enum phase phase, const char *sent,
                                           const char *expected);
-void client_record_reply(struct client *c); /* what stands in the parser, to the last command */
-void client_end(struct client *c);          /* nothing more is wanted */
+void client_record_reply(struct client *c);  /* what stands in the parser, to the last command */
+bool client_is_over(const struct client *c); /* not begun, or nothing is left to be said or heard */
+void client_enter(struct client *c, enum client_step_id id); /* that step, or the next one that applies */
+void client_linger(struct client *c); /* nothing more but the end of the connection, in the step's time */
+void client_end(struct client *c);    /* nothing more is wanted */
 
 /* What ends it before its time (client_break.c): bytes that are no reply, that nobody asked for (empty lines
  * are only flagged), that are too many. */
@@ -86,6 +103,8 @@ void client_break_unasked(struct client *c, struct span bytes);
 /* A whole reply stands in the parser while a message is still being sent. */
 void client_break_early(struct client *c);
 void client_break_flood(struct client *c);
+void client_break_here(struct client *c);              /* the step under way ends the dialogue */
+const char *client_break_when(const struct client *c); /* "instead of replying to QUIT" */
 
 /* Sentences (client_say.c): a reply with its quotes, "550 5.1.1 no such user"; a text cut to a readable
  * length; what was asked last (null = nothing yet), which may be "the message"; that an answer is overdue. */

@@ -3,6 +3,7 @@
 #define PROBE_PROTO_SEAM_H
 
 #include "probe/base/span.h"
+#include "probe/verdict.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,11 +15,13 @@
  *     while (want() != SEAM_DONE)
  *         write output(), tell sent()              when it is SEAM_WRITE (reading goes on too)
  *         read, tell receive() or broken()         always
- *         at deadline(), after reading what is there: expire()
+ *         make a TLS connection of it, tell secured()      when it is SEAM_TLS; what is inside is then read
+ * and or unsecured()                                   written. Until it is begun, what is there is read at
+ * deadline(), after reading what is there: expire()
  *
  * Once it is done, further calls are harmless. Nothing here is called from inside another of these.
  */
-enum seam_want { SEAM_READ, SEAM_WRITE, SEAM_DONE };
+enum seam_want { SEAM_READ, SEAM_WRITE, SEAM_TLS, SEAM_DONE };
 
 enum seam_break { SEAM_CLOSED, SEAM_RESET };
 
@@ -29,6 +32,10 @@ struct seam {
     void (*receive)(void *engine, struct span bytes, int64_t first_us, int64_t last_us);
     void (*sent)(void *engine, size_t len, int64_t now_us);
     void (*broken)(void *engine, enum seam_break how, int64_t now_us);
+    /* Of an engine that never wants TLS these two are null. */
+    void (*secured)(void *engine, int64_t now_us);
+    /* TLS failed, in the handshake or later, with a reason and its sentence, which is copied. */
+    void (*unsecured)(void *engine, enum reason reason, const char *message, int64_t now_us);
     void (*expire)(void *engine, int64_t now_us); /* does nothing before the deadline */
     void (*stop)(void *engine, int64_t now_us);   /* the program ends: be done as soon as is polite */
 };

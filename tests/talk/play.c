@@ -139,23 +139,27 @@ static char *end_engine(struct player *p, struct arena *a)
     return NULL;
 }
 
-char *play_engine(struct arena *a, const struct talk *talk, size_t piece)
+char *play_engine(struct arena *a, const struct talk *talk, size_t piece, bool inside_tls)
 {
+    struct plan plan = talk->plan;
     struct arena run = {0};
     struct result draft = {0};
     struct player p = {.talk = talk, .now_us = START_US, .piece = piece};
     char *complaint = NULL;
 
     buffer_init(&p.heard, PLAY_MAX_HEARD);
-    client_init(&p.client, &talk->plan, &run, &draft, START_US);
+    if (inside_tls)
+        plan.tls.mode = TLS_MODE_IMPLICIT;
+    client_init(&p.client, &plan, &run, &draft, START_US);
     client_start(&p.client, START_US);
+    client_secured(&p.client, START_US);
     for (size_t i = 0; i < talk->event_count && !complaint; i++)
         complaint = play_event(&p, a, &talk->events[i]);
     if (!complaint)
         complaint = end_engine(&p, a);
     if (!complaint) {
         client_finish(&p.client, &run, &draft, p.now_us, CLOCK_NONE);
-        conclude(&draft, &talk->plan, NULL, &run);
+        conclude(&draft, &plan, NULL, &run);
         struct result *result = result_publish(&draft);
         complaint = talk_check(a, talk, result, true);
         result_unref(result);

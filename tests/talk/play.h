@@ -12,7 +12,7 @@
 #define PLAY_MAX_HEARD ((size_t)1024 * 1024)
 
 /* The engine alone, time a number; piece is how many bytes it gets at once (0 = each segment whole). */
-char *play_engine(struct arena *a, const struct talk *talk, size_t piece);
+char *play_engine(struct arena *a, const struct talk *talk, size_t piece, bool inside_tls);
 
 /* All talks at once over real sockets on one loop, each with a server of its own that plays its part; time
  * runs faster (a second of the talk lasts 50 ms, times EHLOD_TEST_SCALE). complaints_r[i] is for talks[i]. */

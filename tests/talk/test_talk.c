@@ -33,6 +33,7 @@ struct way {
     struct part *part;
     size_t piece;
     bool socket;
+    bool inside_tls;
 };
 
 struct stage {
@@ -125,8 +126,8 @@ static void test_way(void **state)
     char *complaint = "  it could not be read\n";
 
     if (way->part->talk)
-        complaint =
-            way->socket ? way->part->socket_complaint : play_engine(&run, way->part->talk, way->piece);
+        complaint = way->socket ? way->part->socket_complaint
+                                : play_engine(&run, way->part->talk, way->piece, way->inside_tls);
     if (complaint)
         print_error("%s:\n%s", way->part->path, complaint);
     bool good = !complaint;
@@ -134,15 +135,16 @@ static void test_way(void **state)
     assert_true(good);
 }
 
-static struct CMUnitTest make_test(struct part *part, size_t piece, bool socket)
+static struct CMUnitTest make_test(struct part *part, size_t piece, bool socket, bool inside_tls)
 {
     struct way *way = arena_alloc(&stage.arena, sizeof(*way));
     const char *how = socket       ? "over a socket"
+                      : inside_tls ? "inside TLS"
                       : piece == 0 ? "whole"
                       : piece == 1 ? "byte by byte"
                                    : arena_printf(&stage.arena, "in pieces of %zu", piece);
 
-    *way = (struct way){part, piece, socket};
+    *way = (struct way){part, piece, socket, inside_tls};
     return (struct CMUnitTest){.name = arena_printf(&stage.arena, "%s, %s", part->path, how),
                                .test_func = test_way,
                                .initial_state = way};
@@ -161,11 +163,12 @@ int main(int argc, char **argv)
     load_talks();
 
     size_t count = 0;
-    struct CMUnitTest *tests = arena_alloc(&stage.arena, stage.count * (PIECE_COUNT + 1) * sizeof(*tests));
+    struct CMUnitTest *tests = arena_alloc(&stage.arena, stage.count * (PIECE_COUNT + 2) * sizeof(*tests));
     for (size_t i = 0; i < stage.count; i++) {
         for (size_t k = 0; k < PIECE_COUNT; k++)
-            tests[count++] = make_test(&stage.parts[i], pieces[k], false);
-        tests[count++] = make_test(&stage.parts[i], 0, true);
+            tests[count++] = make_test(&stage.parts[i], pieces[k], false, false);
+        tests[count++] = make_test(&stage.parts[i], 0, false, true);
+        tests[count++] = make_test(&stage.parts[i], 0, true, false);
     }
     int failed = _cmocka_run_group_tests("talks", tests, count, set_up, NULL);
     arena_free(&stage.arena);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #define MS CLOCK_US_PER_MS
+#define S  CLOCK_US_PER_S
 
 static struct result draft_of(const struct result_route *routes, size_t count)
 {
@@ -81,6 +82,34 @@ static void test_slow(void **state)
     check(&both, &plan, STATUS_WARN,
           "1 of 1 route as wanted, but slow (duration took 0.012 s, warn.duration is 11 ms; "
           "rcpt took 0.005 s, warn.rcpt is 4 ms)");
+}
+
+/* The first to end counts; one whose end cannot be read does not. */
+static void test_certificate(void **state)
+{
+    const struct result_route good[] = {{.ok = TRI_TRUE}};
+    const struct result_certificate chain[] = {
+        {.not_after_wall_us = 400 * S}, {.not_after_wall_us = 200 * S}, {.not_after_wall_us = CLOCK_NONE}};
+    const struct result_tls tls = {.chain = chain, .chain_count = 3};
+    struct plan plan = a_plan();
+    (void)state;
+
+    struct result never = draft_of(good, 1);
+    never.tls = &tls;
+    check(&never, &plan, STATUS_PASS, "1 of 1 route as wanted");
+    plan.warn_certificate_us = 86400 * S;
+    struct result soon = draft_of(good, 1);
+    soon.tls = &tls;
+    check(
+        &soon, &plan, STATUS_WARN,
+        "1 of 1 route as wanted, but certificate_expiring (at 1970-01-01T00:03:20Z, warn.certificate is 1 d)");
+    assert_int_equal(soon.flags, UINT64_C(1) << FLAG_CERTIFICATE_EXPIRING);
+    struct result later = draft_of(good, 1);
+    later.tls = &tls;
+    plan.warn_certificate_us = 200 * S; /* exactly so much is left */
+    check(&later, &plan, STATUS_PASS, "1 of 1 route as wanted");
+    struct result plain = draft_of(good, 1);
+    check(&plain, &plan, STATUS_PASS, "1 of 1 route as wanted");
 }
 
 /* As slow as the threshold is not slower; a phase that never began is not slow; 0 is no threshold. */
@@ -453,6 +482,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pass),
         cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_certificate),
         cmocka_unit_test(test_not_slow),
         cmocka_unit_test(test_warning_flags_are_named),
         cmocka_unit_test(test_failure_is_the_summary),

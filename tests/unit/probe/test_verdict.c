@@ -65,7 +65,8 @@ static const char *const reasons_known[] = {
 };
 /* Those that the fault catalogue calls degraded; any other flag only notes. */
 static const char *const flags_that_warn[] = {"address_unreachable", "smtp_fixup", "ehlo_code",
-                                              "rset_failed",         "slow",       "duplicate"};
+                                              "rset_failed",         "slow",       "duplicate",
+                                              "certificate_expiring"};
 
 static bool is_in(const char *name, const char *const *list, size_t count)
 {

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TLS as a part of the dialogue (RFC 3207, RFC 8314): when it is begun, asked for, given up, and what
+ * follows. The handshake itself is somebody else's, who says here how it ended. What fails in TLS is of phase
+ * tls however late it shows, for a TLS 1.3 server says only after the handshake that it does not like it.
+ */
+#include "probe/proto/client_step.h"
+
+static bool is_wanted_in_the_dialogue(const struct client *c)
+{
+    enum tls_mode mode = c->plan->tls.mode;
+
+    return mode == TLS_MODE_STARTTLS || mode == TLS_MODE_OPPORTUNISTIC;
+}
+
+/* Phase tls comes before the greeting, or with STARTTLS. */
+static enum phase stop_after(const struct client *c)
+{
+    enum phase stop = c->plan->stop_after;
+
+    return stop == PHASE_TLS && is_wanted_in_the_dialogue(c) ? PHASE_STARTTLS : stop;
+}
+
+bool client_tls_is_handshake(const struct client *c)
+{
+    return c->want == SEAM_TLS;
+}
+
+bool client_tls_applies(const struct client *c)
+{
+    return c->step == &client_step_table[STEP_STARTTLS] || c->plan->tls.mode == TLS_MODE_IMPLICIT;
+}
+
+/* Said again after STARTTLS, but not for its own sake. */
+bool client_tls_hello_applies(const struct client *c)
+{
+    bool again = c->step == &client_step_table[STEP_TLS] && is_wanted_in_the_dialogue(c);
+
+    return stop_after(c) >= (again ? PHASE_AUTH : PHASE_EHLO);
+}
+
+/* STARTTLS */
+
+bool client_tls_starttls_applies(const struct client *c)
+{
+    return is_wanted_in_the_dialogue(c) && !c->secured && stop_after(c) >= PHASE_STARTTLS &&
+           c->step->phase == PHASE_EHLO;
+}
+
+char *client_tls_send_starttls(struct client *c)
+{
+    return command_build(c->arena, "STARTTLS", COMMAND_END);
+}
+
+enum client_step_id client_tls_after_hello(struct client *c)
+{
+    if (!client_tls_starttls_applies(c) || ehlo_find(&c->ehlo, "STARTTLS"))
+        return STEP_STARTTLS;
+    if (c->plan->tls.mode == TLS_MODE_OPPORTUNISTIC) {
+        client_note(c, FLAG_TLS_NOT_OFFERED);
+        return STEP_MAIL;
+    }
+    if (client_fail(c, REASON_NOT_OFFERED, NULL,
+                    "the server does not offer STARTTLS, which tls: starttls needs"))
+        c->draft->failure.phase = PHASE_STARTTLS;
+    return STEP_QUIT;
+}
+
+enum client_step_id client_tls_got_starttls(struct client *c, struct result_command *command)
+{
+    const struct result_reply *reply = &command->reply;
+
+    if (reply->code == 220) {
+        command->ok = true;
+        return STEP_TLS;
+    }
+    if (reply->code < 400)
+        return client_step_refused(c, command, "STARTTLS was");
+    if (c->plan->tls.mode == TLS_MODE_OPPORTUNISTIC && !c->closing) {
+        client_note(c, FLAG_TLS_REFUSED);
+        return STEP_MAIL;
+    }
+    client_fail(c, REASON_REFUSED, reply,
+                arena_printf(c->arena, "STARTTLS was refused: %s", client_say_quote(c, reply)));
+    return STEP_QUIT;
+}
+
+/* What is in the clear behind the 220 anybody may have put there (RFC 3207 section 5): it is not even read.
+ */
+void client_tls_injected(struct client *c, struct span bytes)
+{
+    if (!is_wanted_in_the_dialogue(c))
+        return;
+    if (client_fail(c, REASON_INJECTED, NULL,
+                    arena_printf(c->arena, "%zu octet%s of plain text came behind the reply to STARTTLS",
+                                 bytes.len, bytes.len == 1 ? "" : "s")))
+        c->draft->failure.phase = PHASE_STARTTLS;
+    client_end(c);
+}
+
+/* the handshake */
+
+/* What was learned in the clear anybody may have said. */
+static void forget(struct client *c)
+{
+    c->ehlo = (struct ehlo){0};
+    c->draft->extensions = NULL;
+    c->draft->extension_count = 0;
+}
+
+void client_secured(struct client *c, int64_t now_us)
+{
+    if (c->want != SEAM_TLS)
+        return;
+    if (now_us > client_deadline(c)) {
+        client_expire(c, now_us);
+        return;
+    }
+    client_tell_time(c, now_us);
+    client_add_time(c->draft, PHASE_TLS, c->now_us - c->step_us);
+    c->draft->duration_us = c->now_us - c->start_us;
+    c->secured = true;
+    forget(c);
+    if (is_wanted_in_the_dialogue(c))
+        client_enter(c, STEP_EHLO);
+    else if (c->plan->stop_after < PHASE_BANNER)
+        client_end(c);
+    else
+        client_enter(c, STEP_BANNER);
+}
+
+void client_unsecured(struct client *c, enum reason reason, const char *message, int64_t now_us)
+{
+    bool in_handshake = client_tls_is_handshake(c);
+
+    if (!c->started || c->want == SEAM_DONE)
+        return;
+    if (!in_handshake && reason == REASON_RESET) {
+        client_broken(c, SEAM_RESET, now_us);
+        return;
+    }
+    if (reason == REASON_TRUNCATED && client_decided(c))
+        client_note(c, FLAG_TLS_NO_CLOSE_NOTIFY);
+    if (client_decided(c)) {
+        client_broken(c, SEAM_CLOSED, now_us);
+        return;
+    }
+    client_tell_time(c, now_us);
+    message = in_handshake ? arena_dup(c->arena, message)
+                           : arena_printf(c->arena, "%s, %s", message, client_break_when(c));
+    if (client_fail(c, reason, NULL, message))
+        c->draft->failure.phase = PHASE_TLS;
+    client_break_here(c);
+}
