@@ -12,6 +12,7 @@
 #include "config/server.h"
 #include "config/target.h"
 #include "config/target_route.h"
+#include "config/target_tls.h"
 #include "config/value.h"
 
 #include <assert.h>
@@ -31,6 +32,7 @@
     {                                                                                                        \
         "targets.*.warn." name, scalar_duration, TARGET(plan.field), "0", VALUE_DURATION_EXPECTED, doc       \
     }
+#define TLS_FILE_EXPECTED       "the path of a PEM file"
 #define WARN_PHASE(name, phase) WARN(name, warn_us[phase], "the same for this phase")
 
 static const struct keys_row rows[] = {
@@ -71,7 +73,21 @@ static const struct keys_row rows[] = {
      "local address to dial from; default: the system chooses"},
     {"targets.*.helo", target_helo, TARGET(plan.helo), "{{hostname}}",
      "a name to greet with; {{hostname}}, {{target}} and {{address}} are replaced", "what EHLO says"},
-    {"targets.*.tls", target_tls, 0, "off", "off", "whether and how the connection is encrypted"},
+    {"targets.*.tls", target_tls_mode, TARGET(plan.tls.mode), "off",
+     "off, opportunistic, starttls or implicit", "whether and how the connection is encrypted"},
+    {"targets.*.tls_config", NULL, 0, NULL, "a map of keys", "how TLS is spoken"},
+    {"targets.*.tls_config.ca_file", target_tls_file, TARGET(plan.tls.ca_file), NULL, TLS_FILE_EXPECTED,
+     "whom to trust; default: whom the system trusts"},
+    {"targets.*.tls_config.server_name", target_tls_name, TARGET(plan.tls.server_name), NULL,
+     "a host name or an IP address", "whom the certificate must be for; default: the host of address"},
+    {"targets.*.tls_config.min_version", target_tls_version, TARGET(plan.tls.min_version), "TLS12",
+     "TLS10, TLS11, TLS12 or TLS13", "the oldest version that is spoken"},
+    {"targets.*.tls_config.insecure_skip_verify", target_tls_skip, TARGET(plan.tls.insecure_skip_verify),
+     "false", "true or false", "go on whatever the certificate is; the result has a flag for it"},
+    {"targets.*.tls_config.cert_file", target_tls_file, TARGET(plan.tls.cert_file), NULL, TLS_FILE_EXPECTED,
+     "the certificate to show to a server that asks for one"},
+    {"targets.*.tls_config.key_file", target_tls_file, TARGET(plan.tls.key_file), NULL, TLS_FILE_EXPECTED,
+     "its private key; default: it stands in cert_file"},
     {"targets.*.timeout", scalar_timeout, TARGET(plan.limits_us[LIMIT_RUN]), "30s", SCALAR_TIMEOUT_EXPECTED,
      "the whole run"},
     {"targets.*.timeouts", NULL, 0, NULL, "a map of durations", "limits inside the run"},
@@ -91,6 +107,7 @@ static const struct keys_row rows[] = {
      "how long an answer waits for a delivery before it says pending"},
     {"targets.*.warn", NULL, 0, NULL, "a map of durations", "slower than this is a warning"},
     WARN("duration", warn_duration_us, "the run warns when it takes longer than this; 0 = never"),
+    WARN("certificate", warn_certificate_us, "a certificate with less left than this warns; 0 = never"),
     WARN_PHASE("dns", PHASE_DNS),
     WARN_PHASE("connect", PHASE_CONNECT),
     WARN_PHASE("tls", PHASE_TLS),

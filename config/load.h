@@ -6,6 +6,7 @@
 #include "config/snapshot.h"
 
 struct target;
+struct target_tls;
 
 /* One loading of a config: what every key's parser may use, and how it says what is wrong. */
 struct load {
@@ -18,6 +19,8 @@ struct load {
     const struct target *defaults; /* what a target is before anything is said */
     const struct target *modules;  /* sorted by name */
     size_t module_count;
+    struct target_tls *tls; /* made ready so far; the snapshot's when loading is over */
+    size_t tls_count;
     const struct snapshot_sink *sinks; /* the mailboxes */
     size_t sink_count;
     bool mailboxes_broken; /* there may be more than could be read */

@@ -11,6 +11,7 @@
 #include "config/keys.h"
 #include "config/set.h"
 #include "config/target.h"
+#include "config/target_tls.h"
 #include "config/yaml.h"
 #include "probe/base/mem.h"
 
@@ -26,6 +27,8 @@ struct owned {
     atomic_size_t references;
     struct arena arena;
     const struct snapshot_target **by_name;
+    struct target_tls *tls; /* what the plans' are */
+    size_t tls_count;
 };
 
 /* The name of this machine; "localhost" when it has none that could be shown or sent. */
@@ -59,6 +62,8 @@ static void fill(struct owned *s, const struct node *root, const char *file, str
     check_root(&load, root);
     if (load_is_map(&load, root, "a map with targets"))
         keys_read(&load, "", root, &s->is);
+    s->tls = load.tls;
+    s->tls_count = load.tls_count;
 }
 
 static int compare_names(const void *left, const void *right)
@@ -146,6 +151,7 @@ void snapshot_unref(struct snapshot *s)
     struct owned *owned = (struct owned *)s;
     if (!owned || atomic_fetch_sub_explicit(&owned->references, 1, memory_order_acq_rel) > 1)
         return;
+    target_tls_clear(owned->tls, owned->tls_count);
     arena_free(&owned->arena);
     free(owned);
 }

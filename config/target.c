@@ -2,7 +2,7 @@
 /*
  * Targets and the modules they build on: the parsers of their keys, and how a target comes to be from the
  * defaults, its module and what it says itself. What must hold between several keys or several targets is
- * target_check.c; routes are target_route.c.
+ * target_check.c; routes are target_route.c, and TLS is target_tls.c.
  */
 #include "config/target.h"
 
@@ -11,6 +11,7 @@
 #include "config/placeholder.h"
 #include "config/scalar.h"
 #include "config/target_check.h"
+#include "config/target_tls.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,13 +98,6 @@ void target_helo(struct load *l, const struct keys_row *row, const struct node *
         load_bad(l, node, "not 1 to 255 printable ASCII characters without spaces", row->expected);
     else
         *(const char **)slot = arena_dup(l->keep, text);
-}
-
-void target_tls(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
-{
-    static const char *const words[] = {"off"};
-    (void)slot; /* the only choice so far */
-    scalar_word(l, row, node, words, 1);
 }
 
 void target_stop_after(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
@@ -193,6 +187,7 @@ static void read_target(struct load *l, struct node *node, struct target *t)
     if (node->kind == NODE_MAP)
         target_check_complete(l, t);
     fill_helo(l, t);
+    target_tls_prepare(l, t);
     t->is.plan.target = t->is.name;
 }
 

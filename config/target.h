@@ -23,7 +23,6 @@ keys_parse target_address; /* struct target */
 keys_parse target_family;
 keys_parse target_source;
 keys_parse target_helo;
-keys_parse target_tls;
 keys_parse target_stop_after;
 
 #endif

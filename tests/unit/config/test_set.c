@@ -190,7 +190,7 @@ static void test_order(void **state)
         ":1:10: server.nam: unknown key (did you mean name?)",
         ":2:40: targets.a.family: unknown value (expected any, ipv4 or ipv6, found \"c\")",
         "--set server.name: server.name: wrong kind of value (expected a short text, found nothing)",
-        "--set targets.a.tls: targets.a.tls: unknown value (expected off, found \"a\")",
+        "--set targets.a.tls: targets.a.tls: unknown value (expected off, opportunistic, starttls or implicit, found \"a\")",
         NULL,
     };
     struct given g;

@@ -401,20 +401,52 @@ static void test_no_targets(void **state)
     }
 }
 
+/* Equal settings are made ready once, whatever the mode and the name; where TLS is off nothing is. */
+static void test_tls(void **state)
+{
+    static const char text[] = "modules: {m: {tls: implicit, tls_config: {min_version: TLS13}}}\n"
+                               "targets:\n"
+                               "  a: {module: m, address: 'x:1', tls_config: {server_name: mx.example.org}}\n"
+                               "  b: {module: m, address: 'x:2', tls: opportunistic}\n"
+                               "  c: {address: 'x:3', tls: starttls, warn: {certificate: 14d},\n"
+                               "      tls_config: {insecure_skip_verify: true, server_name: '2001:db8::1'}}\n"
+                               "  d: {address: 'x:4', tls_config: {ca_file: none.pem}}\n";
+    struct given g;
+    (void)state;
+    struct snapshot *s = given_good(&g, text);
+    const struct plan *a = &target(s, "a")->plan, *b = &target(s, "b")->plan;
+    const struct plan *c = &target(s, "c")->plan, *d = &target(s, "d")->plan;
+
+    assert_int_equal(a->tls.mode, TLS_MODE_IMPLICIT);
+    assert_int_equal(a->tls.min_version, TLS_MIN_13);
+    assert_string_equal(a->tls.server_name, "mx.example.org");
+    assert_int_equal(b->tls.mode, TLS_MODE_OPPORTUNISTIC);
+    assert_int_equal(b->tls.min_version, TLS_MIN_13);
+    assert_null(b->tls.server_name);
+    assert_non_null(a->tls_context);
+    assert_ptr_equal(a->tls_context, b->tls_context);
+    assert_int_equal(c->tls.mode, TLS_MODE_STARTTLS);
+    assert_int_equal(c->tls.min_version, TLS_MIN_12);
+    assert_true(c->tls.insecure_skip_verify);
+    assert_string_equal(c->tls.server_name, "2001:db8::1");
+    assert_int_equal(c->warn_certificate_us, 14 * 86400 * S);
+    assert_ptr_not_equal(c->tls_context, a->tls_context);
+    assert_int_equal(d->tls.mode, TLS_MODE_OFF);
+    assert_string_equal(d->tls.ca_file, "/tmp/none.pem"); /* where the config is */
+    assert_null(d->tls_context);
+    assert_int_equal(d->warn_certificate_us, 0);
+    given_clear(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_route_defaults),
-        cmocka_unit_test(test_every_key),
-        cmocka_unit_test(test_modules),
-        cmocka_unit_test(test_address_from_module),
-        cmocka_unit_test(test_helo),
-        cmocka_unit_test(test_own_addresses),
-        cmocka_unit_test(test_loading_again),
-        cmocka_unit_test(test_order_and_look_up),
-        cmocka_unit_test(test_references),
-        cmocka_unit_test(test_no_targets),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_route_defaults),
+        cmocka_unit_test(test_every_key),     cmocka_unit_test(test_modules),
+        cmocka_unit_test(test_tls),           cmocka_unit_test(test_address_from_module),
+        cmocka_unit_test(test_helo),          cmocka_unit_test(test_own_addresses),
+        cmocka_unit_test(test_loading_again), cmocka_unit_test(test_order_and_look_up),
+        cmocka_unit_test(test_references),    cmocka_unit_test(test_no_targets),
     };
     return cmocka_run_group_tests_name("config/snapshot", tests, NULL, NULL);
 }
