@@ -7,6 +7,7 @@
 
 #include "config/yaml.h"
 #include "probe/net/dns.h"
+#include "probe/net/tls.h"
 #include "server/http.h"
 #include "server/render/render.h"
 #include "server/serve.h"
@@ -123,5 +124,6 @@ int command_version(const struct options *options)
     print_library("libmicrohttpd", built, running);
     snprintf(built, sizeof built, "%d.%d.%d", UV_VERSION_MAJOR, UV_VERSION_MINOR, UV_VERSION_PATCH);
     print_library("libuv", built, uv_version_string());
+    print_library("OpenSSL", NULL, tls_version());
     return 0;
 }

@@ -185,6 +185,46 @@ static json_t *timing(struct doc *d, const int64_t us[PHASE_COUNT])
     return o;
 }
 
+static json_t *when(int64_t wall_us)
+{
+    return wall_us == CLOCK_NONE ? json_null() : wall_time(wall_us);
+}
+
+static json_t *certificate(struct doc *d, const struct result_certificate *from)
+{
+    json_t *o = json_object();
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < from->name_count; i++)
+        append(d, names, said(d, from->names[i]));
+    set(d, o, "subject", said(d, from->subject));
+    set(d, o, "issuer", said(d, from->issuer));
+    set(d, o, "names", names);
+    set(d, o, "not_before", when(from->not_before_wall_us));
+    set(d, o, "not_after", when(from->not_after_wall_us));
+    set(d, o, "sha256", string(d, from->sha256));
+    set(d, o, "key", string(d, from->key));
+    return o;
+}
+
+static json_t *tls(struct doc *d, const struct result_tls *from)
+{
+    if (!from)
+        return json_null();
+    json_t *o = json_object();
+    json_t *chain = json_array();
+    for (size_t i = 0; i < from->chain_count; i++)
+        append(d, chain, certificate(d, &from->chain[i]));
+    set(d, o, "version", string(d, from->version));
+    set(d, o, "cipher", string(d, from->cipher));
+    set(d, o, "group", string(d, from->group));
+    set(d, o, "alert", string(d, from->alert));
+    set(d, o, "verified", tri(from->verified));
+    set(d, o, "reason", from->reason == REASON_NONE ? json_null() : json_string(reason_name(from->reason)));
+    set(d, o, "chain", chain);
+    return o;
+}
+
 static json_t *extensions(struct doc *d, const struct result *r)
 {
     json_t *o = json_object();
@@ -357,7 +397,7 @@ static json_t *result(struct doc *d, const struct result *r, int64_t now_us)
     set(d, o, "claimed", claimed(d));
     set(d, o, "timing_ms", timing(d, r->timing_us));
     set(d, o, "extensions", extensions(d, r));
-    set(d, o, "tls", json_null());
+    set(d, o, "tls", tls(d, r->tls));
     set(d, o, "commands", commands(d, r));
     set(d, o, "routes", routes(d, r, now_us));
     set(d, o, "attempts", attempts(d, r));
