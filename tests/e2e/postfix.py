@@ -44,6 +44,18 @@ virtual_alias_maps = texthash:{folder}/virtual
 in_flow_delay = 0
 """
 
+TLS_CF = """\
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {cert}
+smtpd_tls_key_file = {key}
+smtpd_tls_loglevel = 1
+"""
+
+WRAPPER_CF = """\
+{host}:{port} inet n - n - - smtpd
+  -o smtpd_tls_wrappermode=yes
+"""
+
 MASTER_CF = """\
 {host}:{port} inet n - n - - smtpd
 postlog unix-dgram n - n - 1 postlogd
@@ -67,8 +79,9 @@ scache unix - - n - 1 scache
 
 
 class Postfix:
-    def __init__(self, users=("www",), access=None, transport=None, virtual=None):
-        """access, transport, virtual: the maps of these names; every domain of transport is relayed to."""
+    def __init__(self, users=("www",), access=None, transport=None, virtual=None, tls=None):
+        """access, transport, virtual: the maps of these names; every domain of transport is relayed to.
+        tls: files of a certificate and its key; then it offers STARTTLS, and TLS at once at wrapper_address."""
         self.folder = tempfile.mkdtemp(prefix="ehlod-postfix-")
         os.chmod(self.folder, 0o755)  # its daemons run as the user postfix
         self.port = free_port()
@@ -77,8 +90,11 @@ class Postfix:
             os.mkdir(os.path.join(self.folder, name))
         facts = {"folder": self.folder, "host": HOST, "port": self.port, "domain": DOMAIN,
                  "relay_domains": " ".join(transport or {})}
-        self._write("main.cf", MAIN_CF.format(**facts))
-        self._write("master.cf", MASTER_CF.format(**facts))
+        self._write("main.cf", MAIN_CF.format(**facts) + (TLS_CF.format(cert=tls[0], key=tls[1]) if tls else ""))
+        wrapper_port = free_port()
+        self.wrapper_address = f"{HOST}:{wrapper_port}"
+        self._write("master.cf", MASTER_CF.format(**facts) +
+                    (WRAPPER_CF.format(host=HOST, port=wrapper_port) if tls else ""))
         self._write_map("users", {user: "x" for user in users})
         self._write_map("access", access or {})
         self._write_map("transport", transport or {})
