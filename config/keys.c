@@ -56,6 +56,10 @@ static const struct keys_row rows[] = {
      "the built-in SMTP receiver listens here; needed"},
     {"mailboxes.*.domains", mailbox_domains, 0, NULL, "a mail domain or a list of them",
      "it accepts mail for these and refuses to relay any other; needed"},
+    {"mailboxes.*.cert_file", target_tls_file, SINK(cert_file), NULL, TLS_FILE_EXPECTED,
+     "a certificate: with it the receiver offers STARTTLS"},
+    {"mailboxes.*.key_file", target_tls_file, SINK(key_file), NULL, TLS_FILE_EXPECTED,
+     "its private key; default: it stands in cert_file"},
 
     {"modules", target_read_modules, 0, NULL, "a map of modules by name",
      "settings to share: anything a target may have, but no module"},

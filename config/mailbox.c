@@ -9,6 +9,7 @@
 #include "config/envelope.h"
 #include "config/scalar.h"
 #include "config/server.h"
+#include "probe/net/tls_context.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -87,6 +88,26 @@ static void check_clash(struct load *l, const struct snapshot *s, const struct s
                        node_show(l->scratch, before->name), node_found(l->scratch, where));
 }
 
+/* Reads the files, as target_tls.c does for targets. */
+static void prepare_tls(struct load *l, struct snapshot_sink *sink, const struct node *node)
+{
+    struct tls_context_error error;
+    const struct node *key = node_get(node, "key_file");
+    if (key && !node_get(node, "cert_file"))
+        load_error(l, key, "a key without a certificate (cert_file)");
+    if (!sink->cert_file)
+        return;
+    sink->tls_context = tls_context_new_server(sink->cert_file, sink->key_file, &error);
+    if (!sink->tls_context)
+        load_error(l, error.setting ? node_get(node, error.setting) : node, "%s", error.message);
+}
+
+void mailbox_clear(const struct snapshot_sink *sinks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        tls_context_free(sinks[i].tls_context);
+}
+
 void mailbox_read_all(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     struct snapshot *s = slot;
@@ -108,6 +129,7 @@ void mailbox_read_all(struct load *l, const struct keys_row *row, const struct n
         require(l, item, "sink", "mailboxes.*.sink");
         require(l, item, "domains", "mailboxes.*.domains");
         check_clash(l, s, sinks, &sinks[i], item);
+        prepare_tls(l, &sinks[i], item);
     }
     l->sinks = s->sinks = sinks;
     l->sink_count = s->sink_count = node->count;

@@ -10,4 +10,7 @@ keys_parse mailbox_read_all; /* struct snapshot: sinks */
 keys_parse mailbox_sink;    /* struct address */
 keys_parse mailbox_domains; /* struct snapshot_sink: domains */
 
+/* Frees what the sinks speak TLS with. */
+void mailbox_clear(const struct snapshot_sink *sinks, size_t count);
+
 #endif

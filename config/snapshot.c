@@ -9,6 +9,7 @@
 #include "config/endpoint.h"
 #include "config/file.h"
 #include "config/keys.h"
+#include "config/mailbox.h"
 #include "config/set.h"
 #include "config/target.h"
 #include "config/target_tls.h"
@@ -152,6 +153,7 @@ void snapshot_unref(struct snapshot *s)
     if (!owned || atomic_fetch_sub_explicit(&owned->references, 1, memory_order_acq_rel) > 1)
         return;
     target_tls_clear(owned->tls, owned->tls_count);
+    mailbox_clear(owned->is.sinks, owned->is.sink_count);
     arena_free(&owned->arena);
     free(owned);
 }

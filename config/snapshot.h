@@ -28,6 +28,9 @@ struct snapshot_sink {
     struct address listen;
     const char *const *domains; /* lower case */
     size_t domain_count;
+    const char *cert_file; /* null = it speaks no TLS */
+    const char *key_file;  /* null = the key stands in cert_file */
+    struct tls_context *tls_context;
 };
 
 struct snapshot_target {

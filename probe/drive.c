@@ -3,6 +3,7 @@
  * The pump between an engine and a socket. Two rules make its times honest: the socket is read empty
  * before a deadline is judged, each piece with the kernel's stamp, and before anything is written, so that
  * what came unasked is seen as such. What a reply means, and when it is late, only the engine knows.
+ * TLS stands between the two from when the engine wants it; how it is spoken is probe/net/tls.c's.
  */
 #include "probe/drive.h"
 
@@ -173,6 +174,7 @@ static void go_on(struct drive *d)
     begin_tls(d);
     cut_short = writing && d->seam->want(d->engine) == SEAM_DONE;
     waiting = write_all(d);
+    begin_tls(d); /* a server's: what comes behind its 220 is of TLS */
     if (d->seam->want(d->engine) != SEAM_DONE)
         d->seam->expire(d->engine, clock_mono_us());
     if (d->seam->want(d->engine) == SEAM_DONE || d->ended) {

@@ -31,8 +31,8 @@ struct drive {
 void drive_start(struct drive *d, uv_loop_t *loop, const struct seam *seam, void *engine,
                  struct socket *socket, drive_done *done, void *context);
 
-/* What TLS is made with when the engine wants it, and whom for; both are kept until drive_clear. Told right
- * after the start. */
+/* What TLS is made with when the engine wants it, and whom for (null in a server); both are kept until
+ * drive_clear. Told right after the start. */
 void drive_offer_tls(struct drive *d, struct tls_context *context, const char *host);
 
 /* Ends the dialogue: done is called in the loop's next turn. */

@@ -92,8 +92,10 @@ static void follow(struct mailbox *m, const struct snapshot *snapshot, const str
     m->policy = (struct sink_policy){.name = snapshot->host_name,
                                      .domains = sink->domains,
                                      .domain_count = sink->domain_count,
+                                     .offers_tls = sink->tls_context != NULL,
                                      .take = on_message,
                                      .context = m};
+    receiver_set_tls(m->receiver, sink->tls_context);
 }
 
 static void close_mailbox(struct mailbox *m)
@@ -125,8 +127,8 @@ static struct mailbox *open_mailbox(struct receivers *r, const struct snapshot *
         free(m);
         return NULL;
     }
-    follow(m, snapshot, sink);
     m->receiver = receiver_new(r->order.loop, &m->policy, r->order.max_sessions, on_room, m);
+    follow(m, snapshot, sink);
     return m;
 }
 

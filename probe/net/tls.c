@@ -400,8 +400,7 @@ struct tls *tls_new(struct tls_context *context, const char *host)
     struct tls *t = mem_alloc(sizeof(*t));
 
     assert(context->is_server ? !host : host != NULL);
-    atomic_fetch_add_explicit(&context->shares, 1, memory_order_relaxed);
-    t->context = context;
+    t->context = tls_context_ref(context);
     t->host = mem_dup(host);
     t->verify.host = t->host;
     t->verify.has_ca_file = context->has_ca_file;

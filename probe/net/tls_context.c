@@ -193,6 +193,13 @@ struct tls_context *tls_context_new_server(const char *cert_file, const char *ke
     return context;
 }
 
+struct tls_context *tls_context_ref(struct tls_context *context)
+{
+    if (context)
+        atomic_fetch_add_explicit(&context->shares, 1, memory_order_relaxed);
+    return context;
+}
+
 void tls_context_free(struct tls_context *context)
 {
     if (!context || atomic_fetch_sub_explicit(&context->shares, 1, memory_order_acq_rel) != 1)

@@ -27,6 +27,9 @@ struct tls_context *tls_context_new(const struct plan_tls *settings, struct tls_
 struct tls_context *tls_context_new_server(const char *cert_file, const char *key_file,
                                            struct tls_context_error *error_r);
 
+/* One more owner. */
+struct tls_context *tls_context_ref(struct tls_context *context); /* null is fine */
+
 /* Null is fine. Connections that were made with it go on. */
 void tls_context_free(struct tls_context *context);
 

@@ -53,8 +53,11 @@ void sink_reset(struct sink *s)
 
 void sink_init(struct sink *s, const struct sink_policy *policy, int64_t now_us)
 {
-    *s = (struct sink){
-        .policy = policy, .now_us = now_us, .deadline_us = now_us + SINK_COMMAND_US, .must_wait = true};
+    *s = (struct sink){.policy = policy,
+                       .now_us = now_us,
+                       .deadline_us = now_us + SINK_COMMAND_US,
+                       .must_wait = true,
+                       .offers_tls = policy->offers_tls};
     buffer_init(&s->line, SINK_MAX_LINE);
     buffer_init(&s->output, SINK_MAX_OUTPUT);
     buffer_init(&s->kept, SINK_MAX_KEPT);
@@ -213,6 +216,8 @@ static enum seam_want want(const void *engine)
         return SEAM_DONE;
     if (s->output.len)
         return SEAM_WRITE;
+    if (s->wants_tls && !s->closing)
+        return SEAM_TLS;
     return s->closing ? SEAM_DONE : SEAM_READ;
 }
 
@@ -233,7 +238,7 @@ static void receive(void *engine, struct span bytes, int64_t first_us, int64_t l
     (void)first_us;
     tell_time(s, last_us);
     while (bytes.len && is_listening(s)) {
-        if (s->must_wait) {
+        if (s->must_wait || s->wants_tls) {
             sink_close(s, "554 5.5.0 You talk before it is your turn");
             return;
         }
@@ -262,9 +267,34 @@ static void broken(void *engine, enum seam_break how, int64_t now_us)
     s->over = s->over || how == SEAM_RESET;
 }
 
+/* The client begins anew (RFC 3207 section 4.2). */
+static void secured(void *engine, int64_t now_us)
+{
+    struct sink *s = engine;
+
+    tell_time(s, now_us);
+    if (!s->wants_tls)
+        return;
+    s->wants_tls = false;
+    s->secured = true;
+    s->hello = s->extended = false;
+    sink_reset(s);
+}
+
+/* There is nobody to say anything to. */
+static void unsecured(void *engine, enum reason reason, const char *message, int64_t now_us)
+{
+    struct sink *s = engine;
+
+    (void)reason;
+    (void)message;
+    tell_time(s, now_us);
+    s->over = true;
+}
+
 static void say_farewell(struct sink *s, const char *reply)
 {
-    if (s->closing)
+    if (s->closing || s->wants_tls) /* in a handshake nothing can be said */
         s->over = true;
     else
         sink_close(s, reply);
@@ -295,6 +325,8 @@ const struct seam sink_seam = {
     .receive = receive,
     .sent = sent,
     .broken = broken,
+    .secured = secured,
+    .unsecured = unsecured,
     .expire = expire,
     .stop = stop,
 };

@@ -14,8 +14,9 @@
 /*
  * The built-in receiver: one session of an SMTP server (RFC 5321) on the seam of seam.h. It takes mail for
  * its own domains, never relays, and never passes anything on. It offers PIPELINING (RFC 2920), SIZE (1870),
- * 8BITMIME (6152), SMTPUTF8 (6531) and ENHANCEDSTATUSCODES (2034). Strict where leniency lets one message be
- * read as two: a command ends with CRLF, and a message with CRLF.CRLF alone.
+ * 8BITMIME (6152), SMTPUTF8 (6531), ENHANCEDSTATUSCODES (2034), and STARTTLS (3207) if there is a
+ * certificate. Strict where leniency lets one message be read as two: a command ends with CRLF, and a message
+ * with CRLF.CRLF alone.
  */
 #define SINK_MAX_LINE       1024 /* octets of a command, line end included (512 and room for parameters) */
 #define SINK_MAX_FLOOD      (64 * 1024) /* octets of a line that does not end: then it is over */
@@ -46,6 +47,7 @@ struct sink_policy {
     const char *name;           /* how it calls itself */
     const char *const *domains; /* lower case */
     size_t domain_count;
+    bool offers_tls; /* of sessions that begin from now on: there is a certificate */
     /* Where messages go; null: they are accepted and forgotten. */
     void (*take)(void *context, const struct sink_message *message);
     void *context;
@@ -58,9 +60,12 @@ struct sink {
     struct buffer line; /* the command that is being read */
     size_t line_octets; /* of it, also what was too much to keep */
     struct buffer output;
-    bool hello;     /* EHLO or HELO was taken */
-    bool extended;  /* it was EHLO */
-    bool must_wait; /* a reply that changes everything is not out yet: the peer may not talk */
+    bool offers_tls; /* STARTTLS (RFC 3207) */
+    bool wants_tls;  /* it was taken */
+    bool secured;    /* and done */
+    bool hello;      /* EHLO or HELO was taken */
+    bool extended;   /* it was EHLO */
+    bool must_wait;  /* a reply that changes everything is not out yet: the peer may not talk */
     bool in_message;
     bool closing; /* when the output is out, it is over */
     bool over;

@@ -31,9 +31,9 @@ static void hello(struct sink *s, const char *rest, bool extended)
     buffer_printf(&reply, extended ? "250-%s\r\n" : "250 %s", s->policy->name);
     if (extended)
         buffer_printf(&reply,
-                      "250-PIPELINING\r\n250-SIZE %d\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+                      "250-PIPELINING\r\n250-SIZE %d\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n%s"
                       "250 ENHANCEDSTATUSCODES",
-                      SINK_MAX_MESSAGE);
+                      SINK_MAX_MESSAGE, s->offers_tls && !s->secured ? "250-STARTTLS\r\n" : "");
     sink_say(s, reply.data);
     buffer_free(&reply);
     s->must_wait = true;
@@ -216,6 +216,21 @@ static void quit(struct sink *s, const char *rest)
         sink_close(s, "221 2.0.0 Bye");
 }
 
+static void starttls(struct sink *s, const char *rest)
+{
+    if (!s->offers_tls) {
+        sink_complain(s, "502 5.5.1 Not offered here");
+    } else if (*rest) {
+        sink_complain(s, "501 5.5.4 Syntax: STARTTLS");
+    } else if (s->secured) {
+        sink_complain(s, "503 5.5.1 This is in TLS already");
+    } else {
+        sink_say(s, "220 2.0.0 Ready to start TLS");
+        s->must_wait = true;
+        s->wants_tls = true;
+    }
+}
+
 static void not_offered(struct sink *s, const char *rest)
 {
     (void)rest;
@@ -236,7 +251,7 @@ static const struct {
     {"EHLO", ehlo},           {"HELO", helo},         {"MAIL", mail},        {"RCPT", rcpt},
     {"DATA", data},           {"RSET", rset},         {"NOOP", noop},        {"QUIT", quit},
     {"VRFY", not_offered},    {"EXPN", not_offered},  {"HELP", not_offered}, {"ETRN", not_offered},
-    {"TURN", not_offered},    {"BDAT", not_offered},  {"AUTH", not_offered}, {"STARTTLS", not_offered},
+    {"TURN", not_offered},    {"BDAT", not_offered},  {"AUTH", not_offered}, {"STARTTLS", starttls},
     {"XCLIENT", not_offered}, {"PROXY", not_offered}, {"GET", no_web},       {"POST", no_web},
     {"HEAD", no_web},         {"PUT", no_web},        {"OPTIONS", no_web},   {"CONNECT", no_web},
 };

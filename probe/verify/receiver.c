@@ -21,11 +21,13 @@ struct session {
     struct socket socket;
     struct drive drive;
     struct sink sink;
+    struct tls_context *tls;
 };
 
 struct receiver {
     uv_loop_t *loop;
     const struct sink_policy *policy;
+    struct tls_context *tls; /* null = none */
     struct session *sessions;
     size_t count;
     size_t max;
@@ -44,6 +46,12 @@ struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy,
     r->room = room;
     r->context = context;
     return r;
+}
+
+void receiver_set_tls(struct receiver *r, struct tls_context *context)
+{
+    tls_context_free(r->tls);
+    r->tls = tls_context_ref(context);
 }
 
 bool receiver_is_full(const struct receiver *r)
@@ -65,6 +73,7 @@ static void session_free(struct session *s)
     drive_clear(&s->drive);
     socket_close(&s->socket);
     sink_free(&s->sink);
+    tls_context_free(s->tls);
     free(s);
 }
 
@@ -109,6 +118,9 @@ void receiver_take(struct receiver *r, int fd)
     r->count++;
     sink_init(&s->sink, r->policy, clock_mono_us());
     drive_start(&s->drive, r->loop, &sink_seam, &s->sink, &s->socket, on_driven, s);
+    s->tls = tls_context_ref(r->tls);
+    if (s->tls)
+        drive_offer_tls(&s->drive, s->tls, NULL);
 }
 
 void receiver_free(struct receiver *r)
@@ -120,8 +132,10 @@ void receiver_free(struct receiver *r)
         size_t len;
 
         sink_seam.stop(&s->sink, clock_mono_us());
-        (void)socket_write(&s->socket, sink_seam.output(&s->sink), &len); /* what goes out at once */
+        if (!s->drive.tls)
+            (void)socket_write(&s->socket, sink_seam.output(&s->sink), &len); /* what goes out at once */
         session_free(s);
     }
+    tls_context_free(r->tls);
     free(r);
 }

@@ -2,6 +2,7 @@
 #ifndef PROBE_VERIFY_RECEIVER_H
 #define PROBE_VERIFY_RECEIVER_H
 
+#include "probe/net/tls_context.h"
 #include "probe/proto/sink.h"
 
 #include <uv.h>
@@ -20,6 +21,10 @@ typedef void receiver_room(void *context);
 /* The policy is kept. So many sessions at a time. */
 struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy, size_t max_sessions,
                               receiver_room *room, void *context);
+
+/* What sessions that begin from now on speak TLS with; they keep it. Null: they do not, and the policy offers
+ * none. */
+void receiver_set_tls(struct receiver *receiver, struct tls_context *context);
 
 /* Takes a connected, non-blocking socket, whatever becomes of it. Over the limit it is told to come back;
  * whoever can let it wait instead asks before. */

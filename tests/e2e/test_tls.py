@@ -13,7 +13,7 @@ from conftest import target
 from fake_mta import FakeMta
 from postfix import Postfix
 from service import Service, run_ehlod, write_config
-from support import EHLOD, HOST, wait_until
+from support import EHLOD, HOST, free_port, scaled, wait_until
 from test_readme import blocks, example, same_shape
 
 OFFER = "250-fake.example.test\r\n250-SIZE 1000\r\n250 STARTTLS"
@@ -354,6 +354,34 @@ def test_t39_speaks_before_asked(ehlod, tls_mta, certificates):
     mta = tls_mta(certificates.good(), early=b"250 I am eager\r\n")
     answer = run(ehlod, secured(mta, certificates, "starttls"))
     assert answer.status == 503 and answer.json["failure"]["reason"] == "unsolicited", answer
+
+
+@pytest.mark.parametrize("mode", ["starttls", "opportunistic"])
+def test_the_sink_offers_starttls(ehlod, certificates, mode):
+    cert, key = certificates.good()
+    port = free_port()
+    route = {"from": "probe@example.net", "to": "www@probe.example.org", "expect": "delivered", "mailbox": "local"}
+    mx = target(f"{HOST}:{port}", route, tls=mode, tls_config={"ca_file": certificates.ca, "server_name": NAME})
+    service = ehlod({"mailboxes": {"local": {"sink": f"{HOST}:{port}", "domains": ["probe.example.org"], "cert_file": cert,
+                                             "key_file": key}}, "targets": {"mx": mx}})
+    result = service.get("/check/mx").json
+    assert result["status"] == "pass" and result["routes"][0]["state"] == "delivered", result
+    assert_good_tls(result, certificates.good())
+    assert "STARTTLS" not in result["extensions"]
+
+
+def test_the_sink_takes_no_plain_text_behind_starttls(ehlod, certificates):
+    cert, key = certificates.good()
+    port = free_port()
+    ehlod({"mailboxes": {"local": {"sink": f"{HOST}:{port}", "domains": ["probe.example.org"], "cert_file": cert,
+                                   "key_file": key}}, "targets": {}})
+    with socket.create_connection((HOST, port), timeout=scaled(10)) as s, s.makefile("rb") as stream:
+        assert stream.readline().startswith(b"220 ")
+        s.sendall(b"EHLO x\r\n")
+        while not stream.readline().startswith(b"250 "):
+            pass
+        s.sendall(b"STARTTLS\r\nMAIL FROM:<a@example.net>\r\n")
+        assert stream.read().splitlines()[-1].startswith(b"554 5.5.0")
 
 
 def test_a_bad_file_is_a_mistake(tmp_path, certificates):

@@ -39,7 +39,8 @@ static void send_to_sink(struct span wire, struct taken *taken)
 {
     static const char *const head[] = {HEAD};
     static const char *const domains[] = {"probe.example.org"};
-    const struct sink_policy policy = {"sink.example.org", domains, 1, take, taken};
+    const struct sink_policy policy = {
+        .name = "sink.example.org", .domains = domains, .domain_count = 1, .take = take, .context = taken};
     struct sink s;
 
     sink_init(&s, &policy, 0);

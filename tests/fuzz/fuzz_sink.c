@@ -57,7 +57,9 @@ static void take(void *context, const struct sink_message *m)
 
 static void begin(struct session *s)
 {
-    *s = (struct session){.policy = {"sink.example.org", domains, 2, take, s}};
+    *s = (struct session){
+        .policy = {
+            .name = "sink.example.org", .domains = domains, .domain_count = 2, .take = take, .context = s}};
     buffer_init(&s->heard, MOST_SAID);
     buffer_init(&s->taken, MOST_SAID);
     sink_init(&s->sink, &s->policy, START_US);

@@ -22,6 +22,8 @@ CHOSEN = {"mailboxes", "modules", "targets"}
 
 # What has to be said with a key.
 NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["mailboxes.*.sink"],
+         "mailboxes.*.cert_file": ["mailboxes.*.sink", "mailboxes.*.domains", "mailboxes.*.key_file"],
+         "mailboxes.*.key_file": ["mailboxes.*.sink", "mailboxes.*.domains", "mailboxes.*.cert_file"],
          "targets.*.module": ["modules.*.timeout"],
          "targets.*.routes[].mailbox": ["mailboxes.*.sink", "mailboxes.*.domains"]}
 
@@ -94,7 +96,16 @@ def validate(path):
     return done.stderr if done.returncode == 0 else done.stderr or f"ended with {done.returncode}"
 
 
+def make_certificate(folder):
+    """The files that the receiver of the example has; those of a target are not read while tls is off."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                    "/CN=sink.example.org", "-keyout", folder / "sink.key", "-out", folder / "sink.pem"],
+                   check=True, capture_output=True, timeout=30)
+
+
 def validate_text(folder, text):
+    if re.search("^ *cert_file: sink.pem", text, re.M):
+        make_certificate(folder)
     path = folder / "ehlod.yaml"
     path.write_text(text, encoding="utf-8")
     return validate(path)

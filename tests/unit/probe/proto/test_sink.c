@@ -573,6 +573,70 @@ static void test_ends(void **state)
     end(&p);
 }
 
+static void greet_with_tls(struct peer *p)
+{
+    begin(p, 0);
+    sink_free(&p->sink);
+    buffer_clear(&p->heard);
+    p->policy.offers_tls = true;
+    sink_init(&p->sink, &p->policy, p->now_us);
+    listen_to(p);
+    send_text(p, "EHLO client.example.net\r\n");
+    assert_non_null(strstr(p->heard.data, "250-STARTTLS\r\n"));
+    buffer_clear(&p->heard);
+}
+
+/* RFC 3207: the client begins anew, and is not offered what it has. */
+static void test_starttls(void **state)
+{
+    struct peer p;
+    (void)state;
+
+    greet_with_tls(&p);
+    send_text(&p, "STARTTLS now\r\n");
+    assert_heard(&p, "501 5.5.4 Syntax: STARTTLS\r\n");
+    send_text(&p, "MAIL FROM:<a@example.net>\r\n");
+    send_text(&p, "STARTTLS\r\n");
+    assert_heard(&p, "250 2.1.0 Ok\r\n220 2.0.0 Ready to start TLS\r\n");
+    assert_int_equal(sink_seam.want(&p.sink), SEAM_TLS);
+    sink_seam.secured(&p.sink, p.now_us);
+    assert_int_equal(sink_seam.want(&p.sink), SEAM_READ);
+    send_text(&p, "MAIL FROM:<a@example.net>\r\n");
+    assert_heard(&p, "503 5.5.1 Say EHLO first\r\n");
+    send_text(&p, "EHLO client.example.net\r\n");
+    assert_heard(&p, EHLO_REPLY);
+    send_text(&p, "STARTTLS\r\n");
+    assert_heard(&p, "503 5.5.1 This is in TLS already\r\n");
+    end(&p);
+}
+
+static void test_starttls_fails(void **state)
+{
+    struct peer p;
+    (void)state;
+
+    greet_with_tls(&p);
+    send_text(&p, "STARTTLS\r\nNOOP\r\n"); /* in the clear behind it */
+    assert_heard(&p, "220 2.0.0 Ready to start TLS\r\n554 5.5.0 You talk before it is your turn\r\n");
+    assert_true(is_done(&p));
+    end(&p);
+
+    greet_with_tls(&p);
+    send_text(&p, "STARTTLS\r\n");
+    buffer_clear(&p.heard);
+    sink_seam.unsecured(&p.sink, REASON_ALERT, "an alert", p.now_us);
+    assert_true(is_done(&p));
+    end(&p);
+
+    greet_with_tls(&p);
+    send_text(&p, "STARTTLS\r\n");
+    buffer_clear(&p.heard);
+    sink_seam.expire(&p.sink, sink_seam.deadline(&p.sink));
+    assert_true(is_done(&p));
+    assert_heard(&p, "");
+    end(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -592,6 +656,8 @@ int main(void)
         cmocka_unit_test(test_k09_a_web_client_is_dropped),
         cmocka_unit_test(test_who_takes_too_long_is_closed),
         cmocka_unit_test(test_who_does_not_listen_is_closed),
+        cmocka_unit_test(test_starttls),
+        cmocka_unit_test(test_starttls_fails),
         cmocka_unit_test(test_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
