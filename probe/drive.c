@@ -136,6 +136,8 @@ static void begin_tls(struct drive *d)
         return;
     assert(d->tls_context);
     d->tls = tls_new(d->tls_context, d->tls_host);
+    if (tls_state(d->tls) == TLS_FAILED) /* before a word was said */
+        pass_on(d, clock_mono_us());
 }
 
 /* The end of TLS, or the alert that it failed with, as far as it goes out at once. */
@@ -153,14 +155,15 @@ static void shut_tls(struct drive *d)
 }
 
 /* The engine is done: nothing lingers. What the peer did not take is dropped with a reset, or the system
- * would go on trying to deliver it. */
+ * would go on trying to deliver it; nor is the rest of a record sent, which the engine takes for unsent. */
 static void hang_up(struct drive *d, bool unsent)
 {
-    shut_tls(d);
-    if (unsent)
+    if (unsent || d->in_records > 0) {
         socket_reset(d->socket);
-    else
+    } else {
+        shut_tls(d);
         socket_close(d->socket);
+    }
     uv_timer_stop(d->timer);
     d->done(d->context);
 }

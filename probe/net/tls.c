@@ -209,11 +209,16 @@ static void take_plain(struct tls *t)
 /* The handshake is over: may anything be sent? */
 static void judge(struct tls *t)
 {
+    bool shown = SSL_is_server(t->ssl) || SSL_get0_peer_certificate(t->ssl);
+
     t->state = TLS_UP;
-    if (t->verify.reason == REASON_NONE || t->context->skip_verify)
+    if ((t->verify.reason == REASON_NONE && shown) || t->context->skip_verify)
         return;
     SSL_shutdown(t->ssl);
-    fail(t, t->verify.reason, "the certificate is not good");
+    if (shown)
+        fail(t, t->verify.reason, "the certificate is not good");
+    else /* an anonymous cipher: nothing was verified, for there was nothing to verify */
+        fail(t, REASON_CERT_UNTRUSTED, "%s showed no certificate", peer(t));
 }
 
 static void go_on(struct tls *t)
