@@ -2,6 +2,7 @@
 """TLS by STARTTLS and from the first byte on, against servers that do it well and that do not (rows T)."""
 import datetime
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -26,8 +27,8 @@ def certificates(tmp_path_factory):
 
 class TlsMta(FakeMta):
     """A FakeMta that can turn to TLS: from the first byte on, or after its own 220 to STARTTLS. close_notify: whether
-    it ends TLS before the connection; cut: a verb at which it closes in the middle of the reply; plain: it answers a handshake in plain text; hangs_up_after:
-    so many octets of it it reads, and closes."""
+    it ends TLS before the connection; cut: a verb at which it closes in the middle of the reply; plain: it answers a
+    handshake in plain text; hangs_up_after: so many octets of it it reads, and closes."""
 
     def __init__(self, pair, implicit=False, close_notify=True, cut=None, client_ca=None, most=None, early=b"",
                  plain=False, hangs_up_after=0, **answers):
@@ -85,7 +86,6 @@ class TlsMta(FakeMta):
             s.sendall(b"500 5.5.1 What is that?\r\n")
             return s
         return self.context.wrap_socket(s, server_side=True, suppress_ragged_eofs=True)
-
 
     def _speak_early(self, s):
         """The end of the handshake (TLS 1.2: the server's) and what is said behind it, in one piece."""
@@ -322,6 +322,20 @@ def test_client_certificate_is_shown(ehlod, tls_mta, certificates):
     cert, key = certificates.signed("client", dns="probe.example.test", usage="clientAuth")
     result = run(ehlod, secured(mta, certificates, "starttls", {"cert_file": cert, "key_file": key})).json
     assert result["status"] == "pass", result["summary"]
+
+
+def test_no_certificate_is_no_good_certificate(tls_mta, certificates, tmp_path):
+    """Where this machine's OpenSSL allows ciphers without one: nothing was verified, so nothing is sent."""
+    conf = tmp_path / "openssl.cnf"
+    conf.write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
+                    "CipherString = ALL:@SECLEVEL=0\nMaxProtocol = TLSv1.2\n")
+    mta = tls_mta(certificates.good(), most=ssl.TLSVersion.TLSv1_2)
+    mta.context.set_ciphers("aNULL:@SECLEVEL=0")
+    path = write_config(str(tmp_path), {"targets": {"mx": secured(mta, certificates, "starttls")}})
+    done = run_ehlod("check", "--config", path, "--format", "json", "mx", env={**os.environ, "OPENSSL_CONF": str(conf)})
+    result = json.loads(done.stdout)
+    assert (result["status"], result["failure"]["phase"], result["failure"]["reason"]) == ("fail", "tls", "cert_untrusted")
+    assert "anon" in result["tls"]["cipher"] and not any(line.startswith("MAIL") for line in mta.lines())
 
 
 def test_t27_no_close_notify(ehlod, tls_mta, certificates):
