@@ -3,9 +3,9 @@
  * What a talk cannot show of the client: the exact edge of a deadline, a peer that stops reading, the program
  * that ends, and the run as it stands for one who waits no longer.
  */
-#include "probe/proto/client.h"
-
 #include "probe/base/clock.h"
+
+#include "tests/unit/probe/proto/client_stage.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,14 +27,6 @@ static const struct plan_route routes[] = {
     {.name = "out", .from = "", .to = to, .to_count = 1, .expect = EXPECT_REJECTED},
 };
 
-struct stage {
-    struct arena arena;
-    struct plan plan;
-    struct result draft;
-    struct client client;
-    int64_t now_us;
-};
-
 static int set_up(void **state)
 {
     static struct stage s;
@@ -47,29 +39,6 @@ static int set_up(void **state)
     client_init(&s.client, &s.plan, &s.arena, &s.draft, START);
     *state = &s;
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct stage *s = *state;
-    client_free(&s->client);
-    arena_free(&s->arena);
-    return 0;
-}
-
-static void says(struct stage *s, const char *bytes)
-{
-    client_receive(&s->client, span_of(bytes), s->now_us, s->now_us);
-}
-
-/* The client wants to say this line, and does. */
-static void hears(struct stage *s, const char *line)
-{
-    struct span out = client_output(&s->client);
-    assert_int_equal(out.len, strlen(line) + 2);
-    assert_memory_equal(out.data, line, strlen(line));
-    client_sent(&s->client, out.len, s->now_us);
-    assert_int_equal(client_want(&s->client), SEAM_READ);
 }
 
 static void as_far_as_mail(struct stage *s)

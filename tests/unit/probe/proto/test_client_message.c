@@ -4,7 +4,8 @@
  * and the run as it stands while a message is under way.
  */
 #include "probe/base/clock.h"
-#include "probe/proto/client.h"
+
+#include "tests/unit/probe/proto/client_stage.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,14 +28,6 @@ static const struct plan_route routes[] = {
 static const struct plan_letter letters[] = {
     {.token = "ehlod-1", .message_id = "<ehlod-1@a>", .wire = {WIRE, SIZE}}, {0}};
 
-struct stage {
-    struct arena arena;
-    struct plan plan;
-    struct result draft;
-    struct client client;
-    int64_t now_us;
-};
-
 static int set_up(void **state)
 {
     static struct stage s;
@@ -51,28 +44,6 @@ static int set_up(void **state)
     client_init(&s.client, &s.plan, &s.arena, &s.draft, START);
     *state = &s;
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct stage *s = *state;
-    client_free(&s->client);
-    arena_free(&s->arena);
-    return 0;
-}
-
-static void says(struct stage *s, const char *bytes)
-{
-    client_receive(&s->client, span_of(bytes), s->now_us, s->now_us);
-}
-
-static void hears(struct stage *s, const char *line)
-{
-    struct span out = client_output(&s->client);
-    assert_int_equal(out.len, strlen(line) + 2);
-    assert_memory_equal(out.data, line, strlen(line));
-    client_sent(&s->client, out.len, s->now_us);
-    assert_int_equal(client_want(&s->client), SEAM_READ);
 }
 
 static void as_far_as_rcpt(struct stage *s)
