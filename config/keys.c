@@ -10,6 +10,7 @@
 #include "config/nearest.h"
 #include "config/scalar.h"
 #include "config/server.h"
+#include "config/tags.h"
 #include "config/target.h"
 #include "config/target_route.h"
 #include "config/target_tls.h"
@@ -18,10 +19,11 @@
 #include <assert.h>
 #include <string.h>
 
-#define SERVER(field) offsetof(struct snapshot, field)
-#define SINK(field)   offsetof(struct snapshot_sink, field)
-#define TARGET(field) offsetof(struct target, is.field)
-#define ROUTE(field)  offsetof(struct plan_route, field)
+#define SERVER(field)  offsetof(struct snapshot, field)
+#define SINK(field)    offsetof(struct snapshot_sink, field)
+#define TARGET(field)  offsetof(struct target, is.field)
+#define ROUTE(field)   offsetof(struct target_route, is.field)
+#define WRITTEN(field) offsetof(struct target_route, field)
 
 #define TIMEOUT(name, limit, fallback, doc)                                                                  \
     {                                                                                                        \
@@ -67,6 +69,9 @@ static const struct keys_row rows[] = {
     {"targets", target_read_all, 0, NULL, "a map of targets by name", "the mail servers to check"},
     {"targets.*.module", target_module, 0, NULL, "the name of a module",
      "take what is not said here from this module"},
+    {"targets.*.tags", tags_read, 0, NULL,
+     "a tag of 1 to 128 letters, digits, dots, _ and -, or a list of at most 32",
+     "words to ask for several targets by: /check?tag=eu"},
     {"targets.*.address", target_address, 0, NULL,
      "host:port, such as mx.example.org:25, 192.0.2.1:25 or [2001:db8::1]:25",
      "the server; needed here or in the module"},
@@ -134,16 +139,18 @@ static const struct keys_row rows[] = {
      "origin and destination pairs, in order, on one connection"},
     {"targets.*.routes[].name", target_route_name, ROUTE(name), NULL, LOAD_NAME_EXPECTED,
      "needed where a target has several routes; default: route1"},
-    {"targets.*.routes[].from", target_route_from, ROUTE(from), NULL,
-     "a mail address, or \"\" for the null sender", "the envelope sender; needed"},
-    {"targets.*.routes[].to", target_route_to, 0, NULL, "a mail address or a list of them",
+    {"targets.*.routes[].from", target_route_from, 0, NULL, "a mail address, or \"\" for the null sender",
+     "the envelope sender; needed; with pairs: each also a list"},
+    {"targets.*.routes[].to", target_route_to, WRITTEN(is), NULL, "a mail address or a list of them",
      "the envelope recipients; each has its own verdict; needed"},
+    {"targets.*.routes[].pairs", target_route_pairs, WRITTEN(each), NULL, "each",
+     "each: every sender with every recipient is a route of its own, named NAME.1, NAME.2, ..."},
     {"targets.*.routes[].expect", target_route_expect, ROUTE(expect), "accepted",
      "accepted, queued, delivered, rejected or deferred, or a list of them",
      "what must become of every recipient, and of the message"},
     {"targets.*.routes[].at", target_route_at, ROUTE(at_final), "rcpt", "rcpt or final",
      "where a refusal is looked for: in the reply to MAIL or RCPT, or in that to the message"},
-    {"targets.*.routes[].reply", target_route_reply, 0, NULL,
+    {"targets.*.routes[].reply", target_route_reply, WRITTEN(is), NULL,
      "a reply code, such as 550, or with its enhanced code \"550 5.1.1\"",
      "the code, and the enhanced code, that must come; default: any"},
     {"targets.*.routes[].mailbox", target_route_mailbox, ROUTE(mailbox), NULL, "the name of a mailbox",

@@ -35,6 +35,8 @@ struct snapshot_sink {
 
 struct snapshot_target {
     const char *name;
+    const char *const *tags;
+    size_t tag_count;
     struct plan plan; /* ready to run as it is */
     int64_t cache_ttl_us;
     int64_t stale_if_error_us; /* 0 = never */

@@ -15,6 +15,12 @@
 
 #define MAX_ROUTES PLAN_MAX_COMMANDS /* more can never fit, so they are not read */
 
+/* The routes read so far. */
+struct list {
+    struct plan_route *routes;
+    size_t count;
+};
+
 /* In a set of enum expect while it is read: an entry that is none may have meant any of them. */
 #define UNREADABLE (EXPECT_LAST << 1)
 
@@ -40,26 +46,38 @@ static const char *read_address(struct load *l, const struct keys_row *row, cons
     return text && !why ? arena_dup(l->keep, text) : NULL;
 }
 
+/* One address or a list of them: those that are good. */
+static const char *const *read_addresses(struct load *l, const struct keys_row *row, const struct node *node,
+                                         const char *(*check)(const char *), size_t *count_r)
+{
+    size_t items = load_items(l, node, row->expected, PLAN_MAX_COMMANDS);
+    const char **list = arena_alloc(l->keep, items * sizeof(*list));
+    size_t count = 0;
+    for (size_t i = 0; i < items; i++) {
+        list[count] = read_address(l, row, load_item(node, i), check);
+        if (list[count])
+            count++;
+    }
+    *count_r = count;
+    return list;
+}
+
 void target_route_from(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
-    const char *from = read_address(l, row, node, envelope_check_from);
-    if (from)
-        *(const char **)slot = from;
+    struct target_route *route = slot;
+    route->from = read_addresses(l, row, node, envelope_check_from, &route->from_count);
 }
 
 void target_route_to(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     struct plan_route *route = slot;
-    size_t items = load_items(l, node, row->expected, PLAN_MAX_COMMANDS);
-    const char **list = arena_alloc(l->keep, items * sizeof(*list));
-    size_t count = 0;
-    for (size_t i = 0; i < items; i++) {
-        list[count] = read_address(l, row, load_item(node, i), envelope_check_to);
-        if (list[count])
-            count++;
-    }
-    route->to = list;
-    route->to_count = count;
+    route->to = read_addresses(l, row, node, envelope_check_to, &route->to_count);
+}
+
+void target_route_pairs(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    static const char *const words[] = {"each"};
+    *(bool *)slot = scalar_word(l, row, node, words, 1) == 0;
 }
 
 void target_route_expect(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
@@ -194,27 +212,69 @@ static void check_route(struct load *l, const struct node *node, const struct pl
     check_expect(l, node, route);
 }
 
-static void check_name(struct load *l, const struct node *node, const struct plan_route *routes, size_t count)
+static void check_pairs(struct load *l, const struct node *node)
 {
-    const char *name = routes[count].name;
-    for (size_t i = 0; name && i < count; i++)
-        if (routes[i].name && strcmp(routes[i].name, name) == 0)
-            load_error(l, node_get(node, "name"), "a route before it has this name already (found \"%s\")",
-                       name);
+    const struct node *from = node_get(node, "from");
+    if (from && from->kind == NODE_LIST && !node_get(node, "pairs"))
+        load_error(l, from,
+                   "a list of senders needs pairs: each, which makes a route of every sender with "
+                   "every recipient");
 }
 
-static void read_route(struct load *l, const struct node *node, struct plan_route *routes, size_t count,
-                       bool alone)
+/* A name that nobody has said is missing, or the only one. */
+static void check_name(struct load *l, const struct node *node, const struct list *list, const char *name)
 {
-    struct plan_route *route = &routes[count];
-    keys_defaults(l, "targets.*.routes[]", route);
+    const struct node *said = node_get(node, "name");
+    for (size_t i = 0; said && i < list->count; i++)
+        if (strcmp(list->routes[i].name, name) == 0)
+            load_error(l, said, "a route before it has this name already (found \"%s\")", name);
+}
+
+static void add_route(struct load *l, const struct node *node, struct list *list,
+                      const struct plan_route *route)
+{
+    check_name(l, node, list, route->name);
+    list->routes = arena_grow(l->keep, list->routes, list->count, sizeof(*list->routes));
+    list->routes[list->count++] = *route;
+}
+
+/* A route for every sender with every recipient, in that order. */
+static void add_pairs(struct load *l, const struct node *node, struct list *list,
+                      const struct target_route *from)
+{
+    size_t pairs = from->from_count * from->is.to_count;
+    if (pairs > MAX_ROUTES) {
+        load_error(l, node_get(node, "pairs"),
+                   "too many routes for one connection (expected at most %d, found %zu)", MAX_ROUTES, pairs);
+        return;
+    }
+    for (size_t i = 0; i < pairs; i++) {
+        struct plan_route route = from->is;
+        route.name = arena_printf(l->keep, "%s.%zu", from->is.name, i + 1);
+        route.from = from->from[i / from->is.to_count];
+        route.to = &from->is.to[i % from->is.to_count];
+        route.to_count = 1;
+        add_route(l, node, list, &route);
+    }
+}
+
+static void read_route(struct load *l, const struct node *node, struct list *list, bool alone)
+{
+    struct target_route route = {0};
+    keys_defaults(l, "targets.*.routes[]", &route);
     if (!load_is_map(l, node, "a map with name, from, to and expect"))
         return;
-    keys_read(l, "targets.*.routes[]", node, route);
-    check_route(l, node, route, alone);
-    check_name(l, node, routes, count);
-    if (!route->name)
-        route->name = "route1";
+    keys_read(l, "targets.*.routes[]", node, &route);
+    check_route(l, node, &route.is, alone);
+    check_pairs(l, node);
+    if (!route.is.name)
+        route.is.name = "route1";
+    if (route.each) {
+        add_pairs(l, node, list, &route);
+        return;
+    }
+    route.is.from = route.from_count ? route.from[0] : NULL;
+    add_route(l, node, list, &route.is);
 }
 
 /* EHLO, HELO and QUIT; for each route MAIL, a RCPT for each recipient, and RSET; for a message DATA and its
@@ -248,10 +308,10 @@ void target_route_read_all(struct load *l, const struct keys_row *row, const str
                    node->count);
         return;
     }
-    struct plan_route *routes = arena_alloc(l->keep, node->count * sizeof(*routes));
+    struct list list = {0};
     for (size_t i = 0; i < node->count; i++)
-        read_route(l, node->items[i], routes, i, node->count == 1);
-    check_commands(l, node, routes, node->count);
-    plan->routes = routes;
-    plan->route_count = node->count;
+        read_route(l, node->items[i], &list, node->count == 1);
+    check_commands(l, node, list.routes, list.count);
+    plan->routes = list.routes;
+    plan->route_count = list.count;
 }

@@ -8,6 +8,7 @@
 #include "server/check.h"
 
 #include "config/nearest.h"
+#include "config/tags.h"
 #include "config/value.h"
 #include "probe/base/clock.h"
 #include "server/accept.h"
@@ -46,7 +47,9 @@ struct check {
     struct question *q;
     int unknown_status;      /* of the config when it was asked */
     const struct view *view; /* null: a scrape */
-    bool whole;              /* every target, shown as a set */
+    bool whole;              /* several targets, shown as a set */
+    const char *tag;         /* of them those with this tag; null: all */
+    size_t min_pass;         /* so many are enough; 0: all must pass */
     size_t open;             /* parts without a result */
     size_t count;
     struct part *parts;
@@ -73,7 +76,7 @@ static void drop_results(struct check *c)
 static void show(struct check *c, struct buffer *out, struct question_answer *answer)
 {
     const struct result **results = arena_alloc(&c->q->arena, (c->count + 1) * sizeof(struct result *));
-    struct render_set set = {.results = results, .count = c->count};
+    struct render_set set = {.results = results, .count = c->count, .min_pass = c->min_pass};
     int64_t now_us = clock_mono_us();
 
     for (size_t i = 0; i < c->count; i++) {
@@ -157,8 +160,8 @@ static void leave(struct question *q)
     drop_results(q->waiting);
 }
 
-/* Asks for count targets from the first on. The ask's own target is not looked at. In the reserve nobody may
- * wait: a verdict that is known must do. */
+/* Asks for count targets from the first on, but for those without the tag. The ask's own target is not looked
+ * at. In the reserve nobody may wait: a verdict that is known must do. */
 static void begin(struct check *c, struct desk *desk, const struct snapshot_target *first, size_t count,
                   const struct jobs_ask *ask)
 {
@@ -166,6 +169,8 @@ static void begin(struct check *c, struct desk *desk, const struct snapshot_targ
     c->q->waiting = c;
     c->q->leave = leave;
     for (size_t i = 0; i < count; i++) {
+        if (c->tag != NULL && !tags_has(&first[i], c->tag))
+            continue;
         struct part *part = &c->parts[c->count++];
         struct jobs_ask one = *ask;
         one.target = &first[i];
@@ -290,6 +295,38 @@ static int read_ask(struct question *q, struct jobs_ask *ask_r, const struct vie
     return read_stop_after(q, &ask_r->stop_after);
 }
 
+/* The tag, which some target must have. */
+static int read_tag(struct question *q, const struct snapshot *s, const char **tag_r, size_t *count_r)
+{
+    const char *tag = url_value(&q->url, "tag");
+
+    *count_r = tag != NULL ? tags_count(s, tag) : s->target_count;
+    *tag_r = tag;
+    if (tag == NULL || *count_r > 0)
+        return 0;
+    const char *near = tags_nearest(s, tag);
+    const char *hint = near != NULL ? arena_printf(&q->arena, " Did you mean %s?", near) : "";
+    question_refuse(q, 404, "tag", arena_printf(&q->arena, "No target has the tag %s.%s", tag, hint));
+    return -1;
+}
+
+/* More than there are could never pass. */
+static int read_min_pass(struct question *q, size_t count, size_t *min_r)
+{
+    const char *text = url_value(&q->url, "min_pass");
+    int64_t min;
+
+    if (text == NULL)
+        return 0;
+    if (value_integer(text, 1, (int64_t)count, &min) != 0)
+        return refuse_value(q, "min_pass",
+                            arena_printf(&q->arena,
+                                         "a whole number from 1 to %zu, which is how many targets are asked",
+                                         count));
+    *min_r = (size_t)min;
+    return 0;
+}
+
 /* ---- the handlers ---- */
 
 void check_one(struct desk *desk, struct question *q)
@@ -308,9 +345,11 @@ void check_all(struct desk *desk, struct question *q)
 {
     struct check *c = new_check(desk, q);
     struct jobs_ask ask;
+    size_t count;
 
     c->whole = true;
-    if (read_ask(q, &ask, &c->view) == 0)
+    if (read_ask(q, &ask, &c->view) == 0 && read_tag(q, desk->snapshot, &c->tag, &count) == 0 &&
+        read_min_pass(q, count, &c->min_pass) == 0)
         begin(c, desk, desk->snapshot->targets, desk->snapshot->target_count, &ask);
 }
 

@@ -9,6 +9,7 @@
 #include "server/command.h"
 
 #include "config/nearest.h"
+#include "config/tags.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "server/jobs.h"
@@ -60,26 +61,50 @@ static const struct snapshot_target *find_target(const struct snapshot *snapshot
     return NULL;
 }
 
-/* The targets that the command line names, each once. -1 after a complaint. */
+static int check_tag(const struct snapshot *snapshot, const char *tag)
+{
+    if (tag == NULL || tags_count(snapshot, tag) > 0)
+        return 0;
+    const char *near = tags_nearest(snapshot, tag);
+    fprintf(stderr, "ehlod check: no target has the tag %s", tag);
+    if (near != NULL)
+        fprintf(stderr, "; did you mean %s?", near);
+    fputc('\n', stderr);
+    return -1;
+}
+
+static bool is_chosen(const struct batch *b, const struct snapshot_target *target)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (b->targets[i] == target)
+            return true;
+    return false;
+}
+
+/* The targets that the command line names, each once, then those with its tag; all where it says neither. -1
+ * after a complaint. */
 static int choose(const struct options *options, const struct snapshot *snapshot, struct batch *b)
 {
-    bool named = options->name_count > 0;
-    size_t count = named ? options->name_count : snapshot->target_count;
+    const char *tag = options->tag;
+    bool all = options->name_count == 0 && tag == NULL;
 
-    b->whole = options->name_count != 1;
-    b->targets = mem_alloc((count + 1) * sizeof(struct snapshot_target *));
-    for (size_t i = 0; i < count; i++) {
-        const struct snapshot_target *target =
-            named ? find_target(snapshot, options->names[i]) : &snapshot->targets[i];
+    b->whole = options->name_count != 1 || tag != NULL;
+    b->targets = mem_alloc((options->name_count + snapshot->target_count + 1) * sizeof(*b->targets));
+    for (size_t i = 0; i < options->name_count; i++) {
+        const struct snapshot_target *target = find_target(snapshot, options->names[i]);
         if (target == NULL)
             return -1;
-        size_t seen = 0;
-        while (seen < b->count && b->targets[seen] != target)
-            seen++;
-        if (seen == b->count)
+        if (!is_chosen(b, target))
             b->targets[b->count++] = target;
     }
-    return 0;
+    size_t named = b->count;
+    struct batch first = {.targets = b->targets, .count = named};
+    for (size_t i = 0; i < snapshot->target_count; i++) {
+        const struct snapshot_target *target = &snapshot->targets[i];
+        if (all || (tag != NULL && tags_has(target, tag) && !is_chosen(&first, target)))
+            b->targets[b->count++] = target;
+    }
+    return check_tag(snapshot, tag);
 }
 
 static void close_down(struct batch *b)

@@ -139,7 +139,7 @@ static void show_options(struct desk *desk, struct question *q)
 #define CHECK_PARAMETERS "format", "max_age", "timeout", "wait", "stop_after"
 
 static const struct row rows[] = {
-    {"/check", NULL, METHODS_READ, true, false, check_all, {CHECK_PARAMETERS}},
+    {"/check", NULL, METHODS_READ, true, false, check_all, {CHECK_PARAMETERS, "tag", "min_pass"}},
     {"/check/*", "{target}", METHODS_READ | METHOD_POST, true, false, check_one, {CHECK_PARAMETERS}},
     {"/probe", NULL, METHODS_READ, true, false, check_probe, {"target"}},
     {"/runs/*", "{id}", METHODS_READ, false, false, check_past, {"format"}},

@@ -45,15 +45,16 @@ static const struct command commands[] = {
         .name = "check",
         .run = command_check,
         .help = "check targets once, here and now, and print what happened",
-        .usage = "check [--config FILE] [--format text|json|nagios] [TARGET...]",
+        .usage = "check [--config FILE] [--tag TAG] [--format text|json|nagios] [TARGET...]",
         .about = "Plays the configured dialogue with each TARGET, or with every target of the\n"
-                 "configuration when none is named, all at the same time. Needs no running service.",
+                 "configuration when none is named and no tag is given, all at the same time. Needs no\n"
+                 "running service.",
         .exits = "  0  pass     all is as wanted\n"
                  "  1  warn     it works, but it is slow or something is odd\n"
                  "  2  fail     the mail server does not do as wanted\n"
                  "  3  unknown  ehlod itself could not tell; also a wrong command line or configuration\n"
                  "Of several targets the worst counts: fail, then unknown, then warn.",
-        .options = OPTION_CONFIG | OPTION_SET | OPTION_FORMAT,
+        .options = OPTION_CONFIG | OPTION_SET | OPTION_TAG | OPTION_FORMAT,
         .names = true,
         .usage_exit = 3,
     },

@@ -39,6 +39,12 @@ static int take_set(struct options *o, const char *value)
     return 0;
 }
 
+static int take_tag(struct options *o, const char *value)
+{
+    o->tag = value;
+    return *value != '\0' ? 0 : -1;
+}
+
 static int take_format(struct options *o, const char *value)
 {
     static const char *const names[] = {
@@ -91,6 +97,7 @@ static const struct row rows[] = {
      "quote a part of the key that has dots in it:\n"
      "--set 'targets.\"mx1.example.org\".timeout=5s'",
      take_set, "KEY=VALUE"},
+    {OPTION_TAG, "tag", "TAG", "every target with this tag, beside those that are named", take_tag, "a tag"},
     {OPTION_FORMAT, "format", "FORMAT",
      "text    the dialogue and the verdict, for people (default)\n"
      "json    as the service answers\n"

@@ -14,6 +14,7 @@ enum option_id {
     OPTION_SET = 2,
     OPTION_FORMAT = 4,
     OPTION_LOG = 8, /* --log-format and --log-level */
+    OPTION_TAG = 16,
 };
 
 enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_NAGIOS, OUTPUT_COUNT };
@@ -22,6 +23,7 @@ struct options {
     const char *config;
     const char **sets; /* owned: options_clear */
     size_t set_count;
+    const char *tag; /* null: not said */
     enum output output;
     enum log_level log_level;
     enum log_format log_format;

@@ -468,6 +468,15 @@ void json_set(struct buffer *out, const struct render_set *of, int64_t now_us)
     finish_without(&d, root, targets, out);
 }
 
+static json_t *tags(struct doc *d, const struct snapshot_target *from)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < from->tag_count; i++)
+        append(d, list, string(d, from->tags[i]));
+    return list;
+}
+
 static json_t *target(struct doc *d, const struct snapshot_target *from, const struct result *last,
                       int64_t now_us)
 {
@@ -476,7 +485,7 @@ static json_t *target(struct doc *d, const struct snapshot_target *from, const s
 
     render_host(from->plan.host, from->plan.port, host);
     set(d, o, "name", string(d, from->name));
-    set(d, o, "tags", json_array());
+    set(d, o, "tags", tags(d, from));
     set(d, o, "address", string(d, host));
     set(d, o, "status", last ? json_string(status_name(last->status)) : json_null());
     set(d, o, "age_ms", last ? age(last, now_us) : json_null());

@@ -11,8 +11,22 @@
 #include <stdio.h>
 #include <string.h>
 
+/* min_pass is not 0. */
+static enum status status_of_enough(const struct render_set *set)
+{
+    size_t counts[STATUS_COUNT];
+
+    render_set_count(set, counts);
+    size_t good = counts[STATUS_PASS] + counts[STATUS_WARN];
+    if (good >= set->min_pass)
+        return counts[STATUS_PASS] == set->count ? STATUS_PASS : STATUS_WARN;
+    return good + counts[STATUS_UNKNOWN] >= set->min_pass ? STATUS_UNKNOWN : STATUS_FAIL;
+}
+
 enum status render_set_status(const struct render_set *set)
 {
+    if (set->min_pass > 0)
+        return status_of_enough(set);
     enum status worst = set->count ? STATUS_PASS : STATUS_UNKNOWN;
     for (size_t i = 0; i < set->count; i++)
         if (set->results[i]->status > worst)
@@ -53,6 +67,8 @@ void render_set_summary(const struct render_set *set, char out_r[RENDER_SUMMARY_
             len += snprintf(out_r + len, RENDER_SUMMARY_SIZE - (size_t)len, ", %zu %s", count,
                             count == 1 ? others[i].one : others[i].many);
     }
+    if (set->min_pass > 0)
+        snprintf(out_r + len, RENDER_SUMMARY_SIZE - (size_t)len, "; at least %zu must pass", set->min_pass);
 }
 
 static int64_t not_negative(int64_t us)

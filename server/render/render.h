@@ -17,9 +17,12 @@
 struct render_set {
     const struct result *const *results; /* none is null */
     size_t count;
+    size_t min_pass; /* so many that pass or warn are enough; 0: all must */
 };
 
-/* The worst status; unknown for none: where nothing was checked, nothing is known to work. */
+/* The worst status; unknown for none: where nothing was checked, nothing is known to work. Where fewer than
+ * all are enough: pass when all pass, warn when enough do, unknown when those that are unknown might be what
+ * is lacking, else fail. */
 enum status render_set_status(const struct render_set *set);
 
 /*
@@ -70,8 +73,8 @@ void metrics_probe(struct buffer *out, const struct result *r);
  */
 void render_set_count(const struct render_set *set, size_t counts_r[STATUS_COUNT]);
 
-/* "2 of 3 targets pass, 1 fails"; "no targets". */
-#define RENDER_SUMMARY_SIZE 160
+/* "2 of 3 targets pass, 1 fails"; "no targets"; with min_pass "; at least 2 must pass" behind it. */
+#define RENDER_SUMMARY_SIZE 192
 void render_set_summary(const struct render_set *set, char out_r[RENDER_SUMMARY_SIZE]);
 
 /* Numbers as digits, without a detour over floating point. What is negative counts as 0. */

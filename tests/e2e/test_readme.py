@@ -94,6 +94,18 @@ def test_the_config_for_ones_own_server(fake, tmp_path):
     assert same_shape(tail) == same_shape(example(command))
 
 
+def test_the_config_with_tags(ehlod, fake, tmp_path):
+    text = next(block for block in blocks("yaml") if block.startswith("# tags.yaml"))
+    assert run_ehlod("validate", "--config", write_config(str(tmp_path), text)).returncode == 0
+    text = text.replace("mx1.example.org:25", fake(RCPT="454 4.7.1 Relay access denied").address)
+    text = text.replace("mx2.example.org:25", f"{HOST}:{free_port()}")
+    port = free_port()
+    service = ehlod(text + f'server: {{listen: "{HOST}:{port}"}}\n', port=port)
+    command = "curl -s 'localhost:8025/check?tag=inbound&min_pass=1&format=text'"
+    tail = service.get("/check?tag=inbound&min_pass=1&format=text").text.splitlines(keepends=True)[-3:]
+    assert same_shape("".join(tail)) == same_shape(example(command))
+
+
 def test_the_config_with_a_delivery_is_good(tmp_path):
     text = next(block for block in blocks("yaml") if block.startswith("# delivered.yaml"))
     assert run_ehlod("validate", "--config", write_config(str(tmp_path), text)).returncode == 0

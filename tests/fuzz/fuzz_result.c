@@ -85,7 +85,7 @@ static void check_lines(struct buffer *out)
 
 static void check_views(const struct result *r)
 {
-    const struct render_set set = {&r, 1};
+    const struct render_set set = {.results = &r, .count = 1};
     struct buffer out;
 
     buffer_init(&out, RENDER_MAX_RESULT);

@@ -127,12 +127,12 @@ def test_every_key_of_the_example_is_in_the_table():
     assert not rows_of(read(EXAMPLE)) - set(table_rows(read(TABLE)))
 
 
-@pytest.mark.parametrize("instead", ["    #tags: [eu]\n", "    tags: [eu]\n"])
+@pytest.mark.parametrize("instead", ["    #colours: [eu]\n", "    colours: [eu]\n"])
 def test_a_key_too_many_and_one_too_few_are_seen(instead):
     text = read(EXAMPLE)
     assert text.count("    #family: any\n") == 1
     shown = rows_of(text.replace("    #family: any\n", instead))
-    assert shown ^ rows_of(text) == {"targets.*.tags", "targets.*.family"}
+    assert shown ^ rows_of(text) == {"targets.*.colours", "targets.*.family"}
 
 
 def test_the_example_shows_the_defaults():
@@ -168,8 +168,8 @@ def test_it_loads_with_one_key_said(key, tmp_path):
 
 
 def test_a_key_that_is_wrong_is_told(tmp_path):
-    assert "targets.mx1.tags: unknown key" in validate_text(
-        tmp_path, read(EXAMPLE).replace("    #family: any\n", "    tags: [eu]\n"))
+    assert "targets.mx1.colours: unknown key" in validate_text(
+        tmp_path, read(EXAMPLE).replace("    #family: any\n", "    colours: [eu]\n"))
 
 
 def locale_users(tree):

@@ -42,8 +42,10 @@ static struct {
     char *body;        /* null = none */
 } answered;
 
-static struct snapshot_target targets[] = {{.name = "mx1", .plan = {.host = "mx1.example.org", .port = 25}},
-                                           {.name = "mx2", .plan = {.host = "2001:db8::1", .port = 25}}};
+static const char *const tags[] = {"inbound", "eu"};
+static struct snapshot_target targets[] = {
+    {.name = "mx1", .tags = tags, .tag_count = 1, .plan = {.host = "mx1.example.org", .port = 25}},
+    {.name = "mx2", .tags = tags, .tag_count = 2, .plan = {.host = "2001:db8::1", .port = 25}}};
 static struct snapshot snapshot = {
     .server_name = "here", .targets = targets, .target_count = 2, .unknown_status = 299};
 
@@ -272,6 +274,15 @@ static const struct refusal {
     {"GET", "/check/mx1?time_out=1s", 400, "time_out", "Did you mean timeout?"},
     {"GET", "/check/mx1?target=mx1", 400, "target", "There is no parameter target here."},
     {"GET", "/check?stop_after=x", 400, "stop_after", "a phase"},
+    {"GET", "/check?tag=inbuond", 404, "tag", "No target has the tag inbuond. Did you mean inbound?"},
+    {"GET", "/check?tag=EU", 404, "tag", "No target has the tag EU."},
+    {"GET", "/check?tag=eu&tag=inbound", 400, "tag", "more than once"},
+    {"GET", "/check/mx1?tag=eu", 400, "tag", "There is no parameter tag here."},
+    {"GET", "/check?min_pass=0", 400, "min_pass", "a whole number from 1 to 2, which is how many"},
+    {"GET", "/check?min_pass=3", 400, "min_pass", "not 3."},
+    {"GET", "/check?tag=eu&min_pass=2", 400, "min_pass", "from 1 to 1,"},
+    {"GET", "/check?min_pass=two", 400, "min_pass", "not two."},
+    {"GET", "/check/mx1?min_pass=1", 400, "min_pass", "There is no parameter min_pass here."},
     {"OPTIONS", "/check/mx1?x=1", 400, "x", "no parameter"},
     {"OPTIONS", "/targets?x=1", 400, "x", "no parameter"},
     {"HEAD", "/probe", 400, "target", "is missing"},

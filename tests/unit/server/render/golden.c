@@ -55,7 +55,7 @@ void golden_check_json(const char *name, struct buffer *out)
 void golden_check(const char *name, const struct result *r, int64_t now_us)
 {
     const struct result *const results[] = {r};
-    struct render_set set = {results, 1};
+    struct render_set set = {.results = results, .count = 1};
     struct buffer out;
 
     buffer_init(&out, RENDER_MAX_RESULT);

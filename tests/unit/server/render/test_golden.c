@@ -554,7 +554,7 @@ static void test_set(void **state)
 {
     (void)state;
     struct result *results[] = {pass(), rcpt_timeout(), warn(), unknown()};
-    struct render_set set = {(const struct result *const *)results, COUNT(results)};
+    struct render_set set = {.results = (const struct result *const *)results, .count = COUNT(results)};
     struct buffer out;
 
     buffer_init(&out, RENDER_MAX_SET);
@@ -573,7 +573,7 @@ static void test_set(void **state)
 static void test_empty_set(void **state)
 {
     (void)state;
-    struct render_set set = {NULL, 0};
+    struct render_set set = {.results = NULL, .count = 0};
     struct buffer out;
 
     buffer_init(&out, RENDER_MAX_SET);
@@ -595,8 +595,9 @@ static void test_targets(void **state)
     (void)state;
     struct result *passed = pass();
     const struct result *latest[] = {passed, NULL};
+    const char *const tags[] = {"eu", "inbound"};
     struct snapshot_target targets[] = {
-        {.name = "mx1", .plan = {.host = "mx1.example.org", .port = 25}},
+        {.name = "mx1", .tags = tags, .tag_count = 2, .plan = {.host = "mx1.example.org", .port = 25}},
         {.name = "six", .plan = {.host = "2001:db8::1", .port = 2525}},
     };
     struct snapshot snapshot = {.targets = targets, .target_count = COUNT(targets)};
@@ -606,7 +607,7 @@ static void test_targets(void **state)
     json_targets(&out, &snapshot, latest, NOW_US);
     assert_string_equal(
         out.data,
-        "{\"targets\":[{\"name\":\"mx1\",\"tags\":[],\"address\":\"mx1.example.org:25\",\"status\":\"pass\","
+        "{\"targets\":[{\"name\":\"mx1\",\"tags\":[\"eu\",\"inbound\"],\"address\":\"mx1.example.org:25\",\"status\":\"pass\","
         "\"age_ms\":437,\"id\":\"01JD9K0000PASS\",\"summary\":\"2 of 2 routes as wanted\"},"
         "{\"name\":\"six\",\"tags\":[],\"address\":\"[2001:db8::1]:2525\",\"status\":null,"
         "\"age_ms\":null,\"id\":null,\"summary\":null}]}");

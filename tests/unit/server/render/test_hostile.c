@@ -228,8 +228,8 @@ static void check_all(const char *text)
     const struct result *results[] = {&n->r, &n->r};
 
     check_json(&n->r, text);
-    check_text(&(struct render_set){results, 1});
-    check_text(&(struct render_set){results, 2});
+    check_text(&(struct render_set){.results = results, .count = 1});
+    check_text(&(struct render_set){.results = results, .count = 2});
     check_metrics(&n->r);
     free(n);
 }
@@ -282,7 +282,7 @@ static void test_not_utf8(void **state)
     assert_string_equal(id, "caf\\xE9 \\xED\\xA0\\x80\\\\");
     json_decref(root);
     buffer_clear(&out);
-    json_set(&out, &(struct render_set){results, 1}, 0);
+    json_set(&out, &(struct render_set){.results = results, .count = 1}, 0);
     json_decref(parse(&out));
     buffer_free(&out);
 }
@@ -425,7 +425,7 @@ static void test_summary(void **state)
             made[j].status = rows[i].status[j];
             results[j] = &made[j];
         }
-        render_set_summary(&(struct render_set){results, rows[i].count}, summary);
+        render_set_summary(&(struct render_set){.results = results, .count = rows[i].count}, summary);
         assert_string_equal(summary, rows[i].summary);
     }
 }

@@ -99,7 +99,7 @@ static void check_cut(const json_t *line)
 static void test_json_of_a_hostile_set(void **state)
 {
     const struct result *results[] = {&h.r};
-    struct render_set set = {results, 1};
+    struct render_set set = {.results = results, .count = 1};
     struct buffer out;
 
     (void)state;
@@ -146,7 +146,7 @@ static void test_one_result_is_whole(void **state)
 static void test_text_of_a_hostile_set(void **state)
 {
     const struct result *results[] = {&h.r};
-    struct render_set set = {results, 1};
+    struct render_set set = {.results = results, .count = 1};
     struct buffer out;
     size_t cut = 0;
 
@@ -166,7 +166,7 @@ static void test_a_usual_result_is_not_cut(void **state)
 {
     static const char *const lines[] = {"mx1.example.org", "PIPELINING", "SIZE 10240000"};
     const struct result *results[] = {&h.r};
-    struct render_set set = {results, 1};
+    struct render_set set = {.results = results, .count = 1};
     struct buffer out;
 
     (void)state;
@@ -206,7 +206,7 @@ static void test_a_cut_keeps_characters_whole(void **state)
 static void test_a_set_that_is_too_long(void **state)
 {
     const struct result *results[] = {&h.r};
-    struct render_set set = {results, 1};
+    struct render_set set = {.results = results, .count = 1};
     struct buffer out;
 
     (void)state;
@@ -230,14 +230,62 @@ static void test_a_set_that_is_too_long(void **state)
     buffer_free(&out);
 }
 
+/* Fewer than all may be enough. */
+static const struct {
+    enum status is[3];
+    size_t min_pass;
+    enum status wanted;
+    const char *summary;
+} enough[] = {
+    {{STATUS_PASS, STATUS_PASS, STATUS_PASS}, 2, STATUS_PASS, "3 of 3 targets pass; at least 2 must pass"},
+    {{STATUS_PASS, STATUS_FAIL, STATUS_PASS},
+     2,
+     STATUS_WARN,
+     "2 of 3 targets pass, 1 fails; at least 2 must pass"},
+    {{STATUS_PASS, STATUS_FAIL, STATUS_WARN}, 2, STATUS_WARN, NULL},
+    {{STATUS_PASS, STATUS_FAIL, STATUS_UNKNOWN}, 1, STATUS_WARN, NULL},
+    {{STATUS_PASS, STATUS_PASS, STATUS_WARN}, 1, STATUS_WARN, NULL},
+    {{STATUS_PASS, STATUS_FAIL, STATUS_UNKNOWN}, 2, STATUS_UNKNOWN, NULL},
+    {{STATUS_PASS, STATUS_FAIL, STATUS_FAIL}, 2, STATUS_FAIL, NULL},
+    {{STATUS_PASS, STATUS_FAIL, STATUS_UNKNOWN}, 3, STATUS_FAIL, NULL},
+    {{STATUS_PASS, STATUS_FAIL, STATUS_UNKNOWN},
+     0,
+     STATUS_FAIL,
+     "1 of 3 targets passes, 1 fails, 1 is unknown"},
+};
+
+static void test_enough_of_a_set(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(enough) / sizeof(enough[0]); i++) {
+        struct result r[3];
+        const struct result *results[3];
+        char summary[RENDER_SUMMARY_SIZE];
+        for (size_t k = 0; k < 3; k++) {
+            r[k] = (struct result){.status = enough[i].is[k]};
+            results[k] = &r[k];
+        }
+        struct render_set set = {.results = results, .count = 3, .min_pass = enough[i].min_pass};
+        if (render_set_status(&set) != enough[i].wanted)
+            fail_msg("row %zu: %s", i, status_name(render_set_status(&set)));
+        render_set_summary(&set, summary);
+        if (enough[i].summary)
+            assert_string_equal(summary, enough[i].summary);
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_json_of_a_hostile_set),        TEST(test_one_result_is_whole),
-        TEST(test_text_of_a_hostile_set),        TEST(test_a_usual_result_is_not_cut),
-        TEST(test_a_cut_keeps_characters_whole), TEST(test_a_set_that_is_too_long),
+        TEST(test_json_of_a_hostile_set),
+        TEST(test_one_result_is_whole),
+        TEST(test_text_of_a_hostile_set),
+        TEST(test_a_usual_result_is_not_cut),
+        TEST(test_a_cut_keeps_characters_whole),
+        TEST(test_a_set_that_is_too_long),
+        TEST(test_enough_of_a_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
