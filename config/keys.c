@@ -12,6 +12,7 @@
 #include "config/server.h"
 #include "config/tags.h"
 #include "config/target.h"
+#include "config/target_claim.h"
 #include "config/target_route.h"
 #include "config/target_tls.h"
 #include "config/value.h"
@@ -97,6 +98,33 @@ static const struct keys_row rows[] = {
      "the certificate to show to a server that asks for one"},
     {"targets.*.tls_config.key_file", target_tls_file, TARGET(plan.tls.key_file), NULL, TLS_FILE_EXPECTED,
      "its private key; default: it stands in cert_file"},
+    {"targets.*.proxy_protocol", target_claim_proxy, 0, NULL, "a map of keys",
+     "a header of the PROXY protocol goes out before anything else"},
+    {"targets.*.proxy_protocol.version", target_claim_version, TARGET(plan.proxy.version), "2", "1 or 2",
+     "of the protocol"},
+    {"targets.*.proxy_protocol.command", target_claim_command, TARGET(plan.proxy.local), "proxy",
+     "proxy or local", "claim to be somebody else, or be the balancer's own check"},
+    {"targets.*.proxy_protocol.source", target_claim_source, TARGET(plan.proxy.source), NULL,
+     "IP:port or [IPv6]:port, such as 192.0.2.9:4711",
+     "who is claimed to have connected; needed where command is proxy"},
+    {"targets.*.xclient", NULL, 0, NULL, "a map of attributes",
+     "what Postfix' XCLIENT command claims, after the last EHLO"},
+    {"targets.*.xclient.ADDR", target_claim_address, TARGET(plan.xclient[XCLIENT_ADDR]), NULL,
+     TARGET_CLAIM_ADDRESS_EXPECTED, "the client's address"},
+    {"targets.*.xclient.NAME", target_claim_name, TARGET(plan.xclient[XCLIENT_NAME]), NULL,
+     "a host name, [UNAVAILABLE] or [TEMPUNAVAIL]", "the client's name"},
+    {"targets.*.xclient.PORT", target_claim_port, TARGET(plan.xclient[XCLIENT_PORT]), NULL,
+     TARGET_CLAIM_PORT_EXPECTED, "the client's port"},
+    {"targets.*.xclient.PROTO", target_claim_protocol, TARGET(plan.xclient[XCLIENT_PROTO]), NULL,
+     "SMTP or ESMTP", "the protocol that it speaks"},
+    {"targets.*.xclient.HELO", target_claim_helo, TARGET(plan.xclient[XCLIENT_HELO]), NULL,
+     "a name to greet with, or [UNAVAILABLE]", "what it said in HELO or EHLO"},
+    {"targets.*.xclient.LOGIN", target_claim_login, TARGET(plan.xclient[XCLIENT_LOGIN]), NULL,
+     "a login name, or [UNAVAILABLE]", "whom it has logged in as"},
+    {"targets.*.xclient.DESTADDR", target_claim_address, TARGET(plan.xclient[XCLIENT_DESTADDR]), NULL,
+     TARGET_CLAIM_ADDRESS_EXPECTED, "the address that it has connected to"},
+    {"targets.*.xclient.DESTPORT", target_claim_port, TARGET(plan.xclient[XCLIENT_DESTPORT]), NULL,
+     TARGET_CLAIM_PORT_EXPECTED, "the port that it has connected to"},
     {"targets.*.timeout", scalar_timeout, TARGET(plan.limits_us[LIMIT_RUN]), "30s", SCALAR_TIMEOUT_EXPECTED,
      "the whole run"},
     {"targets.*.timeouts", NULL, 0, NULL, "a map of durations", "limits inside the run"},

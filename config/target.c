@@ -11,6 +11,7 @@
 #include "config/placeholder.h"
 #include "config/scalar.h"
 #include "config/target_check.h"
+#include "config/target_claim.h"
 #include "config/target_tls.h"
 
 #include <stdlib.h>
@@ -127,6 +128,7 @@ static void read_map(struct load *l, struct node *node, struct target *t)
     if (keys_is_map(l, node, "a map of keys such as address and routes"))
         keys_read(l, "targets.*", node, t);
     target_check(l, t);
+    target_claim_check(l, t);
 }
 
 static int compare_names(const void *left, const void *right)
@@ -184,8 +186,10 @@ static void read_target(struct load *l, struct node *node, struct target *t)
     *t = module ? *module : *l->defaults;
     t->module = module;
     read_map(l, node, t);
-    if (node->kind == NODE_MAP)
+    if (node->kind == NODE_MAP) {
         target_check_complete(l, t);
+        target_claim_check_complete(l, t);
+    }
     fill_helo(l, t);
     target_tls_prepare(l, t);
     t->is.plan.target = t->is.name;

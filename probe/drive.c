@@ -129,15 +129,17 @@ static bool write_all(struct drive *d)
     return false;
 }
 
-/* The engine wants TLS. What is there already came in the clear, and was read before this. */
-static void begin_tls(struct drive *d)
+/* The engine wants TLS. What is there already came in the clear, and was read before this. Returns whether it
+ * was begun. */
+static bool begin_tls(struct drive *d)
 {
     if (d->tls || d->seam->want(d->engine) != SEAM_TLS)
-        return;
+        return false;
     assert(d->tls_context);
     d->tls = tls_new(d->tls_context, d->tls_host);
     if (tls_state(d->tls) == TLS_FAILED) /* before a word was said */
         pass_on(d, clock_mono_us());
+    return true;
 }
 
 /* The end of TLS, or the alert that it failed with, as far as it goes out at once. */
@@ -177,7 +179,8 @@ static void go_on(struct drive *d)
     begin_tls(d);
     cut_short = writing && d->seam->want(d->engine) == SEAM_DONE;
     waiting = write_all(d);
-    begin_tls(d); /* a server's: what comes behind its 220 is of TLS */
+    if (begin_tls(d)) /* a server's, behind its 220, or a client's behind a PROXY header, which says hello */
+        waiting = write_all(d);
     if (d->seam->want(d->engine) != SEAM_DONE)
         d->seam->expire(d->engine, clock_mono_us());
     if (d->seam->want(d->engine) == SEAM_DONE || d->ended) {

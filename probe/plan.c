@@ -43,6 +43,12 @@ static const char *const tls_min_names[TLS_MIN_COUNT] = {
     [TLS_MIN_10] = "TLS10",
 };
 
+static const char *const xclient_names[XCLIENT_COUNT] = {
+    [XCLIENT_ADDR] = "ADDR",         [XCLIENT_NAME] = "NAME",         [XCLIENT_PORT] = "PORT",
+    [XCLIENT_PROTO] = "PROTO",       [XCLIENT_HELO] = "HELO",         [XCLIENT_LOGIN] = "LOGIN",
+    [XCLIENT_DESTADDR] = "DESTADDR", [XCLIENT_DESTPORT] = "DESTPORT",
+};
+
 const char *family_name(enum family f)
 {
     assert(f < FAMILY_COUNT);
@@ -65,6 +71,20 @@ const char *tls_min_name(enum tls_min m)
 {
     assert(m < TLS_MIN_COUNT);
     return tls_min_names[m];
+}
+
+const char *xclient_name(enum xclient x)
+{
+    assert(x < XCLIENT_COUNT);
+    return xclient_names[x];
+}
+
+bool plan_has_xclient(const struct plan *plan)
+{
+    for (enum xclient x = 0; x < XCLIENT_COUNT; x++)
+        if (plan->xclient[x])
+            return true;
+    return false;
 }
 
 int64_t limit_default_us(enum limit l)

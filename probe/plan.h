@@ -60,6 +60,28 @@ struct plan_tls {
 
 struct tls_context; /* probe/net/tls_context.h */
 
+/* The PROXY header that goes out before anything else (HAProxy's proxy-protocol.txt). */
+struct plan_proxy {
+    bool wanted;
+    unsigned version; /* 1 or 2 */
+    bool local;       /* as a balancer's own check: it claims nothing */
+    struct address
+        source; /* who is claimed to have connected, of the dialled address' family; none where local */
+};
+
+/* What Postfix' XCLIENT can claim, in the order that it is said in. */
+enum xclient {
+    XCLIENT_ADDR,
+    XCLIENT_NAME,
+    XCLIENT_PORT,
+    XCLIENT_PROTO,
+    XCLIENT_HELO,
+    XCLIENT_LOGIN,
+    XCLIENT_DESTADDR,
+    XCLIENT_DESTPORT,
+    XCLIENT_COUNT
+};
+
 struct plan_route {
     const char *name;
     const char *from; /* "" is the null sender */
@@ -92,6 +114,8 @@ struct plan {
     const char *helo;      /* placeholders already replaced */
     struct plan_tls tls;
     struct tls_context *tls_context; /* these settings made ready; null when the mode is off */
+    struct plan_proxy proxy;
+    const char *xclient[XCLIENT_COUNT]; /* values, IPv6 with its "IPV6:"; null = not claimed */
     int64_t limits_us[LIMIT_COUNT];
     int64_t warn_us[PHASE_COUNT]; /* slower than this warns; 0 = never */
     int64_t warn_duration_us;     /* likewise for the whole run */
@@ -116,16 +140,20 @@ int64_t limit_default_us(enum limit l);
 const char *expect_name(enum expect e);     /* "accepted" */
 const char *tls_mode_name(enum tls_mode m); /* "starttls" */
 const char *tls_min_name(enum tls_min m);   /* "TLS12" */
+const char *xclient_name(enum xclient x);   /* "ADDR" */
+
+/* Whether it has an XCLIENT command. */
+bool plan_has_xclient(const struct plan *plan);
 
 /* "when the time of the run was over (timeout, 2 s)" */
 #define PLAN_OVER_SIZE 96
 void plan_say_over(const struct plan *plan, char out_r[PLAN_OVER_SIZE]);
 
 /* Everything a peer can grow has a limit. */
-#define PLAN_MAX_COMMANDS  64
-#define PLAN_TLS_COMMANDS  3 /* beside them: STARTTLS, and EHLO and HELO once more */
-#define PLAN_MAX_ADDRESSES 8
-#define PLAN_MAX_DIALOGUE  (256 * 1024) /* bytes received in a run */
+#define PLAN_MAX_COMMANDS     64
+#define PLAN_SESSION_COMMANDS 6 /* beside them: STARTTLS and XCLIENT, each with EHLO and HELO once more */
+#define PLAN_MAX_ADDRESSES    8
+#define PLAN_MAX_DIALOGUE     (256 * 1024) /* bytes received in a run */
 
 /* RFC 5321 section 4.5.3.1 */
 #define PLAN_MAX_PATH 254 /* an address without its brackets */

@@ -189,6 +189,10 @@ static struct result copy_result(struct copier *c, const struct result *draft)
     r.last_ok.run = put_text(c, r.last_ok.run);
     r.host = put_text(c, r.host);
     r.peer_name = put_text(c, r.peer_name);
+    r.claimed.proxy = put_text(c, r.claimed.proxy);
+    r.claimed.xclient = put_text(c, r.claimed.xclient);
+    r.claimed.as = put_text(c, r.claimed.as);
+    r.claimed.by = put_text(c, r.claimed.by);
     r.tls = put_tls(c, r.tls);
     put_extensions(c, &r);
     put_commands(c, &r);

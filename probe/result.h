@@ -134,6 +134,15 @@ struct result_tls {
     size_t chain_count;
 };
 
+/* Whom ehlod claimed to be, as far as it came to say so. */
+struct result_claimed {
+    const char *proxy; /* "PROXY TCP4 192.0.2.9 192.0.2.1 4711 25", with "v2 " before it if so; null = none */
+    const char *xclient; /* "ADDR=198.51.100.4 NAME=client.example.net"; null = none */
+    const char *as;      /* the claimed address, or the name; null = neither */
+    const char *by;      /* what that was claimed with: "PROXY" or "XCLIENT"; null likewise */
+    enum tri honoured;   /* TRI_NULL: nobody knows */
+};
+
 /* One address that was dialled. */
 struct result_attempt {
     struct address address;
@@ -163,6 +172,7 @@ struct result {
 
     int64_t timing_us[PHASE_COUNT]; /* CLOCK_NONE = never begun */
 
+    struct result_claimed claimed;
     const struct result_tls *tls; /* null = never begun */
     const struct result_extension *extensions;
     size_t extension_count;

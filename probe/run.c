@@ -120,11 +120,13 @@ static void begin_connect(struct run *r)
 
 /* ---- names ---- */
 
-/* A source address of one family rules the other out. */
+/* A source address of one family rules the other out, be it real or claimed. */
 static enum family family_of(const struct plan *plan)
 {
     int source = address_family(&plan->source);
 
+    if (source == AF_UNSPEC && plan->proxy.wanted && !plan->proxy.local)
+        source = address_family(&plan->proxy.source);
     if (plan->family != FAMILY_ANY || source == AF_UNSPEC)
         return plan->family;
     return source == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;

@@ -55,6 +55,7 @@ void client_init(struct client *c, const struct plan *plan, struct arena *arena,
     draft->failure = (struct result_failure){.limit_us = CLOCK_NONE};
     draft->duration_us = 0;
     draft->flags = 0;
+    draft->claimed = (struct result_claimed){.honoured = TRI_NULL};
     set_up_routes(c);
     c->want = SEAM_READ;
 }
@@ -112,7 +113,7 @@ struct result_command *client_add_command(struct client *c, enum phase phase, co
 {
     size_t count = c->draft->command_count;
 
-    assert(count < PLAN_MAX_COMMANDS + PLAN_TLS_COMMANDS + 2); /* banner, and one not asked for */
+    assert(count < PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS + 2); /* banner, and one not asked for */
     c->commands = arena_grow(c->arena, c->commands, count, sizeof(*c->commands));
     c->commands[count] = (struct result_command){.phase = phase,
                                                  .route = c->route_begun ? (int)c->route : -1,
@@ -189,6 +190,13 @@ static void begin_step(struct client *c)
     c->limit_at_us = c->now_us + c->plan->limits_us[c->step->limit];
 }
 
+static void put_out(struct client *c, struct span bytes)
+{
+    c->output = bytes;
+    c->output_sent = 0;
+    c->want = SEAM_WRITE;
+}
+
 void client_enter(struct client *c, enum client_step_id id)
 {
     while (!client_step_table[id].applies(c))
@@ -206,9 +214,13 @@ void client_enter(struct client *c, enum client_step_id id)
         c->want = SEAM_TLS;
         return;
     }
+    if (id == STEP_PROXY) {
+        put_out(c, client_claim_proxy(c));
+        return;
+    }
     char *line = c->step->send ? c->step->send(c) : NULL;
     struct result_command *command = client_add_command(c, c->step->phase, line, c->step->expected(c));
-    reply_next(&c->parser, id == STEP_BANNER, id != STEP_BANNER && c->step->phase != PHASE_EHLO);
+    reply_next(&c->parser, id == STEP_BANNER, id != STEP_BANNER && id != STEP_EHLO && id != STEP_HELO);
     if (!c->step->send) {
         command->at_us = c->now_us - c->start_us;
         c->want = SEAM_READ;
@@ -220,9 +232,7 @@ void client_enter(struct client *c, enum client_step_id id)
         client_end(c);
         return;
     }
-    c->output = c->step->body ? c->step->body(c) : command_wire(c, line);
-    c->output_sent = 0;
-    c->want = SEAM_WRITE;
+    put_out(c, c->step->body ? c->step->body(c) : command_wire(c, line));
 }
 
 void client_start(struct client *c, int64_t now_us)
@@ -230,7 +240,8 @@ void client_start(struct client *c, int64_t now_us)
     client_tell_time(c, now_us);
     c->started = true;
     c->step = &client_step_table[STEP_BANNER];
-    client_enter(c, STEP_TLS);
+    c->replied = PHASE_BANNER; /* what nobody asked for before anything was asked is of the greeting */
+    client_enter(c, STEP_PROXY);
 }
 
 void client_sent(struct client *c, size_t len, int64_t now_us)
@@ -246,6 +257,10 @@ void client_sent(struct client *c, size_t len, int64_t now_us)
         return;
     if (c->step->sent)
         c->step->sent(c);
+    if (client_step_is_silent(c)) {
+        client_enter(c, STEP_TLS);
+        return;
+    }
     begin_step(c);
     client_last_command(c)->at_us = c->now_us - c->start_us;
     c->want = SEAM_READ;

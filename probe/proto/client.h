@@ -46,6 +46,8 @@ struct client {
     bool route_begun;   /* its MAIL was sent */
     bool transaction;   /* its MAIL was accepted: RSET is owed */
     bool secured;       /* TLS is up */
+    bool proxy_doubted; /* a PROXY header was sent, and it is not yet known how the server took it */
+    bool xclient_said;
     bool closing;       /* the server ends the session (421): QUIT and no more */
     enum phase replied; /* the phase of the last whole reply */
 

@@ -13,7 +13,7 @@
 /* The step ends without a reply: its time counts, and nothing more is sent. */
 static void end_here(struct client *c)
 {
-    if (!client_tls_is_handshake(c))
+    if (!client_step_is_silent(c))
         client_record_reply(c);
     client_add_time(c->draft, c->step->phase, c->now_us - c->step_us);
     client_end(c);
@@ -65,19 +65,22 @@ static void withdraw(struct client *c)
 }
 
 /* A reply to nothing: it belongs to what was replied to last, and ends the dialogue. */
-static void end_unasked(struct client *c, struct result_reply reply)
+void client_break_reply_unasked(struct client *c, struct result_reply reply)
 {
     int64_t at_us = c->now_us - c->start_us;
-    int route = client_last_command(c)->route;
+    const struct result_command *last = client_last_command(c);
+    int route = last ? last->route : -1;
     struct result_command *command = client_add_command(c, c->replied, NULL, "nothing");
+    const char *explained = client_claim_say_unasked(c, &reply);
 
     command->route = route;
     command->at_us = command->first_byte_us = command->reply_us = at_us;
     command->replied = true;
     command->reply = reply;
     if (client_fail(c, REASON_UNSOLICITED, NULL,
-                    arena_printf(c->arena, "the server sent %s though nothing had been asked",
-                                 client_say_quote(c, &reply))))
+                    explained ? explained
+                              : arena_printf(c->arena, "the server sent %s though nothing had been asked",
+                                             client_say_quote(c, &reply))))
         c->draft->failure.phase = c->replied;
     client_end(c);
 }
@@ -91,7 +94,7 @@ void client_break_early(struct client *c)
     if (reply->code / 100 < 4) {
         c->draft->flags |= c->parser.flags;
         withdraw(c);
-        end_unasked(c, *reply);
+        client_break_reply_unasked(c, *reply);
         return;
     }
     client_last_command(c)->reply_us = c->now_us - c->start_us;
@@ -116,12 +119,14 @@ void client_break_unasked(struct client *c, struct span bytes)
         rest.len = UNSOLICITED_MOST;
     while (rest.len && (rest.data[rest.len - 1] == '\r' || rest.data[rest.len - 1] == '\n'))
         rest.len--;
-    if (c->want == SEAM_WRITE)
+    if (c->want == SEAM_WRITE && !client_step_is_silent(c))
         withdraw(c);
     const char **line = arena_alloc(c->arena, sizeof(*line));
     bool escaped = !text_is_clean(rest);
     *line = escaped ? text_escape(c->arena, rest) : arena_dup_span(c->arena, rest);
-    end_unasked(c, (struct result_reply){.lines = line, .line_count = 1, .escaped = escaped});
+    if (client_step_is_silent(c) && c->plan->tls.mode == TLS_MODE_IMPLICIT)
+        client_claim_in_the_clear(c, *line);
+    client_break_reply_unasked(c, (struct result_reply){.lines = line, .line_count = 1, .escaped = escaped});
 }
 
 /* More than a dialogue may hold. */
@@ -172,9 +177,9 @@ void client_broken(struct client *c, enum seam_break how, int64_t now_us)
     }
     client_tell_time(c, now_us);
     if (!is_courtesy(c, breaks[how].quit_flag))
-        client_fail(
-            c, breaks[how].reason, NULL,
-            arena_printf(c->arena, "the server %s the connection %s", breaks[how].did, client_break_when(c)));
+        client_fail(c, breaks[how].reason, NULL,
+                    arena_printf(c->arena, "the server %s the connection %s%s", breaks[how].did,
+                                 client_break_when(c), client_claim_broken(c)));
     client_break_here(c);
 }
 

@@ -89,7 +89,7 @@ static void complete_reply(const struct client *c, struct arena *arena, struct r
 static void complete_step(const struct client *c, struct arena *arena, struct result *draft, int64_t now_us,
                           int64_t limit_us)
 {
-    if (!client_tls_is_handshake(c))
+    if (!client_step_is_silent(c))
         complete_reply(c, arena, draft);
     client_add_time(draft, c->step->phase, now_us > c->step_us ? now_us - c->step_us : 0);
     if (client_decided(c) || draft->failure.reason != REASON_NONE)

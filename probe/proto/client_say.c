@@ -37,6 +37,8 @@ const char *client_say_asked(const struct client *c, struct arena *a)
     const struct result_command *last =
         draft->command_count ? &draft->commands[draft->command_count - 1] : NULL;
 
+    if (c->step == &client_step_table[STEP_PROXY])
+        return "the PROXY header";
     if (!last || !last->sent)
         return NULL;
     if (last->phase == PHASE_MESSAGE || last->phase == PHASE_FINAL)

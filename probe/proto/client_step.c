@@ -4,7 +4,9 @@
  * hoped for, and what follows from the reply. A got function returns the next step, so none can forget to
  * decide. Steps that do not apply are passed over in the order of the table.
  *
- *     [TLS ->] banner -> EHLO [-> HELO] [-> STARTTLS -> TLS -> EHLO [-> HELO]]      client_tls.c
+ *     [PROXY ->] [TLS ->] banner -> EHLO [-> HELO]                                client_claim.c
+ *     [-> STARTTLS -> TLS -> EHLO [-> HELO]]                                      client_tls.c
+ *     [-> XCLIENT -> EHLO [-> HELO]]                                              client_claim.c
  *     -> ( MAIL -> RCPT ... -> RSET ) for each route -> QUIT
  *                     \-> DATA -> message -> final                               client_send.c
  */
@@ -148,11 +150,14 @@ static enum client_step_id got_ehlo(struct client *c, struct result_command *com
 {
     const struct result_reply *reply = &command->reply;
 
-    if (reply->code / 100 == 5)
+    if (client_claim_is_misplaced(c, reply))
+        return client_claim_misplaced(c, command);
+    if (reply->code / 100 == 5 && !c->proxy_doubted)
         return STEP_HELO;
     if (reply->code / 100 != 2)
         return hello_refused(c, command);
     command->ok = true;
+    client_claim_greeted(c);
     if (reply->code != 250)
         client_note(c, FLAG_EHLO_CODE);
     learn(c, reply);
@@ -306,6 +311,11 @@ static enum client_step_id got_quit(struct client *c, struct result_command *com
     return STEP_END;
 }
 
+bool client_step_is_silent(const struct client *c)
+{
+    return c->step == &client_step_table[STEP_PROXY] || c->step == &client_step_table[STEP_TLS];
+}
+
 /* The reply is awaited in it, but it is never entered: the message's last byte leads there. */
 static bool never(const struct client *c)
 {
@@ -314,6 +324,8 @@ static bool never(const struct client *c)
 }
 
 const struct client_step client_step_table[STEP_END + 1] = {
+    [STEP_PROXY] = {PHASE_CONNECT, LIMIT_CONNECT, client_claim_proxy_applies, NULL, NULL, NULL, NULL,
+                    client_claim_proxy_sent},
     [STEP_TLS] = {PHASE_TLS, LIMIT_TLS, client_tls_applies, NULL, NULL, NULL, NULL, NULL},
     [STEP_BANNER] = {PHASE_BANNER, LIMIT_BANNER, always, NULL, expect_220, got_banner, NULL, NULL},
     [STEP_EHLO] = {PHASE_EHLO, LIMIT_REPLY, client_tls_hello_applies, send_ehlo, expect_250, got_ehlo, NULL,
@@ -321,6 +333,8 @@ const struct client_step client_step_table[STEP_END + 1] = {
     [STEP_HELO] = {PHASE_EHLO, LIMIT_REPLY, helo_applies, send_helo, expect_250, got_helo, NULL, NULL},
     [STEP_STARTTLS] = {PHASE_STARTTLS, LIMIT_REPLY, client_tls_starttls_applies, client_tls_send_starttls,
                        expect_220, client_tls_got_starttls, NULL, NULL},
+    [STEP_XCLIENT] = {PHASE_EHLO, LIMIT_REPLY, client_claim_xclient_applies, client_claim_send_xclient,
+                      expect_220, client_claim_got_xclient, NULL, client_claim_xclient_sent},
     [STEP_MAIL] = {PHASE_MAIL, LIMIT_REPLY, mail_applies, send_mail, client_judge_mail_wanted, got_mail, NULL,
                    NULL},
     [STEP_RCPT] = {PHASE_RCPT, LIMIT_REPLY, rcpt_applies, send_rcpt, client_judge_rcpt_wanted, got_rcpt, NULL,

@@ -6,15 +6,18 @@
 
 /*
  * The dialogue as a table. Private to the client: client.c drives it, client_step.c fills it (client_send.c
- * the rows of the message, client_tls.c those of TLS), client_judge.c decides about routes, client_break.c
+ * the rows of the message, client_tls.c those of TLS, client_claim.c those that claim to be somebody else),
+ * client_judge.c decides about routes, client_break.c
  * ends it before its time, client_say.c has the sentences, client_finish.c the end.
  */
 enum client_step_id {
-    STEP_TLS, /* the handshake: first of all, or after STARTTLS */
+    STEP_PROXY, /* the PROXY header: before anything else */
+    STEP_TLS,   /* the handshake: before the greeting, or after STARTTLS */
     STEP_BANNER,
     STEP_EHLO,
     STEP_HELO,
     STEP_STARTTLS,
+    STEP_XCLIENT,
     STEP_MAIL,
     STEP_RCPT,
     STEP_DATA,
@@ -63,6 +66,35 @@ enum client_step_id client_tls_after_hello(struct client *c);
 /* Plain text came where the handshake was to begin. */
 void client_tls_injected(struct client *c, struct span bytes);
 bool client_tls_is_handshake(const struct client *c); /* the step under way */
+void client_tls_forget(struct client *c);             /* what EHLO told */
+
+/* The rows that claim to be somebody else (client_claim.c). The PROXY header is no command: it has no reply
+ * and no place in the record. */
+bool client_claim_proxy_applies(const struct client *c);
+struct span client_claim_proxy(struct client *c); /* as it goes out */
+void client_claim_proxy_sent(struct client *c);
+/* TLS is settled: XCLIENT, where it is wanted, comes now. */
+enum client_step_id client_claim_after_tls(struct client *c);
+bool client_claim_xclient_applies(const struct client *c);
+char *client_claim_send_xclient(struct client *c);
+void client_claim_xclient_sent(struct client *c);
+enum client_step_id client_claim_got_xclient(struct client *c, struct result_command *command);
+/* EHLO was taken, so the header was, too. */
+void client_claim_greeted(struct client *c);
+/* Whether what seems to be the reply to EHLO is one to the header, and if so, the end. */
+bool client_claim_is_misplaced(const struct client *c, const struct result_reply *reply);
+enum client_step_id client_claim_misplaced(struct client *c, struct result_command *command);
+/* The sentence about a reply that was not asked for, where the header explains it; else null. */
+const char *client_claim_say_unasked(struct client *c, const struct result_reply *reply);
+/* TLS is to come first, but the server spoke before the header was out. */
+void client_claim_in_the_clear(struct client *c, const char *line);
+/* A hint where the header may be why the connection, or TLS, broke, else ""; of the connection it is known to
+ * have done no good. */
+const char *client_claim_hint(const struct client *c);
+const char *client_claim_broken(struct client *c);
+
+/* Whether the step under way is no command: it has no reply and no place in the record. */
+bool client_step_is_silent(const struct client *c);
 
 /* The rows of the message (client_send.c). */
 bool client_send_data_applies(const struct client *c);
@@ -99,6 +131,7 @@ void client_end(struct client *c);    /* nothing more is wanted */
  * are only flagged), that are too many. */
 void client_break_misread(struct client *c, enum reason reason);
 void client_break_unasked(struct client *c, struct span bytes);
+void client_break_reply_unasked(struct client *c, struct result_reply reply); /* a whole one */
 
 /* A whole reply stands in the parser while a message is still being sent. */
 void client_break_early(struct client *c);

@@ -44,7 +44,7 @@ bool client_tls_hello_applies(const struct client *c)
 bool client_tls_starttls_applies(const struct client *c)
 {
     return is_wanted_in_the_dialogue(c) && !c->secured && stop_after(c) >= PHASE_STARTTLS &&
-           c->step->phase == PHASE_EHLO;
+           !c->xclient_said && c->step->phase == PHASE_EHLO;
 }
 
 char *client_tls_send_starttls(struct client *c)
@@ -54,11 +54,13 @@ char *client_tls_send_starttls(struct client *c)
 
 enum client_step_id client_tls_after_hello(struct client *c)
 {
-    if (!client_tls_starttls_applies(c) || ehlo_find(&c->ehlo, "STARTTLS"))
+    if (!client_tls_starttls_applies(c))
+        return client_claim_after_tls(c);
+    if (ehlo_find(&c->ehlo, "STARTTLS"))
         return STEP_STARTTLS;
     if (c->plan->tls.mode == TLS_MODE_OPPORTUNISTIC) {
         client_note(c, FLAG_TLS_NOT_OFFERED);
-        return STEP_MAIL;
+        return client_claim_after_tls(c);
     }
     if (client_fail(c, REASON_NOT_OFFERED, NULL,
                     "the server does not offer STARTTLS, which tls: starttls needs"))
@@ -78,7 +80,7 @@ enum client_step_id client_tls_got_starttls(struct client *c, struct result_comm
         return client_step_refused(c, command, "STARTTLS was");
     if (c->plan->tls.mode == TLS_MODE_OPPORTUNISTIC && !c->closing) {
         client_note(c, FLAG_TLS_REFUSED);
-        return STEP_MAIL;
+        return client_claim_after_tls(c);
     }
     client_fail(c, REASON_REFUSED, reply,
                 arena_printf(c->arena, "STARTTLS was refused: %s", client_say_quote(c, reply)));
@@ -101,7 +103,7 @@ void client_tls_injected(struct client *c, struct span bytes)
 /* the handshake */
 
 /* What was learned in the clear anybody may have said. */
-static void forget(struct client *c)
+void client_tls_forget(struct client *c)
 {
     c->ehlo = (struct ehlo){0};
     c->draft->extensions = NULL;
@@ -120,7 +122,7 @@ void client_secured(struct client *c, int64_t now_us)
     client_add_time(c->draft, PHASE_TLS, c->now_us - c->step_us);
     c->draft->duration_us = c->now_us - c->start_us;
     c->secured = true;
-    forget(c);
+    client_tls_forget(c);
     if (is_wanted_in_the_dialogue(c))
         client_enter(c, STEP_EHLO);
     else if (c->plan->stop_after < PHASE_BANNER)
@@ -146,8 +148,11 @@ void client_unsecured(struct client *c, enum reason reason, const char *message,
         return;
     }
     client_tell_time(c, now_us);
-    message = in_handshake ? arena_dup(c->arena, message)
-                           : arena_printf(c->arena, "%s, %s", message, client_break_when(c));
+    if (in_handshake)
+        message =
+            arena_printf(c->arena, "%s%s", message, reason < REASON_CERT_EXPIRED ? client_claim_hint(c) : "");
+    else
+        message = arena_printf(c->arena, "%s, %s", message, client_break_when(c));
     if (client_fail(c, reason, NULL, message))
         c->draft->failure.phase = PHASE_TLS;
     client_break_here(c);

@@ -167,12 +167,12 @@ static json_t *local(struct doc *d, const struct result *r)
     return o;
 }
 
-static json_t *claimed(struct doc *d)
+static json_t *claimed(struct doc *d, const struct result_claimed *from)
 {
     json_t *o = json_object();
-    set(d, o, "proxy", json_null());
-    set(d, o, "xclient", json_null());
-    set(d, o, "honoured", json_null());
+    set(d, o, "proxy", string(d, from->proxy));
+    set(d, o, "xclient", string(d, from->xclient));
+    set(d, o, "honoured", from->proxy || from->xclient ? tri(from->honoured) : json_null());
     return o;
 }
 
@@ -394,7 +394,7 @@ static json_t *result(struct doc *d, const struct result *r, int64_t now_us)
     set(d, o, "age_ms", age(r, now_us));
     set(d, o, "peer", peer(d, r));
     set(d, o, "local", local(d, r));
-    set(d, o, "claimed", claimed(d));
+    set(d, o, "claimed", claimed(d, &r->claimed));
     set(d, o, "timing_ms", timing(d, r->timing_us));
     set(d, o, "extensions", extensions(d, r));
     set(d, o, "tls", tls(d, r->tls));

@@ -7,6 +7,7 @@
 #include "probe/base/text.h"
 #include "probe/base/clock.h"
 #include "server/render/render.h"
+#include "server/render/text_claimed.h"
 #include "server/render/text_message.h"
 #include "server/render/transcript.h"
 
@@ -210,6 +211,7 @@ static void envelope(struct buffer *out, const struct result *r, size_t culprit)
         }
     }
     buffer_puts(out, c->sent);
+    text_claimed_as(out, "", &r->claimed);
     if (r->timing_us[PHASE_AUTH] == CLOCK_NONE)
         buffer_puts(out, ", no AUTH");
     if (r->timing_us[PHASE_DATA] == CLOCK_NONE)
@@ -312,6 +314,7 @@ static void worked(struct buffer *out, const struct result *r)
 
     text_message_pending(out, r);
     endpoints(out, r);
+    text_claimed_as(out, ";", &r->claimed);
     render_ms_tenth(r->duration_us, ms);
     buffer_printf(out, "; %s ms to the verdict\n", ms);
     if (timings(out, r, r->command_count, "  times: "))
@@ -339,10 +342,11 @@ static void show(struct buffer *out, const struct result *r, int64_t now_us, str
     head(out, r, now_us);
     transcript_write(out, r, &share);
     buffer_puts(out, "\n");
+    text_claimed_facts(out, &r->claimed);
     tls_facts(out, r->tls, &share);
     routes(out, r, now_us, &share);
     flags(out, r);
-    if (r->tls || r->route_count || r->flags)
+    if (text_claimed_any(&r->claimed) || r->tls || r->route_count || r->flags)
         buffer_puts(out, "\n");
     verdict(out, r);
     if (r->failure.reason == REASON_NONE)

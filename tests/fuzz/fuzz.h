@@ -74,7 +74,7 @@ struct fuzz_peer {
 void fuzz_play(struct fuzz_peer *p, struct span input);
 
 /* The plans that the client is fuzzed with: as many as FUZZ_PLANS, then the first again. */
-#define FUZZ_PLANS 12
+#define FUZZ_PLANS 15
 const struct plan *fuzz_plan(uint8_t number);
 
 /* What holds for every result, whatever a server did: its texts are clean, its times do not run backwards, it

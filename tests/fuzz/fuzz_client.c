@@ -7,6 +7,8 @@
 #include "probe/base/clock.h"
 #include "probe/conclude.h"
 #include "probe/proto/client.h"
+#include "probe/proto/proxy_header.h"
+#include "probe/proto/xclient.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
@@ -28,6 +30,8 @@ struct server {
     char reply[4]; /* the start of what was said since the last command, empty lines aside */
     size_t reply_len;
     struct span body; /* what is still to be heard of a letter */
+    char proxy[PROXY_HEADER_SIZE];
+    struct span header; /* what is still to be heard of the PROXY header */
     bool looked;
 };
 
@@ -49,6 +53,8 @@ static bool is_planned(struct server *s)
             return true;
     if (is_line(s->line, "EHLO ", s->plan->helo, "") || is_line(s->line, "HELO ", s->plan->helo, ""))
         return true;
+    if (plan_has_xclient(s->plan) && strcmp(s->line, xclient_command(&s->arena, s->plan)) == 0)
+        return true;
     for (size_t i = 0; i < s->plan->route_count; i++) {
         const struct plan_route *route = &s->plan->routes[i];
         if (is_line(s->line, "MAIL FROM:<", route->from, ">")) {
@@ -68,7 +74,7 @@ static void hear_command(struct server *s)
     s->line[s->len - 2] = '\0';
     fuzz_require(strlen(s->line) == s->len - 2 && !strpbrk(s->line, "\r\n"), "a command is one line");
     fuzz_require(is_planned(s), "a command is one of the plan's");
-    fuzz_require(++s->commands <= PLAN_MAX_COMMANDS, "commands are limited");
+    fuzz_require(++s->commands <= PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS, "commands are limited");
     s->data = strcmp(s->line, "DATA") == 0;
     s->len = 0;
     s->reply_len = 0;
@@ -86,6 +92,12 @@ static void hear(void *context, struct span bytes)
     struct server *s = context;
 
     for (size_t i = 0; i < bytes.len; i++) {
+        if (s->header.len) {
+            fuzz_require(*s->header.data == bytes.data[i], "the header comes first, and as it is");
+            s->header.data++;
+            s->header.len--;
+            continue;
+        }
         if (s->data && s->reply_len == 3 && memcmp(s->reply, "354", 3) == 0) {
             s->body = s->plan->letters[s->route].wire;
             fuzz_require(s->body.len > 0, "a letter is sent where there is one");
@@ -138,6 +150,9 @@ static void begin(struct server *s, uint8_t number)
                                .host = s->plan->host,
                                .port = s->plan->port,
                                .started_mono_us = START_US};
+    address_parse("192.0.2.1", 25, &s->draft.peer);
+    if (s->plan->proxy.wanted)
+        s->header = (struct span){s->proxy, proxy_header_build(&s->plan->proxy, &s->draft.peer, s->proxy)};
     client_init(&s->client, s->plan, &s->arena, &s->draft, START_US);
     client_start(&s->client, START_US);
 }

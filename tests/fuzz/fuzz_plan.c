@@ -71,6 +71,12 @@ static const struct plan plans[] = {
     {.stop_after = PHASE_BANNER, ROUTES(ACCEPTED)},
     {.stop_after = PHASE_DATA, ROUTES(QUEUED)},
     {.stop_after = PHASE_COUNT, ROUTES(QUEUED), .warn_duration_us = 1, .warn_us = {[PHASE_RCPT] = 1}},
+    {.stop_after = PHASE_COUNT, ROUTES(ACCEPTED), .proxy = {.wanted = true, .version = 1}},
+    {.stop_after = PHASE_COUNT, ROUTES(REFUSED), .xclient = {[XCLIENT_ADDR] = "198.51.100.4"}},
+    {.stop_after = PHASE_COUNT,
+     ROUTES(DELIVERED),
+     .proxy = {.wanted = true, .version = 2},
+     .xclient = {[XCLIENT_NAME] = "[UNAVAILABLE]", [XCLIENT_LOGIN] = "a=b"}},
 };
 
 _Static_assert(FUZZ_PLANS == COUNT(plans) + 1, "the last is the longest");
@@ -125,6 +131,7 @@ const struct plan *fuzz_plan(uint8_t number)
     m.plan.helo = "client.example.org";
     for (enum limit l = 0; l < LIMIT_COUNT; l++)
         m.plan.limits_us[l] = limit_default_us(l);
+    address_parse("192.0.2.9", 4711, &m.plan.proxy.source);
     if (which == COUNT(plans))
         make_many(&m);
     for (size_t i = 0; i < m.plan.route_count; i++)

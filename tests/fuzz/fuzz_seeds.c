@@ -81,6 +81,10 @@ static char plan_alike(const struct plan *plan)
 {
     bool sends = false;
 
+    if (plan->proxy.wanted)
+        return plan_has_xclient(plan) ? 13 : 11;
+    if (plan_has_xclient(plan))
+        return 12;
     for (size_t i = 0; i < plan->route_count; i++)
         sends = sends || plan_route_sends(&plan->routes[i]);
     if (sends)

@@ -25,6 +25,8 @@ NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["m
          "mailboxes.*.cert_file": ["mailboxes.*.sink", "mailboxes.*.domains", "mailboxes.*.key_file"],
          "mailboxes.*.key_file": ["mailboxes.*.sink", "mailboxes.*.domains", "mailboxes.*.cert_file"],
          "targets.*.module": ["modules.*.timeout"],
+         "targets.*.proxy_protocol.version": ["targets.*.proxy_protocol.source"],
+         "targets.*.proxy_protocol.command": ["targets.*.proxy_protocol.source"],
          "targets.*.routes[].mailbox": ["mailboxes.*.sink", "mailboxes.*.domains"]}
 
 

@@ -20,6 +20,7 @@ struct player {
     struct buffer heard; /* what the client said and nobody looked at yet */
     size_t piece;
     bool deaf; /* takes no more */
+    struct address server;
 };
 
 static size_t least(size_t a, size_t b)
@@ -78,6 +79,18 @@ static char *hear(struct player *p, struct arena *a, const struct talk_event *ev
                         event->bytes.data, (int)heard.len, heard.len ? heard.data : "");
 }
 
+/* The client must have said its PROXY header, and nothing but. */
+static char *hear_header(struct player *p, struct arena *a, const struct talk_event *event)
+{
+    listen_to(p);
+    struct span wanted = talk_header(a, p->talk, &p->server);
+    if (p->heard.len != wanted.len || memcmp(p->heard.data, wanted.data, wanted.len) != 0)
+        return arena_printf(a, "  line %d: the client was to say its PROXY header, but said %zu octets\n",
+                            event->line, p->heard.len);
+    buffer_consume(&p->heard, wanted.len);
+    return NULL;
+}
+
 /* The client must have said its letter, or that part of it, after which nothing more is taken. */
 static char *hear_letter(struct player *p, struct arena *a, const struct talk_event *event)
 {
@@ -112,6 +125,8 @@ static char *play_event(struct player *p, struct arena *a, const struct talk_eve
         break;
     case TALK_HEAR:
         return hear(p, a, event);
+    case TALK_HEADER:
+        return hear_header(p, a, event);
     case TALK_LETTER:
         return hear_letter(p, a, event);
     case TALK_PAUSE:
@@ -143,15 +158,17 @@ char *play_engine(struct arena *a, const struct talk *talk, size_t piece, bool i
 {
     struct plan plan = talk->plan;
     struct arena run = {0};
-    struct result draft = {0};
     struct player p = {.talk = talk, .now_us = START_US, .piece = piece};
     char *complaint = NULL;
 
     buffer_init(&p.heard, PLAY_MAX_HEARD);
     if (inside_tls)
         plan.tls.mode = TLS_MODE_IMPLICIT;
+    address_parse("192.0.2.1", 25, &p.server);
+    struct result draft = {.peer = p.server};
     client_init(&p.client, &plan, &run, &draft, START_US);
     client_start(&p.client, START_US);
+    listen_to(&p); /* a PROXY header comes before TLS */
     client_secured(&p.client, START_US);
     for (size_t i = 0; i < talk->event_count && !complaint; i++)
         complaint = play_event(&p, a, &talk->events[i]);

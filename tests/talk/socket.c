@@ -142,6 +142,24 @@ static bool hear(struct part *p, const struct talk_event *event)
     return true;
 }
 
+/* Whether the PROXY header is there; one that is not as wanted ends the talk. */
+static bool hear_header(struct part *p, const struct talk_event *event)
+{
+    struct address server;
+
+    address_parse(p->plan.host, p->plan.port, &server);
+    struct span wanted = talk_header(p->scene->arena, p->talk, &server);
+    if (p->heard.len < wanted.len)
+        return false;
+    if (memcmp(p->heard.data, wanted.data, wanted.len) != 0) {
+        p->complaint =
+            arena_printf(p->scene->arena, "  line %d: that was not its PROXY header\n", event->line);
+        p->over = true;
+    }
+    buffer_consume(&p->heard, wanted.len);
+    return true;
+}
+
 /* Whether the letter, or that part of it, is there; after a part the server reads no more. */
 static bool hear_letter(struct part *p, const struct talk_event *event)
 {
@@ -187,6 +205,8 @@ static bool play_event(struct part *p, const struct talk_event *event)
         return true;
     case TALK_HEAR:
         return hear(p, event);
+    case TALK_HEADER:
+        return hear_header(p, event);
     case TALK_LETTER:
         return hear_letter(p, event);
     case TALK_PAUSE:
@@ -305,7 +325,10 @@ static char *complaint_of(const struct part *p)
     if (!p->done)
         return arena_dup(a, "  its run never ended\n");
     for (size_t i = p->event; i < talk->event_count; i++)
-        if (talk->events[i].kind == TALK_HEAR)
+        if (talk->events[i].kind == TALK_HEADER)
+            return arena_printf(a, "  line %d: the client never said its PROXY header\n",
+                                talk->events[i].line);
+        else if (talk->events[i].kind == TALK_HEAR)
             return arena_printf(a, "  line %d: the client never said \"%s\"\n%s", talk->events[i].line,
                                 talk->events[i].bytes.data, p->verdict_complaint ? p->verdict_complaint : "");
     if (p->heard.len)

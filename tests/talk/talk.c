@@ -4,6 +4,7 @@
 
 #include "config/value.h"
 #include "probe/base/clock.h"
+#include "tests/talk/talk_claim.h"
 #include "tests/talk/talk_route.h"
 #include "tests/talk/words.h"
 
@@ -66,6 +67,8 @@ static void read_plan_key(struct reader *r, const char *key, const char *value)
     }
     if (strncmp(key, "warn.", 5) == 0)
         read_warn(r, key + 5, value);
+    else if (talk_claim_read(r->arena, plan, key, value))
+        return;
     else if (strcmp(key, "helo") == 0)
         plan->helo = value;
     else if (strcmp(key, "stop_after") == 0 && phase_by_name(value) < PHASE_COUNT)
@@ -268,6 +271,8 @@ static bool read_event(struct reader *r, const char *word, char *rest)
         part(r);
     else if (strcmp(word, "C") == 0)
         add_event(r, TALK_HEAR)->bytes = unescape(r, rest);
+    else if (strcmp(word, "P") == 0)
+        add_event(r, TALK_HEADER);
     else if (strcmp(word, "L") == 0)
         hear_letter(r, rest);
     else if (strcmp(word, "=") == 0)
@@ -297,6 +302,8 @@ static void read_line(struct reader *r, char *line)
         read_route(r, rest);
     else if (strcmp(word, "->") == 0)
         read_verdict(r, rest);
+    else if (strcmp(word, "honoured") == 0)
+        t->honoured = words_next(r->arena, &rest);
     else if (strcmp(word, "flags") == 0)
         read_flags(r, rest);
     else if (strcmp(word, "routes") == 0)

@@ -13,6 +13,7 @@
 enum talk_kind {
     TALK_SAY,    /* the server says bytes */
     TALK_HEAR,   /* the client must say this line */
+    TALK_HEADER, /* the client must say the PROXY header of its plan */
     TALK_LETTER, /* the client must say these bytes, all of its message or a part */
     TALK_PAUSE,  /* time passes */
     TALK_CLOSE,
@@ -49,6 +50,7 @@ struct talk {
     const char *enhanced; /* null = not looked at */
     const char *route;    /* likewise */
     uint64_t flags;
+    const char *honoured; /* null = "null" */
     struct talk_wanted *routes;
     size_t route_count;
     struct talk_wanted *recipients; /* of all routes, in order */
@@ -64,6 +66,9 @@ struct talk {
     size_t say_count;
     int64_t timing_us[PHASE_COUNT]; /* CLOCK_NONE = not looked at; only where time is a number */
 };
+
+/* The PROXY header that the client must say to a server at that address. */
+struct span talk_header(struct arena *a, const struct talk *talk, const struct address *server);
 
 /* Reads a file; prints what is wrong with it and returns null when it is no talk. */
 struct talk *talk_load(struct arena *a, const char *path);

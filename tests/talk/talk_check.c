@@ -172,7 +172,7 @@ static void check_commands(struct buffer *b, const struct result *r)
         if (c->ok && c->reply_us == CLOCK_NONE)
             buffer_printf(b, "  command %zu: ok without a whole reply\n", i);
     }
-    if (sent > PLAN_MAX_COMMANDS)
+    if (sent > PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS)
         buffer_printf(b, "  %zu commands were sent\n", sent);
 }
 
@@ -228,8 +228,18 @@ static void check_letters(struct buffer *b, const struct result *r)
         buffer_puts(b, "  a message without DATA and 354, or DATA without a message\n");
 }
 
+/* Nothing is honoured that was not claimed, and what the server believed was claimed. */
+static void check_claims(struct buffer *b, const struct result *r)
+{
+    const struct result_claimed *claimed = &r->claimed;
+
+    if (!claimed->proxy && !claimed->xclient && (claimed->honoured == TRI_TRUE || claimed->as))
+        buffer_puts(b, "  honoured, but nothing was claimed\n");
+}
+
 static void check_always(struct buffer *b, const struct result *r)
 {
+    check_claims(b, r);
     check_letters(b, r);
     check_clock(b, r);
     check_commands(b, r);
@@ -253,6 +263,7 @@ char *talk_check(struct arena *a, const struct talk *t, const struct result *r, 
     differs(&b, "status", t->status, status_name(r->status));
     check_failure(&b, t, &r->failure);
     check_flags(&b, t, r->flags, exact);
+    differs(&b, "honoured", t->honoured ? t->honoured : "null", tri_name(r->claimed.honoured));
     check_routes(&b, t, r);
     check_recipients(&b, t, r);
     check_messages(&b, t, r);
