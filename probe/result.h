@@ -134,13 +134,15 @@ struct result_tls {
     size_t chain_count;
 };
 
+enum result_honour { RESULT_HONOUR_UNKNOWN, RESULT_HONOURED, RESULT_NOT_HONOURED };
+
 /* Whom ehlod claimed to be, as far as it came to say so. */
 struct result_claimed {
     const char *proxy; /* "PROXY TCP4 192.0.2.9 192.0.2.1 4711 25", with "v2 " before it if so; null = none */
-    const char *xclient; /* "ADDR=198.51.100.4 NAME=client.example.net"; null = none */
-    const char *as;      /* the claimed address, or the name; null = neither */
-    const char *by;      /* what that was claimed with: "PROXY" or "XCLIENT"; null likewise */
-    enum tri honoured;   /* TRI_NULL: nobody knows */
+    const char *xclient;         /* "ADDR=198.51.100.4 NAME=client.example.net"; null = none */
+    const char *as;              /* the claimed address, or the name; null = neither */
+    const char *by;              /* what that was claimed with: "PROXY" or "XCLIENT"; null likewise */
+    enum result_honour honoured; /* also no where the server would not have listened */
 };
 
 /* One address that was dialled. */

@@ -55,7 +55,7 @@ void client_init(struct client *c, const struct plan *plan, struct arena *arena,
     draft->failure = (struct result_failure){.limit_us = CLOCK_NONE};
     draft->duration_us = 0;
     draft->flags = 0;
-    draft->claimed = (struct result_claimed){.honoured = TRI_NULL};
+    draft->claimed = (struct result_claimed){0};
     set_up_routes(c);
     c->want = SEAM_READ;
 }

@@ -49,7 +49,7 @@ void client_claim_proxy_sent(struct client *c)
 void client_claim_greeted(struct client *c)
 {
     if (c->proxy_doubted)
-        c->draft->claimed.honoured = TRI_TRUE;
+        c->draft->claimed.honoured = RESULT_HONOURED;
     c->proxy_doubted = false;
 }
 
@@ -82,7 +82,7 @@ const char *client_claim_say_unasked(struct client *c, const struct result_reply
 
     if (!is_unsent && !c->proxy_doubted)
         return NULL;
-    c->draft->claimed.honoured = TRI_FALSE;
+    c->draft->claimed.honoured = RESULT_NOT_HONOURED;
     return arena_printf(
         c->arena,
         is_unsent ? "the server spoke before it had the PROXY header, so it does not wait for one: %s"
@@ -108,7 +108,7 @@ const char *client_claim_hint(const struct client *c)
 const char *client_claim_broken(struct client *c)
 {
     if (c->proxy_doubted)
-        c->draft->claimed.honoured = TRI_FALSE;
+        c->draft->claimed.honoured = RESULT_NOT_HONOURED;
     return client_claim_hint(c);
 }
 
@@ -158,7 +158,7 @@ void client_claim_xclient_sent(struct client *c)
 
     c->xclient_said = true;
     c->draft->claimed.xclient = xclient_text(c->arena, c->plan);
-    c->draft->claimed.honoured = TRI_NULL;
+    c->draft->claimed.honoured = RESULT_HONOUR_UNKNOWN;
     if (who) {
         c->draft->claimed.as = who;
         c->draft->claimed.by = "XCLIENT";
@@ -171,13 +171,13 @@ enum client_step_id client_claim_got_xclient(struct client *c, struct result_com
 
     if (reply->code == 220) {
         command->ok = true;
-        c->draft->claimed.honoured = TRI_TRUE;
+        c->draft->claimed.honoured = RESULT_HONOURED;
         client_tls_forget(c);
         return STEP_EHLO;
     }
     if (reply->code < 400 || c->closing)
         return client_step_refused(c, command, "XCLIENT was");
-    c->draft->claimed.honoured = TRI_FALSE;
+    c->draft->claimed.honoured = RESULT_NOT_HONOURED;
     client_fail(c, REASON_REFUSED, reply,
                 arena_printf(c->arena, "XCLIENT was refused: %s", client_say_quote(c, reply)));
     return STEP_QUIT;

@@ -172,7 +172,9 @@ static json_t *claimed(struct doc *d, const struct result_claimed *from)
     json_t *o = json_object();
     set(d, o, "proxy", string(d, from->proxy));
     set(d, o, "xclient", string(d, from->xclient));
-    set(d, o, "honoured", from->proxy || from->xclient ? tri(from->honoured) : json_null());
+    set(d, o, "honoured",
+        from->honoured == RESULT_HONOUR_UNKNOWN ? json_null()
+                                                : json_boolean(from->honoured == RESULT_HONOURED));
     return o;
 }
 

@@ -197,10 +197,10 @@ static bool timings(struct buffer *out, const struct result *r, size_t command, 
 /* MAIL FROM:<a@example.net> RCPT TO:<b@example.com>, no AUTH; no message was sent */
 static void envelope(struct buffer *out, const struct result *r, size_t culprit)
 {
+    if (r->failure.reason < REASON_DEFERRED || culprit == r->command_count)
+        return;
     const struct result_command *c = &r->commands[culprit];
-
-    if (r->failure.reason < REASON_DEFERRED || culprit == r->command_count ||
-        (c->phase != PHASE_MAIL && c->phase != PHASE_RCPT))
+    if (c->phase != PHASE_MAIL && c->phase != PHASE_RCPT)
         return;
     buffer_puts(out, "  ");
     for (size_t i = culprit; i > 0 && c->phase == PHASE_RCPT; i--) {

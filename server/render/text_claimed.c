@@ -10,18 +10,11 @@ bool text_claimed_any(const struct result_claimed *claimed)
     return claimed->proxy || claimed->xclient;
 }
 
-static const char *honour(enum tri honoured)
-{
-    switch (honoured) {
-    case TRI_TRUE:
-        return "honoured";
-    case TRI_FALSE:
-        return "not honoured";
-    case TRI_NULL:
-        break;
-    }
-    return "whether it was honoured is not known";
-}
+static const char *const honours[] = {
+    [RESULT_HONOUR_UNKNOWN] = "whether it was honoured is not known",
+    [RESULT_HONOURED] = "honoured",
+    [RESULT_NOT_HONOURED] = "not honoured",
+};
 
 /* claimed: v2 PROXY TCP4 192.0.2.9 192.0.2.1 4711 25, XCLIENT ADDR=198.51.100.4; honoured */
 void text_claimed_facts(struct buffer *out, const struct result_claimed *claimed)
@@ -33,11 +26,11 @@ void text_claimed_facts(struct buffer *out, const struct result_claimed *claimed
         buffer_printf(out, "%s%s", claimed->proxy, claimed->xclient ? ", " : "");
     if (claimed->xclient)
         buffer_printf(out, "XCLIENT %s", claimed->xclient);
-    buffer_printf(out, "; %s\n", honour(claimed->honoured));
+    buffer_printf(out, "; %s\n", honours[claimed->honoured]);
 }
 
 void text_claimed_as(struct buffer *out, const char *mark, const struct result_claimed *claimed)
 {
-    if (claimed->as && claimed->honoured == TRI_TRUE)
+    if (claimed->as && claimed->honoured == RESULT_HONOURED)
         buffer_printf(out, "%s as %s (%s accepted)", mark, claimed->as, claimed->by);
 }

@@ -29,7 +29,7 @@ myhostname = mail.{domain}
 mydestination = {domain}
 mynetworks =
 inet_interfaces = {host}
-inet_protocols = ipv4
+inet_protocols = {protocols}
 smtpd_peername_lookup = no
 local_recipient_maps = texthash:{folder}/users
 alias_maps =
@@ -56,6 +56,10 @@ WRAPPER_CF = """\
   -o smtpd_tls_wrappermode=yes
 """
 
+SERVICE_CF = """\
+{address} inet n - n - - smtpd
+"""
+
 MASTER_CF = """\
 {host}:{port} inet n - n - - smtpd
 postlog unix-dgram n - n - 1 postlogd
@@ -79,9 +83,11 @@ scache unix - - n - 1 scache
 
 
 class Postfix:
-    def __init__(self, users=("www",), access=None, transport=None, virtual=None, tls=None):
+    def __init__(self, users=("www",), access=None, transport=None, virtual=None, tls=None, services=None, more=""):
         """access, transport, virtual: the maps of these names; every domain of transport is relayed to.
-        tls: files of a certificate and its key; then it offers STARTTLS, and TLS at once at wrapper_address."""
+        tls: files of a certificate and its key; then it offers STARTTLS, and TLS at once at wrapper_address.
+        services: {name: (host, [settings])}, more places where it listens, with settings of their own; their addresses
+        are in the dict of that name. more: lines for main.cf."""
         self.folder = tempfile.mkdtemp(prefix="ehlod-postfix-")
         os.chmod(self.folder, 0o755)  # its daemons run as the user postfix
         self.port = free_port()
@@ -89,12 +95,15 @@ class Postfix:
         for name in ("queue", "data", "log"):
             os.mkdir(os.path.join(self.folder, name))
         facts = {"folder": self.folder, "host": HOST, "port": self.port, "domain": DOMAIN,
-                 "relay_domains": " ".join(transport or {})}
-        self._write("main.cf", MAIN_CF.format(**facts) + (TLS_CF.format(cert=tls[0], key=tls[1]) if tls else ""))
+                 "relay_domains": " ".join(transport or {}), "protocols": "all" if services else "ipv4"}
+        self._write("main.cf", MAIN_CF.format(**facts) + (TLS_CF.format(cert=tls[0], key=tls[1]) if tls else "") + more)
+        self.services = {name: f"{host}:{free_port()}" for name, (host, _) in (services or {}).items()}
         wrapper_port = free_port()
         self.wrapper_address = f"{HOST}:{wrapper_port}"
         self._write("master.cf", MASTER_CF.format(**facts) +
-                    (WRAPPER_CF.format(host=HOST, port=wrapper_port) if tls else ""))
+                    (WRAPPER_CF.format(host=HOST, port=wrapper_port) if tls else "") +
+                    "".join(SERVICE_CF.format(address=self.services[name]) + "".join(f"  -o {s}\n" for s in settings)
+                            for name, (_, settings) in (services or {}).items()))
         self._write_map("users", {user: "x" for user in users})
         self._write_map("access", access or {})
         self._write_map("transport", transport or {})

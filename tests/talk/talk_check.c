@@ -20,6 +20,11 @@ static const char *tri_name(enum tri t)
     return names[t];
 }
 
+static const char *honour_name(enum result_honour h)
+{
+    return h == RESULT_HONOUR_UNKNOWN ? "null" : h == RESULT_HONOURED ? "true" : "false";
+}
+
 static void differs(struct buffer *b, const char *what, const char *wanted, const char *got)
 {
     if (strcmp(wanted, got) != 0)
@@ -233,7 +238,7 @@ static void check_claims(struct buffer *b, const struct result *r)
 {
     const struct result_claimed *claimed = &r->claimed;
 
-    if (!claimed->proxy && !claimed->xclient && (claimed->honoured == TRI_TRUE || claimed->as))
+    if (!claimed->proxy && !claimed->xclient && (claimed->honoured == RESULT_HONOURED || claimed->as))
         buffer_puts(b, "  honoured, but nothing was claimed\n");
 }
 
@@ -263,7 +268,7 @@ char *talk_check(struct arena *a, const struct talk *t, const struct result *r, 
     differs(&b, "status", t->status, status_name(r->status));
     check_failure(&b, t, &r->failure);
     check_flags(&b, t, r->flags, exact);
-    differs(&b, "honoured", t->honoured ? t->honoured : "null", tri_name(r->claimed.honoured));
+    differs(&b, "honoured", t->honoured ? t->honoured : "null", honour_name(r->claimed.honoured));
     check_routes(&b, t, r);
     check_recipients(&b, t, r);
     check_messages(&b, t, r);

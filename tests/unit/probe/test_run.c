@@ -399,6 +399,25 @@ static void a_source_chooses_the_family(void **state)
     assert_int_equal(result->attempt_count, 0);
 }
 
+/* So does one that is only claimed, as the PROXY header names both ends; a local header names none. */
+static void a_claimed_source_chooses_the_family(void **state)
+{
+    (void)state;
+    say_good();
+    plan.proxy = (struct plan_proxy){.wanted = true, .version = 2};
+    address_parse("2001:db8::9", 4711, &plan.proxy.source);
+    assert_int_equal(play()->reason, REASON_NO_ADDRESS_FOR_FAMILY);
+    assert_string_equal(result->failure.message, NAME " has no IPv6 address, only IPv4 ones");
+    plan.host = "127.0.0.1";
+    assert_int_equal(play()->reason, REASON_NO_ADDRESS_FOR_FAMILY);
+    assert_int_equal(server.connections, 0);
+
+    plan.proxy.local = true;
+    plan.stop_after = PHASE_CONNECT;
+    assert_int_equal(play()->reason, REASON_NONE);
+    assert_int_equal(address_family(&result->local), AF_INET);
+}
+
 static void c13_ourselves(void **state)
 {
     struct address own;
@@ -772,6 +791,7 @@ int main(void)
         TEST(d20_slow_but_good),
         TEST(c04_an_earlier_address_fails),
         TEST(c05_other_family_only),
+        TEST(a_claimed_source_chooses_the_family),
         TEST(a_source_chooses_the_family),
         TEST(c13_ourselves),
         TEST(nobody_answers),

@@ -47,7 +47,7 @@ static void says_header(struct stage *s)
     client_sent(&s->client, out.len, s->now_us);
     assert_string_equal(s->draft.claimed.proxy, HEADER);
     assert_string_equal(s->draft.claimed.as, "192.0.2.9");
-    assert_int_equal(s->draft.claimed.honoured, TRI_NULL);
+    assert_int_equal(s->draft.claimed.honoured, RESULT_HONOUR_UNKNOWN);
 }
 
 static void fails(struct stage *s, enum phase phase, enum reason reason, const char *message)
@@ -71,10 +71,10 @@ static void test_header_is_no_command(void **state)
     assert_int_equal(s->draft.commands[0].at_us, 2 * MS);
     assert_int_equal(client_deadline(&s->client), s->now_us + 10 * S);
     says(s, "220 mx.example.org ESMTP\r\n");
-    assert_int_equal(s->draft.claimed.honoured, TRI_NULL);
+    assert_int_equal(s->draft.claimed.honoured, RESULT_HONOUR_UNKNOWN);
     hears(s, "EHLO client.example.org");
     says(s, "250 mx.example.org\r\n");
-    assert_int_equal(s->draft.claimed.honoured, TRI_TRUE);
+    assert_int_equal(s->draft.claimed.honoured, RESULT_HONOURED);
     assert_int_equal(s->draft.timing_us[PHASE_CONNECT], CLOCK_NONE); /* the caller's */
 }
 
@@ -106,7 +106,7 @@ static void test_before_tls(void **state)
     says(s, "220 mx.example.org ESMTP\r\n");
     hears(s, "EHLO client.example.org");
     says(s, "250 mx.example.org\r\n");
-    assert_int_equal(s->draft.claimed.honoured, TRI_TRUE);
+    assert_int_equal(s->draft.claimed.honoured, RESULT_HONOURED);
 }
 
 static void test_tls_fails_behind_it(void **state)
@@ -118,7 +118,7 @@ static void test_tls_fails_behind_it(void **state)
     says_header(s);
     client_unsecured(&s->client, REASON_ALERT, "the server ended TLS with the alert x", s->now_us);
     fails(s, PHASE_TLS, REASON_ALERT, "the server ended TLS with the alert x " HINT);
-    assert_int_equal(s->draft.claimed.honoured, TRI_NULL);
+    assert_int_equal(s->draft.claimed.honoured, RESULT_HONOUR_UNKNOWN);
 }
 
 /* Who has come as far as its certificate has taken the header. */
@@ -143,7 +143,7 @@ static void test_server_is_faster(void **state)
         if (sent)
             client_sent(&s->client, sent, s->now_us);
         says(s, "220 mx.example.org ESMTP\r\n");
-        assert_int_equal(s->draft.claimed.honoured, TRI_FALSE);
+        assert_int_equal(s->draft.claimed.honoured, RESULT_NOT_HONOURED);
         assert_null(s->draft.claimed.proxy);
         assert_int_equal(s->draft.command_count, 1);
         fails(s, PHASE_BANNER, REASON_UNSOLICITED,
@@ -230,7 +230,7 @@ static void test_no_doubt_later(void **state)
     hears(s, "XCLIENT NAME=client.example.net");
     assert_string_equal(s->draft.claimed.xclient, "NAME=client.example.net");
     assert_string_equal(s->draft.claimed.as, "client.example.net");
-    assert_int_equal(s->draft.claimed.honoured, TRI_NULL);
+    assert_int_equal(s->draft.claimed.honoured, RESULT_HONOUR_UNKNOWN);
     says(s, "220 mx.example.org ESMTP\r\n");
     assert_int_equal(s->draft.extension_count, 0);
     hears(s, "EHLO client.example.org");
@@ -239,7 +239,7 @@ static void test_no_doubt_later(void **state)
     client_broken(&s->client, SEAM_CLOSED, s->now_us);
     fails(s, PHASE_EHLO, REASON_CLOSED,
           "the server closed the connection instead of replying to HELO client.example.org");
-    assert_int_equal(s->draft.claimed.honoured, TRI_TRUE);
+    assert_int_equal(s->draft.claimed.honoured, RESULT_HONOURED);
 }
 
 /* Offered again behind XCLIENT, STARTTLS is not asked for again. */

@@ -103,7 +103,7 @@ static void test_relay_as_somebody_else(void **state)
     r.claimed = (struct result_claimed){.xclient = "ADDR=198.51.100.4 NAME=client.example.net",
                                         .as = "198.51.100.4",
                                         .by = "XCLIENT",
-                                        .honoured = TRI_TRUE};
+                                        .honoured = RESULT_HONOURED};
     r.commands = relayed;
     r.command_count = 4;
     r.routes = &route;
@@ -130,7 +130,7 @@ static void test_honoured(void **state)
                                         .xclient = "LOGIN=a+3Db",
                                         .as = "192.0.2.9",
                                         .by = "PROXY",
-                                        .honoured = TRI_TRUE};
+                                        .honoured = RESULT_HONOURED};
     golden_check("claim_honoured", &r, ENDED_US);
 }
 
@@ -150,7 +150,7 @@ static void test_taken_for_a_command(void **state)
     r.claimed = (struct result_claimed){.proxy = "PROXY TCP4 192.0.2.9 192.0.2.1 4711 25",
                                         .as = "192.0.2.9",
                                         .by = "PROXY",
-                                        .honoured = TRI_FALSE};
+                                        .honoured = RESULT_NOT_HONOURED};
     r.commands = commands;
     r.command_count = 2;
     r.failure.phase = PHASE_BANNER;
@@ -167,7 +167,7 @@ static void test_not_known(void **state)
     struct result r = base(STATUS_PASS, "works as far as banner, where it was told to stop");
     (void)state;
 
-    r.claimed = (struct result_claimed){.proxy = "v2 LOCAL", .honoured = TRI_NULL};
+    r.claimed = (struct result_claimed){.proxy = "v2 LOCAL", .honoured = RESULT_HONOUR_UNKNOWN};
     golden_check("claim_local", &r, ENDED_US);
 }
 
