@@ -53,15 +53,16 @@ void client_claim_greeted(struct client *c)
     c->proxy_doubted = false;
 }
 
-/* What servers say to a command that they do not know, or that comes too early. */
-static bool is_unknown_command(int code)
+/* What servers say to a command that they do not know, or that comes too early; or to QUIT, which stands in a
+ * header of version 2. */
+static bool answers_header(int code)
 {
-    return code >= 500 && code <= 503;
+    return (code >= 500 && code <= 503) || code == 221;
 }
 
 bool client_claim_is_misplaced(const struct client *c, const struct result_reply *reply)
 {
-    return c->proxy_doubted && is_unknown_command(reply->code);
+    return c->proxy_doubted && answers_header(reply->code);
 }
 
 enum client_step_id client_claim_misplaced(struct client *c, struct result_command *command)

@@ -100,7 +100,9 @@ static enum client_step_id got_banner(struct client *c, struct result_command *c
         return STEP_EHLO;
     }
     if (refusal)
-        return client_step_refused(c, command, "the connection was");
+        return client_step_refused(c, command,
+                                   c->proxy_doubted ? "behind the PROXY header the connection was"
+                                                    : "the connection was");
     client_fail(c, REASON_UNEXPECTED_REPLY, reply,
                 arena_printf(c->arena, "a greeting with a code that is none for a greeting: %s",
                              client_say_quote(c, reply)));

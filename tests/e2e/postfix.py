@@ -27,7 +27,7 @@ setgid_group = postdrop
 
 myhostname = mail.{domain}
 mydestination = {domain}
-mynetworks =
+mynetworks = {mynetworks}
 inet_interfaces = {host}
 inet_protocols = {protocols}
 smtpd_peername_lookup = no
@@ -83,11 +83,12 @@ scache unix - - n - 1 scache
 
 
 class Postfix:
-    def __init__(self, users=("www",), access=None, transport=None, virtual=None, tls=None, services=None, more=""):
+    def __init__(self, users=("www",), access=None, transport=None, virtual=None, tls=None, services=None, mynetworks=""):
         """access, transport, virtual: the maps of these names; every domain of transport is relayed to.
         tls: files of a certificate and its key; then it offers STARTTLS, and TLS at once at wrapper_address.
-        services: {name: (host, [settings])}, more places where it listens, with settings of their own; their addresses
-        are in the dict of that name. more: lines for main.cf."""
+        services: {name: (host, [settings])}, where it listens too, on the same port, with settings of their own; their
+        addresses are in the dict of that name. On hosts that nobody dials from no port is taken unawares.
+        mynetworks: who may relay."""
         self.folder = tempfile.mkdtemp(prefix="ehlod-postfix-")
         os.chmod(self.folder, 0o755)  # its daemons run as the user postfix
         self.port = free_port()
@@ -95,9 +96,10 @@ class Postfix:
         for name in ("queue", "data", "log"):
             os.mkdir(os.path.join(self.folder, name))
         facts = {"folder": self.folder, "host": HOST, "port": self.port, "domain": DOMAIN,
-                 "relay_domains": " ".join(transport or {}), "protocols": "all" if services else "ipv4"}
-        self._write("main.cf", MAIN_CF.format(**facts) + (TLS_CF.format(cert=tls[0], key=tls[1]) if tls else "") + more)
-        self.services = {name: f"{host}:{free_port()}" for name, (host, _) in (services or {}).items()}
+                 "relay_domains": " ".join(transport or {}), "protocols": "all" if services else "ipv4",
+                 "mynetworks": mynetworks}
+        self._write("main.cf", MAIN_CF.format(**facts) + (TLS_CF.format(cert=tls[0], key=tls[1]) if tls else ""))
+        self.services = {name: f"{host}:{self.port}" for name, (host, _) in (services or {}).items()}
         wrapper_port = free_port()
         self.wrapper_address = f"{HOST}:{wrapper_port}"
         self._write("master.cf", MASTER_CF.format(**facts) +

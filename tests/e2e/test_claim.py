@@ -9,7 +9,7 @@ from certificates import NAME, Certificates
 from conftest import target
 from postfix import Postfix
 from service import run_ehlod, write_config
-from support import HOST, Program, accepts, free_port, wait_until, with_sbin
+from support import Program, accepts, wait_until, with_sbin
 
 PROXY = "smtpd_upstream_proxy_protocol=haproxy"
 XCLIENT = "smtpd_authorized_xclient_hosts=127.0.0.0/8"
@@ -27,13 +27,13 @@ def certificates(tmp_path_factory):
 @pytest.fixture(scope="module")
 def postfix(certificates):
     """It trusts 198.51.100.4 and 2001:db8::4 to relay."""
-    server = Postfix(tls=certificates.good(), more="mynetworks = 198.51.100.4/32 [2001:db8::4]/128\n", services={
-        "proxy": (HOST, [PROXY]),
+    server = Postfix(tls=certificates.good(), mynetworks="198.51.100.4/32 [2001:db8::4]/128", services={
+        "proxy": ("127.0.0.2", [PROXY]),
         "proxy6": ("[::1]", [PROXY]),
-        "wrapper": (HOST, [PROXY, "smtpd_tls_wrappermode=yes"]),
-        "xclient": (HOST, [XCLIENT]),
-        "xclient_wrapper": (HOST, [XCLIENT, "smtpd_tls_wrappermode=yes"]),
-        "both": (HOST, [PROXY, "smtpd_authorized_xclient_hosts=192.0.2.9"]),
+        "wrapper": ("127.0.0.3", [PROXY, "smtpd_tls_wrappermode=yes"]),
+        "xclient": ("127.0.0.4", [XCLIENT]),
+        "xclient_wrapper": ("127.0.0.5", [XCLIENT, "smtpd_tls_wrappermode=yes"]),
+        "both": ("127.0.0.6", [PROXY, "smtpd_authorized_xclient_hosts=192.0.2.9"]),
     })
     yield server
     server.stop()
@@ -120,7 +120,7 @@ def test_the_header_is_honoured(ehlod, postfix, certificates, seen, version, mod
     address = postfix.services["wrapper" if mode == "implicit" else "proxy"]
     result = checked(ehlod, address, proxy_protocol={"version": version, "source": V4}, **tls_by(certificates, mode))
     assert result["status"] == "pass", result
-    words = f"PROXY TCP4 192.0.2.9 127.0.0.1 4711 {address.split(':')[1]}"
+    words = f"PROXY TCP4 192.0.2.9 {address.replace(':', ' 4711 ')}"
     assert result["claimed"] == {"proxy": words if version == 1 else f"v2 {words}", "xclient": None, "honoured": True}
     assert seen() == ["unknown[192.0.2.9]"]
     assert (result["tls"] or {}).get("verified") is (None if mode == "off" else True)
@@ -139,6 +139,14 @@ def test_a_local_header_claims_nothing(ehlod, postfix, seen):
     assert result["status"] == "pass", result
     assert result["claimed"] == {"proxy": "v2 LOCAL", "xclient": None, "honoured": True}
     assert seen() == ["unknown[127.0.0.1]"]
+
+
+def test_a_header_that_postfix_does_not_take(ehlod, postfix):
+    """Postfix 3.7 knows no PROXY UNKNOWN, and says so with a 421."""
+    result = checked(ehlod, postfix.services["proxy"], proxy_protocol={"version": 1, "command": "local"})
+    assert_failed(result, "banner", "deferred", 
+                  'behind the PROXY header the connection was refused: "421 4.3.0 ')
+    assert result["claimed"]["proxy"] == "PROXY UNKNOWN"
 
 
 def test_xclient_behind_the_header(ehlod, postfix, seen):
@@ -223,14 +231,14 @@ backend mail
 @pytest.fixture
 def balancer(tmp_path, cleanup, postfix):
     """A HAProxy that waits for a header, and hands on whom it names: its address."""
-    port = free_port()
+    host, port = "127.0.0.9", postfix.port
     config = os.path.join(tmp_path, "balancer.cfg")
     with open(config, "w", encoding="utf-8") as f:
-        f.write(HAPROXY_CFG.format(host=HOST, port=port, server=postfix.services["proxy"]))
+        f.write(HAPROXY_CFG.format(host=host, port=port, server=postfix.services["proxy"]))
     program = Program(["haproxy", "-db", "-f", config], tmp_path / "balancer.log", env=with_sbin())
     cleanup.callback(program.stop)
-    program.wait_for(lambda: accepts(port), 10, "HAProxy listens")
-    return f"{HOST}:{port}"
+    program.wait_for(lambda: accepts(port, host), 10, "HAProxy listens")
+    return f"{host}:{port}"
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -260,4 +268,4 @@ def test_check_claims_too(tmp_path, postfix):
     done = run_ehlod("check", "--config", path)
     assert done.returncode == 0, done
     assert "; as 192.0.2.9 (PROXY accepted); " in done.stdout, done.stdout
-    assert re.search(r"^claimed: PROXY TCP4 192\.0\.2\.9 127\.0\.0\.1 4711 \d+; honoured$", done.stdout, re.M)
+    assert re.search(r"^claimed: PROXY TCP4 192\.0\.2\.9 127\.0\.0\.2 4711 \d+; honoured$", done.stdout, re.M)
