@@ -1,154 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OpenSSL over memory BIOs (RFC 8446, RFC 5246). One record at a time is handed in, so that what is inside
- * has a time and a peer's records can be counted. What OpenSSL calls an error becomes one of the reasons of
- * verdict.h in one table here. Settings are left to tls_context.c; certificates to tls_verify.c, which looks
- * at them in the handshake, while what it says is heeded behind it.
+ * has a time and a peer's records can be counted. Settings are left to tls_context.c, the words for what
+ * fails to tls_fail.c; certificates to tls_verify.c, which looks at them in the handshake, while what it says
+ * is heeded behind it.
  */
 #include "probe/net/tls.h"
 
-#include "probe/base/buffer.h"
 #include "probe/base/mem.h"
-#include "probe/net/certificate.h"
 #include "probe/net/tls_context.h"
-#include "probe/net/tls_record.h"
-#include "probe/net/tls_verify.h"
+#include "probe/net/tls_state.h"
 
 #include <assert.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define QUOTE_MOST 60 /* of what came in the place of TLS */
-
-struct tls {
-    struct tls_context *context;
-    SSL *ssl;
-    BIO *in;
-    BIO *out;
-    char *host; /* null in a server */
-    enum tls_state state;
-    enum reason reason;
-    char message[TLS_MESSAGE_SIZE];
-
-    struct tls_record record;
-    size_t received;
-    unsigned idle;       /* records after the handshake with nothing inside */
-    struct buffer plain; /* that was inside and not read yet */
-    int64_t plain_us;
-
-    int hello_version; /* as the peer's hello says; 0 = none came */
-    int alert;         /* of the peer's; -1 = none came */
-    bool alert_was_warning;
-
-    struct tls_verify verify;
-};
-
-/* ---- the end ---- */
-
-static void say_bad_certificate(struct tls *t);
-
-static bool is_over(const struct tls *t)
-{
-    return t->state == TLS_CLOSED || t->state == TLS_FAILED;
-}
-
-/* Fails once. A certificate that is not good was there before whatever else the handshake broke on. */
-static void fail(struct tls *t, enum reason reason, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void fail(struct tls *t, enum reason reason, const char *format, ...)
-{
-    va_list args;
-
-    if (is_over(t))
-        return;
-    t->state = TLS_FAILED;
-    t->reason = reason;
-    va_start(args, format);
-    vsnprintf(t->message, sizeof(t->message), format, args);
-    va_end(args);
-    if (t->verify.reason != REASON_NONE && !t->context->skip_verify) {
-        t->reason = t->verify.reason;
-        say_bad_certificate(t);
-    }
-}
-
-static const char *peer(const struct tls *t)
-{
-    return t->context->is_server ? "the client" : "the server";
-}
-
-static const char *version_text(int version)
-{
-    switch (version) {
-    case SSL3_VERSION:
-        return "SSLv3";
-    case TLS1_VERSION:
-        return "TLSv1";
-    case TLS1_1_VERSION:
-        return "TLSv1.1";
-    case TLS1_2_VERSION:
-        return "TLSv1.2";
-    default:
-        return NULL;
-    }
-}
-
-static void fail_version(struct tls *t)
-{
-    const char *spoken = version_text(t->hello_version);
-
-    if (spoken)
-        fail(t, REASON_VERSION, "%s speaks %s, and tls_config.min_version is %s", peer(t), spoken,
-             tls_min_name(t->context->min_version));
-    else
-        fail(t, REASON_VERSION, "%s speaks no TLS version from tls_config.min_version (%s) up", peer(t),
-             tls_min_name(t->context->min_version));
-}
-
-static void fail_alert(struct tls *t)
-{
-    if (t->alert == SSL_AD_PROTOCOL_VERSION)
-        fail_version(t);
-    else
-        fail(t, REASON_ALERT, "%s ended TLS with the alert %s (%d)", peer(t), tls_record_alert(t->alert),
-             t->alert);
-}
-
-/* What else OpenSSL finds has the reason handshake. */
-static const struct {
-    int error;
-    enum reason reason;
-} ssl_reasons[] = {
-    {SSL_R_UNSUPPORTED_PROTOCOL, REASON_VERSION}, {SSL_R_WRONG_SSL_VERSION, REASON_VERSION},
-    {SSL_R_VERSION_TOO_LOW, REASON_VERSION},      {SSL_R_DH_KEY_TOO_SMALL, REASON_WEAK},
-    {SSL_R_EE_KEY_TOO_SMALL, REASON_WEAK},        {SSL_R_CA_KEY_TOO_SMALL, REASON_WEAK},
-    {SSL_R_CA_MD_TOO_WEAK, REASON_WEAK},          {SSL_R_WRONG_SIGNATURE_TYPE, REASON_WEAK},
-};
-
-/* The first error in OpenSSL's queue is the closest to the cause. */
-static void fail_openssl(struct tls *t)
-{
-    unsigned long first = ERR_peek_error();
-    int error = ERR_GET_REASON(first);
-    const char *text = ERR_reason_error_string(first);
-    enum reason reason = REASON_HANDSHAKE;
-
-    for (size_t i = 0; i < sizeof(ssl_reasons) / sizeof(ssl_reasons[0]); i++)
-        if (ERR_GET_LIB(first) == ERR_LIB_SSL && error == ssl_reasons[i].error)
-            reason = ssl_reasons[i].reason;
-    if (ERR_GET_LIB(first) == ERR_LIB_SSL && error >= SSL_AD_REASON_OFFSET)
-        fail_alert(t);
-    else if (reason == REASON_VERSION)
-        fail_version(t);
-    else
-        fail(t, reason, "%s's TLS cannot be used: %s", peer(t), text ? text : "unknown error");
-    ERR_clear_error();
-}
 
 /* After a call of OpenSSL's that did not do it; mostly it waits for more. */
 static void note_end(struct tls *t, int result)
@@ -158,12 +25,12 @@ static void note_end(struct tls *t, int result)
         break;
     case SSL_ERROR_ZERO_RETURN:
         if (t->state == TLS_HANDSHAKING)
-            fail(t, REASON_CLOSED, "%s ended TLS (close_notify) in the handshake", peer(t));
+            tls_fail(t, REASON_CLOSED, "%s ended TLS (close_notify) in the handshake", tls_fail_peer(t));
         else
             t->state = TLS_CLOSED;
         break;
     default:
-        fail_openssl(t);
+        tls_fail_openssl(t);
     }
 }
 
@@ -178,16 +45,20 @@ int tls_context_verify(X509_STORE_CTX *store, void *context)
 
     if (tls_verify_store(&t->verify, store) == 0)
         return 1;
-    fail(t, REASON_HANDSHAKE, "the server sent more than %d certificates", TLS_VERIFY_CHAIN_MOST);
+    tls_fail(t, REASON_HANDSHAKE, "the server sent more than %d certificates", TLS_VERIFY_CHAIN_MOST);
     return 0;
 }
 
-static void say_bad_certificate(struct tls *t)
+/* Called by OpenSSL before the client shows its own certificate; the server's was looked at by then. A server
+ * that is not what it should be is not told who we are: it gets an empty list, as if there were none. */
+int tls_context_choose(SSL *ssl, void *context)
 {
-    struct arena a = {0};
+    const struct tls *t = SSL_get_app_data(ssl);
+    (void)context;
 
-    snprintf(t->message, sizeof(t->message), "%s", tls_verify_sentence(&t->verify, &a));
-    arena_free(&a);
+    if (t->verify.reason != REASON_NONE && !t->context->skip_verify)
+        SSL_certs_clear(ssl);
+    return 1;
 }
 
 /* ---- the stream ---- */
@@ -216,9 +87,9 @@ static void judge(struct tls *t)
         return;
     SSL_shutdown(t->ssl);
     if (shown)
-        fail(t, t->verify.reason, "the certificate is not good");
+        tls_fail(t, t->verify.reason, "the certificate is not good");
     else /* an anonymous cipher: nothing was verified, for there was nothing to verify */
-        fail(t, REASON_CERT_UNTRUSTED, "%s showed no certificate", peer(t));
+        tls_fail(t, REASON_CERT_UNTRUSTED, "%s showed no certificate", tls_fail_peer(t));
 }
 
 static void go_on(struct tls *t)
@@ -243,42 +114,20 @@ static void take_record(struct tls *t)
 
     go_on(t);
     if (was_up && t->plain.len == before && ++t->idle > TLS_MAX_IDLE)
-        fail(t, REASON_HANDSHAKE, "%s sent %u TLS records with nothing inside", peer(t), t->idle);
-}
-
-/* What came in the place of a record, from its first byte to the end of the line. */
-static void fail_wrong_record(struct tls *t, struct span rest)
-{
-    char bytes[QUOTE_MOST];
-    size_t len = t->record.head_len;
-    struct arena a = {0};
-
-    if (t->record.too_long) {
-        fail(t, REASON_HANDSHAKE, "%s sent a TLS record longer than there may be", peer(t));
-        return;
-    }
-    memcpy(bytes, t->record.head, len);
-    for (size_t i = 0; i < rest.len && len < sizeof(bytes) && rest.data[i] != '\r' && rest.data[i] != '\n';
-         i++)
-        bytes[len++] = rest.data[i];
-    const char *quote = certificate_text(&a, (struct span){bytes, len}, sizeof(bytes));
-    if (t->record.count == 0)
-        fail(t, REASON_NOT_TLS, "%s does not speak TLS here, it sent \"%s\"", peer(t), quote);
-    else
-        fail(t, REASON_HANDSHAKE, "%s left TLS for \"%s\"", peer(t), quote);
-    arena_free(&a);
+        tls_fail(t, REASON_HANDSHAKE, "%s sent %u TLS records with nothing inside", tls_fail_peer(t),
+                 t->idle);
 }
 
 void tls_receive(struct tls *t, struct span bytes, int64_t at_us)
 {
     assert(t->plain.len == 0 && bytes.len <= TLS_RECEIVE_MOST);
     t->plain_us = at_us;
-    while (bytes.len && !is_over(t)) {
+    while (bytes.len && !tls_fail_is_over(t)) {
         struct span piece;
         enum tls_record_found found = tls_record_take(&t->record, &bytes, &piece);
         t->received += piece.len;
         if (found == TLS_RECORD_WRONG) {
-            fail_wrong_record(t, bytes);
+            tls_fail_record(t, bytes);
             return;
         }
         if (piece.len)
@@ -286,8 +135,8 @@ void tls_receive(struct tls *t, struct span bytes, int64_t at_us)
         if (found == TLS_RECORD_WHOLE)
             take_record(t);
         if (t->state == TLS_HANDSHAKING && t->received > TLS_MAX_HANDSHAKE)
-            fail(t, REASON_HANDSHAKE, "%s sent more than %d KiB in a handshake", peer(t),
-                 TLS_MAX_HANDSHAKE / 1024);
+            tls_fail(t, REASON_HANDSHAKE, "%s sent more than %d KiB in a handshake", tls_fail_peer(t),
+                     TLS_MAX_HANDSHAKE / 1024);
     }
 }
 
@@ -296,12 +145,13 @@ void tls_broken(struct tls *t, enum reason how)
     const char *did = how == REASON_RESET ? "reset" : "closed";
 
     if (t->state == TLS_UP && how == REASON_CLOSED)
-        fail(t, REASON_TRUNCATED, "%s closed the connection without ending TLS (close_notify)", peer(t));
+        tls_fail(t, REASON_TRUNCATED, "%s closed the connection without ending TLS (close_notify)",
+                 tls_fail_peer(t));
     else if (t->state == TLS_UP)
-        fail(t, how, "%s reset the connection", peer(t));
+        tls_fail(t, how, "%s reset the connection", tls_fail_peer(t));
     else
-        fail(t, how, "%s %s the connection in the TLS handshake%s", peer(t), did,
-             t->received ? "" : ", without a byte of its own");
+        tls_fail(t, how, "%s %s the connection in the TLS handshake%s", tls_fail_peer(t), did,
+                 t->received ? "" : ", without a byte of its own");
 }
 
 struct span tls_output(const struct tls *t)
@@ -352,7 +202,7 @@ size_t tls_write(struct tls *t, struct span bytes)
 
 void tls_shut(struct tls *t)
 {
-    if (t->state != TLS_UP && t->state != TLS_CLOSED)
+    if ((t->state != TLS_UP && t->state != TLS_CLOSED) || SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN)
         return;
     ERR_clear_error();
     SSL_shutdown(t->ssl);

@@ -55,7 +55,7 @@ size_t tls_read(struct tls *t, char *data, size_t size, int64_t *at_us_r);
 /* How many of the bytes were taken: TLS_WRITE_MOST at most, so that little lies encrypted; none unless up. */
 size_t tls_write(struct tls *t, struct span bytes);
 
-/* Says that this side ends, and waits for nothing. */
+/* Says that this side ends, once, and waits for nothing; what the peer still says can be read. */
 void tls_shut(struct tls *t);
 
 /* Why it failed, with a sentence; REASON_NONE and "" when it has not. A TLS 1.3 server refuses the

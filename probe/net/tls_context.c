@@ -2,17 +2,22 @@
 /*
  * An SSL_CTX out of settings, once for many connections: what is allowed, whom to trust, whom to be. Each
  * mistake in a file is named with the setting and the file. No renegotiation, compression, session or ticket
- * is ever taken up: every check is a whole handshake. The security level stays the system's.
+ * is ever taken up: every check is a whole handshake. The security level stays the system's. What this
+ * machine lacks for it, authorities or anything to speak, is a mistake as well: no server is to be blamed for
+ * it.
  */
 #include "probe/net/tls_context.h"
 
 #include "probe/base/mem.h"
 #include "probe/net/certificate.h"
 
+#include <dirent.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int refuse(struct tls_context_error *error_r, const char *setting, const char *path, const char *why)
 {
@@ -95,6 +100,83 @@ void *tls_context_memory(void *p)
     return p;
 }
 
+/* ---- this machine's OpenSSL ---- */
+
+static bool has_roots(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    bool found = false;
+
+    if (!dir)
+        return false;
+    /* "5ed36f99.0": looked up by the hash of a name */
+    for (struct dirent *entry = readdir(dir); entry && !found; entry = readdir(dir))
+        found = strspn(entry->d_name, "0123456789abcdef") == 8 && entry->d_name[8] == '.';
+    closedir(dir);
+    return found;
+}
+
+static const char *from_environment(const char *variable, const char *otherwise)
+{
+    const char *value = secure_getenv(variable);
+
+    return value ? value : otherwise;
+}
+
+/* The system's authorities, as OpenSSL finds them: one file, which is read here, and folders in which it
+ * looks when it needs one. */
+static int trust_system(SSL_CTX *ctx, struct tls_context_error *error_r)
+{
+    const char *file = from_environment(X509_get_default_cert_file_env(), X509_get_default_cert_file());
+    const char *folders = from_environment(X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
+    char folder[PATH_MAX];
+
+    ERR_clear_error();
+    SSL_CTX_set_default_verify_paths(ctx);
+    ERR_clear_error();
+    if (sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx))) > 0)
+        return 0;
+    for (const char *at = folders; *at; at += strspn(at, ":")) {
+        size_t len = strcspn(at, ":");
+        snprintf(folder, sizeof(folder), "%.*s", (int)len, at);
+        if (has_roots(folder))
+            return 0;
+        at += len;
+    }
+    error_r->setting = NULL;
+    snprintf(
+        error_r->message, sizeof(error_r->message),
+        "no certificate could be verified: there is no authority in %.120s, nor in %.120s (install some, Debian: "
+        "ca-certificates, or name one with tls_config.ca_file)",
+        file, folders);
+    return -1;
+}
+
+/* Begins a handshake with nobody, as each connection will. */
+static int try_to_begin(SSL_CTX *ctx, enum tls_min least, struct tls_context_error *error_r)
+{
+    SSL *ssl = tls_context_memory(SSL_new(ctx));
+    BIO *in = tls_context_memory(BIO_new(BIO_s_mem()));
+    BIO *out = tls_context_memory(BIO_new(BIO_s_mem()));
+    bool begun;
+
+    SSL_set_bio(ssl, in, out);
+    SSL_set_connect_state(ssl);
+    ERR_clear_error();
+    begun = SSL_get_error(ssl, SSL_do_handshake(ssl)) == SSL_ERROR_WANT_READ;
+    if (!begun) {
+        error_r->setting = NULL;
+        snprintf(
+            error_r->message, sizeof(error_r->message),
+            "the OpenSSL of this machine cannot begin TLS (min_version %s): %s (what its configuration leaves, see "
+            "openssl.cnf)",
+            tls_min_name(least), openssl_says());
+    }
+    ERR_clear_error();
+    SSL_free(ssl);
+    return begun ? 0 : -1;
+}
+
 static SSL_CTX *make_ctx(const SSL_METHOD *method, struct tls_context_error *error_r)
 {
     SSL_CTX *ctx = SSL_CTX_new(method);
@@ -146,9 +228,10 @@ struct tls_context *tls_context_new(const struct plan_tls *settings, struct tls_
 
     if (!ctx)
         return NULL;
-    if (!settings->ca_file)
-        SSL_CTX_set_default_verify_paths(ctx);
-    else if (trust_file(ctx, settings->ca_file, error_r))
+    if (settings->ca_file && trust_file(ctx, settings->ca_file, error_r))
+        goto wrong;
+    /* Who looks past what is wrong with a certificate needs nobody to trust. */
+    if (!settings->ca_file && trust_system(ctx, error_r) && !settings->insecure_skip_verify)
         goto wrong;
     if (settings->key_file && !settings->cert_file) {
         refuse(error_r, "key_file", settings->key_file, "a key without a certificate (cert_file)");
@@ -157,10 +240,13 @@ struct tls_context *tls_context_new(const struct plan_tls *settings, struct tls_
     if (settings->cert_file && use_pair(ctx, settings->cert_file, settings->key_file, error_r))
         goto wrong;
     set_versions(ctx, settings->min_version);
+    if (try_to_begin(ctx, settings->min_version, error_r))
+        goto wrong;
     /* Whoever stands in ca_file is trusted, a root or not. */
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, tls_context_verify, NULL);
+    SSL_CTX_set_cert_cb(ctx, tls_context_choose, NULL);
 
     struct tls_context *context = own_ctx(ctx);
     context->skip_verify = settings->insecure_skip_verify;

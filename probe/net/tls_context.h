@@ -20,7 +20,8 @@ struct tls_context_error {
     char message[TLS_CONTEXT_ERROR_SIZE]; /* "/etc/ca.pem: cannot be opened: No such file or directory" */
 };
 
-/* For a client. Reads files, blocking. Null when something is wrong. Nothing of the settings is kept. */
+/* For a client. Reads files, blocking. Null when something is wrong, be it that this machine's OpenSSL has no
+ * version or cipher for it, or trusts nobody. Nothing of the settings is kept. */
 struct tls_context *tls_context_new(const struct plan_tls *settings, struct tls_context_error *error_r);
 
 /* For the other side. key_file null: the key stands in cert_file, too. */
@@ -36,6 +37,7 @@ void tls_context_free(struct tls_context *context);
 /* ---- what follows is for tls.c ---- */
 
 struct ssl_ctx_st;
+struct ssl_st;
 struct x509_store_ctx_st;
 
 struct tls_context {
@@ -49,6 +51,9 @@ struct tls_context {
 
 /* In tls.c: verifies the certificates of a server. */
 int tls_context_verify(struct x509_store_ctx_st *store, void *context);
+
+/* In tls.c: whether a client shows its certificate. */
+int tls_context_choose(struct ssl_st *ssl, void *context);
 
 /* What OpenSSL gives null for when there is no memory: the process ends, as in mem.h. */
 void *tls_context_memory(void *p);

@@ -53,7 +53,7 @@ LIBRARY_DOORS = [
     (r"jansson\.h", "server/render/json.c"),
     (r"libfyaml\.h", "config/yaml.c"),
     (r"ares\w*\.h", "probe/net/dns.c"),
-    (r"openssl/.*", r"probe/net/(tls|tls_context|tls_verify|certificate)\.c"),
+    (r"openssl/.*", r"probe/net/(tls|tls_context|tls_fail|tls_verify|certificate)\.c"),
     (r"gsasl\.h", "probe/sasl.c"),
     (r"sqlite3\.h", "server/history.c"),
 ]
