@@ -80,11 +80,19 @@ static void read_all(struct drive *d)
     d->ended = d->ended || got < 0;
 }
 
+/* The engine has said all: so has TLS, and a peer that waits for its end need not wait on. */
+static void shut_when_said(struct drive *d)
+{
+    if (d->seam->want(d->engine) == SEAM_LINGER)
+        tls_shut(d->tls);
+}
+
 /* What goes to the wire next; empty when there is nothing. */
 static struct span output(struct drive *d)
 {
     if (!d->tls)
         return d->seam->output(d->engine);
+    shut_when_said(d);
     if (tls_output(d->tls).len == 0 && d->seam->want(d->engine) == SEAM_WRITE) {
         d->in_records = tls_write(d->tls, d->seam->output(d->engine));
         if (d->in_records == 0)
@@ -113,12 +121,17 @@ static bool write_all(struct drive *d)
     while (d->seam->want(d->engine) != SEAM_DONE && (out = output(d)).len > 0) {
         size_t len;
         int64_t now_us = clock_mono_us(); /* before: the peer may answer before the call returns */
+        /* What TLS has to say for itself, such as the end of the handshake: before the engine speaks, what
+         * came is read. */
+        bool is_own = d->tls && d->in_records == 0;
         int put = socket_write(d->socket, out, &len);
 
         if (put == 0)
             return true;
         if (put > 0) {
             sent(d, len, now_us);
+            if (is_own)
+                read_all(d);
             continue;
         }
         /* It is broken; the peer may have said something before. If there is nothing to be read, not even the

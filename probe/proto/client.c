@@ -171,10 +171,25 @@ void client_end(struct client *c)
     c->step = &client_step_table[STEP_END];
 }
 
-void client_linger(struct client *c)
+/* Nothing more will be said. In TLS the server's end of it is waited for, in the step's time. Where QUIT had
+ * another reply than 221, that may be one that was owed before: then more comes, and is heard (see
+ * client_receive). */
+static void part(struct client *c)
 {
-    c->want = SEAM_READ;
-    c->step = &client_step_table[STEP_END];
+    bool quit = c->replied == PHASE_QUIT;
+    const struct result_reply *reply = quit ? &client_last_command(c)->reply : NULL;
+
+    client_end(c);
+    if (quit && reply->code != 221 && reply->code != 421 && reply->code / 100 != 3)
+        c->want = SEAM_READ;
+    else if (quit && c->secured)
+        c->want = SEAM_LINGER;
+}
+
+/* Said all, and still listening. */
+static bool is_listening(const struct client *c)
+{
+    return c->step == &client_step_table[STEP_END] && c->want == SEAM_READ;
 }
 
 static struct span command_wire(struct client *c, const char *line)
@@ -203,10 +218,7 @@ void client_enter(struct client *c, enum client_step_id id)
         id++;
     c->step = &client_step_table[id];
     if (id == STEP_END) {
-        if (c->secured && c->replied == PHASE_QUIT)
-            client_linger(c);
-        else
-            client_end(c);
+        part(c);
         return;
     }
     begin_step(c);
@@ -304,9 +316,11 @@ static void feed(struct client *c, struct span bytes, int64_t first_us);
 /* What came in one piece with a reply. */
 static void feed_rest(struct client *c, struct span rest, int64_t first_us)
 {
-    if (c->step->body)
+    if (c->want == SEAM_TLS)
+        client_tls_injected(c, rest);
+    else if (c->step->body)
         feed(c, rest, first_us);
-    else
+    else if (c->want != SEAM_LINGER && c->want != SEAM_DONE)
         client_break_unasked(c, rest);
 }
 
@@ -333,18 +347,15 @@ static void feed(struct client *c, struct span bytes, int64_t first_us)
         client_break_early(c);
         return;
     }
-    bool quitting = c->step->phase == PHASE_QUIT;
     take_reply(c);
     struct span rest = {bytes.data + used, bytes.len - used};
-    if (rest.len && c->want == SEAM_TLS)
-        client_tls_injected(c, rest);
-    else if (rest.len && !quitting && c->want != SEAM_DONE)
+    if (rest.len)
         feed_rest(c, rest, first_us);
 }
 
 void client_receive(struct client *c, struct span bytes, int64_t first_us, int64_t last_us)
 {
-    if (client_is_over(c) || bytes.len == 0)
+    if (!c->started || (client_is_over(c) && !is_listening(c)) || bytes.len == 0)
         return;
     if (first_us > client_deadline(c)) {
         client_expire(c, first_us); /* it came too late */
@@ -358,7 +369,7 @@ void client_receive(struct client *c, struct span bytes, int64_t first_us, int64
     size_t room = PLAN_MAX_DIALOGUE - c->received;
     struct span read = {bytes.data, bytes.len < room ? bytes.len : room};
     c->received += read.len;
-    if (read.len && c->want == SEAM_WRITE && !c->step->body)
+    if (read.len && (is_listening(c) || (c->want == SEAM_WRITE && !c->step->body)))
         client_break_unasked(c, read);
     else if (read.len)
         feed(c, read, first_us);

@@ -70,6 +70,7 @@ void client_break_reply_unasked(struct client *c, struct result_reply reply)
     int64_t at_us = c->now_us - c->start_us;
     const struct result_command *last = client_last_command(c);
     int route = last ? last->route : -1;
+    bool after_quit = c->replied == PHASE_QUIT;
     struct result_command *command = client_add_command(c, c->replied, NULL, "nothing");
     const char *explained = client_claim_say_unasked(c, &reply);
 
@@ -77,10 +78,11 @@ void client_break_reply_unasked(struct client *c, struct result_reply reply)
     command->at_us = command->first_byte_us = command->reply_us = at_us;
     command->replied = true;
     command->reply = reply;
-    if (client_fail(c, REASON_UNSOLICITED, NULL,
-                    explained ? explained
-                              : arena_printf(c->arena, "the server sent %s though nothing had been asked",
-                                             client_say_quote(c, &reply))))
+    if (!explained)
+        explained = arena_printf(
+            c->arena, "the server sent %s though nothing had been asked%s", client_say_quote(c, &reply),
+            after_quit ? ": one reply too many, so any may stand for another command" : "");
+    if (client_fail(c, REASON_UNSOLICITED, NULL, explained))
         c->draft->failure.phase = c->replied;
     client_end(c);
 }
@@ -132,6 +134,10 @@ void client_break_unasked(struct client *c, struct span bytes)
 /* More than a dialogue may hold. */
 void client_break_flood(struct client *c)
 {
+    if (client_is_over(c)) {
+        client_end(c);
+        return;
+    }
     if (!is_courtesy(c, FLAG_QUIT_CODE))
         client_fail(c, REASON_TOO_LONG, NULL, "the server sent more than 256 KiB in one dialogue");
     client_break_here(c);

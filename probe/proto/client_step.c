@@ -148,6 +148,17 @@ static enum client_step_id hello_refused(struct client *c, struct result_command
     return client_step_refused(c, command, arena_printf(c->arena, "%s %s%s was", verb, c->plan->helo, hint));
 }
 
+/* It was not asked for, and the reply to EHLO is still to come: nothing more can be said. */
+static enum client_step_id greeted_again(struct client *c, const struct result_reply *reply)
+{
+    if (client_fail(c, REASON_UNSOLICITED, NULL,
+                    arena_printf(c->arena,
+                                 "the server sent a second greeting (%s) instead of a reply to EHLO",
+                                 client_say_quote(c, reply))))
+        c->draft->failure.phase = c->xclient_said ? PHASE_EHLO : PHASE_STARTTLS;
+    return STEP_END;
+}
+
 static enum client_step_id got_ehlo(struct client *c, struct result_command *command)
 {
     const struct result_reply *reply = &command->reply;
@@ -156,6 +167,8 @@ static enum client_step_id got_ehlo(struct client *c, struct result_command *com
         return client_claim_misplaced(c, command);
     if (reply->code / 100 == 5 && !c->proxy_doubted)
         return STEP_HELO;
+    if (client_tls_is_greeting(c, reply))
+        return greeted_again(c, reply);
     if (reply->code / 100 != 2)
         return hello_refused(c, command);
     command->ok = true;

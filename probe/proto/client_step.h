@@ -65,6 +65,8 @@ enum client_step_id client_tls_got_starttls(struct client *c, struct result_comm
 enum client_step_id client_tls_after_hello(struct client *c);
 /* Plain text came where the handshake was to begin. */
 void client_tls_injected(struct client *c, struct span bytes);
+/* A reply to EHLO that is none: a greeting inside of STARTTLS. */
+bool client_tls_is_greeting(const struct client *c, const struct result_reply *reply);
 bool client_tls_is_handshake(const struct client *c); /* the step under way */
 void client_tls_forget(struct client *c);             /* what EHLO told */
 
@@ -124,8 +126,7 @@ struct result_command *client_add_command(struct client *c, enum phase phase, co
 void client_record_reply(struct client *c);  /* what stands in the parser, to the last command */
 bool client_is_over(const struct client *c); /* not begun, or nothing is left to be said or heard */
 void client_enter(struct client *c, enum client_step_id id); /* that step, or the next one that applies */
-void client_linger(struct client *c); /* nothing more but the end of the connection, in the step's time */
-void client_end(struct client *c);    /* nothing more is wanted */
+void client_end(struct client *c);                           /* nothing more is wanted */
 
 /* What ends it before its time (client_break.c): bytes that are no reply, that nobody asked for (empty lines
  * are only flagged), that are too many. */

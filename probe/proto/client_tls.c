@@ -100,6 +100,12 @@ void client_tls_injected(struct client *c, struct span bytes)
     client_end(c);
 }
 
+/* Said by servers that greet anew in TLS, so that every reply is one too late (RFC 3207 section 4.2). */
+bool client_tls_is_greeting(const struct client *c, const struct result_reply *reply)
+{
+    return c->secured && is_wanted_in_the_dialogue(c) && reply->code == 220;
+}
+
 /* the handshake */
 
 /* What was learned in the clear anybody may have said. */
@@ -137,14 +143,11 @@ void client_unsecured(struct client *c, enum reason reason, const char *message,
 
     if (!c->started || c->want == SEAM_DONE)
         return;
-    if (!in_handshake && reason == REASON_RESET) {
-        client_broken(c, SEAM_RESET, now_us);
-        return;
-    }
-    if (reason == REASON_TRUNCATED && client_decided(c))
+    if ((reason == REASON_TRUNCATED && client_decided(c)) ||
+        (reason == REASON_RESET && c->want == SEAM_LINGER))
         client_note(c, FLAG_TLS_NO_CLOSE_NOTIFY);
-    if (client_decided(c)) {
-        client_broken(c, SEAM_CLOSED, now_us);
+    if (client_decided(c) || (!in_handshake && reason == REASON_RESET)) {
+        client_broken(c, reason == REASON_RESET ? SEAM_RESET : SEAM_CLOSED, now_us);
         return;
     }
     client_tell_time(c, now_us);

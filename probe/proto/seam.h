@@ -19,9 +19,12 @@
  * and or unsecured()                                   written. Until it is begun, what is there is read at
  * deadline(), after reading what is there: expire()
  *
+ * SEAM_LINGER: nothing more will be said, in TLS not even its end is owed any more (it is said now); what is
+ * still read is how the peer ends.
+ *
  * Once it is done, further calls are harmless. Nothing here is called from inside another of these.
  */
-enum seam_want { SEAM_READ, SEAM_WRITE, SEAM_TLS, SEAM_DONE };
+enum seam_want { SEAM_READ, SEAM_WRITE, SEAM_TLS, SEAM_LINGER, SEAM_DONE };
 
 enum seam_break { SEAM_CLOSED, SEAM_RESET };
 

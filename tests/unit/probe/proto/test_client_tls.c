@@ -312,6 +312,61 @@ static void test_speaks_first_inside(void **state)
     fails(s, PHASE_STARTTLS, REASON_UNSOLICITED);
 }
 
+/* T39: a greeting in the place of the reply to EHLO can be told, as it can be no reply. On implicit TLS a
+ * greeting has its place, and the row E05 holds. */
+static void test_t39_greets_again_inside(void **state)
+{
+    static const enum tls_mode modes[] = {TLS_MODE_STARTTLS, TLS_MODE_OPPORTUNISTIC};
+    struct stage *s = *state;
+
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        as_far_as_starttls(s, modes[i], OFFER);
+        hears(s, "STARTTLS");
+        says(s, "220 2.0.0 Ready\r\n");
+        is_secured(s);
+        hears(s, "EHLO client.example.org");
+        says(s, "220 mx.example.org ESMTP\r\n");
+        fails(s, PHASE_STARTTLS, REASON_UNSOLICITED);
+        assert_string_equal(
+            s->draft.failure.message,
+            "the server sent a second greeting (\"220 mx.example.org ESMTP\") instead of a reply "
+            "to EHLO");
+        client_free(&s->client);
+    }
+    begin(s, TLS_MODE_IMPLICIT);
+    is_secured(s);
+    says(s, "220 mx.example.org ESMTP\r\n");
+    hears(s, "EHLO client.example.org");
+    says(s, "220 mx.example.org ESMTP\r\n");
+    hears(s, "MAIL FROM:<probe@example.org>");
+    assert_true(has_flag(s, FLAG_EHLO_CODE));
+}
+
+/* T39: a reply that crossed our EHLO passes for the reply to it, and each that follows for one to the next
+ * command. The last one shows it. */
+static void test_t39_replies_are_one_too_late(void **state)
+{
+    struct stage *s = *state;
+
+    as_far_as_handshake(s);
+    is_secured(s);
+    hears(s, "EHLO client.example.org");
+    says(s, "250 I am eager\r\n");
+    hears(s, "MAIL FROM:<probe@example.org>");
+    says(s, "250-mx.example.org\r\n250 SIZE 1000\r\n"); /* to EHLO */
+    hears(s, "RCPT TO:<a@example.org>");
+    says(s, "250 2.1.0 Ok\r\n"); /* to MAIL */
+    hears(s, "RSET");
+    says(s, "550 5.1.1 Nobody\r\n"); /* to RCPT */
+    hears(s, "QUIT");
+    says(s, "250 2.0.0 Ok\r\n"); /* to RSET */
+    assert_int_equal(client_want(&s->client), SEAM_READ);
+    says(s, "221 2.0.0 Bye\r\n");
+    fails(s, PHASE_QUIT, REASON_UNSOLICITED);
+    assert_non_null(strstr(s->draft.failure.message, "\"221 2.0.0 Bye\""));
+    assert_non_null(strstr(s->draft.failure.message, "one reply too many"));
+}
+
 static void as_far_as_bye(struct stage *s)
 {
     s->plan.stop_after = PHASE_EHLO;
@@ -322,7 +377,7 @@ static void as_far_as_bye(struct stage *s)
     says(s, "250 mx.example.org\r\n");
     hears(s, "QUIT");
     says(s, "221 Bye\r\n");
-    assert_int_equal(client_want(&s->client), SEAM_READ); /* how does the server end? */
+    assert_int_equal(client_want(&s->client), SEAM_LINGER); /* how does the server end? */
 }
 
 /* T27, T40 */
@@ -334,6 +389,12 @@ static void test_the_end_of_tls(void **state)
     says(s, "more");
     client_unsecured(&s->client, REASON_TRUNCATED, "no end", s->now_us);
     assert_true(has_flag(s, FLAG_TLS_NO_CLOSE_NOTIFY));
+    fails(s, PHASE_CONFIG, REASON_NONE);
+    client_free(&s->client);
+
+    as_far_as_bye(s); /* what we said at the end may have come to a socket that was closed already */
+    client_unsecured(&s->client, REASON_RESET, "reset", s->now_us);
+    assert_int_equal(s->draft.flags, UINT64_C(1) << FLAG_TLS_NO_CLOSE_NOTIFY);
     fails(s, PHASE_CONFIG, REASON_NONE);
     client_free(&s->client);
 
@@ -397,6 +458,8 @@ int main(void)
         TEST(test_handshake_takes_too_long),
         TEST(test_fails_later),
         TEST(test_speaks_first_inside),
+        TEST(test_t39_greets_again_inside),
+        TEST(test_t39_replies_are_one_too_late),
         TEST(test_the_end_of_tls),
         TEST(test_stop_after),
     };
