@@ -60,6 +60,11 @@ static void take_break(struct drive *d, enum seam_break how)
     pass_on(d, now_us);
 }
 
+static bool has_output(const struct drive *d)
+{
+    return d->seam->want(d->engine) == SEAM_WRITE || (d->tls && tls_output(d->tls).len > 0);
+}
+
 /* Reads what is there, at most READ_TURN pieces: then others have their turn. (That is as much as a client
  * takes in a whole dialogue, so no deadline of a client is judged before its socket is empty.) */
 static void read_all(struct drive *d)
@@ -69,15 +74,19 @@ static void read_all(struct drive *d)
     int64_t at_us;
     size_t len;
     int got = d->ended ? 0 : 1;
+    bool came = false;
 
     for (int i = 0; i < READ_TURN && got > 0 && !d->ended && d->seam->want(d->engine) != SEAM_DONE; i++) {
         got = socket_read(d->socket, data, sizeof data, &len, &at_us, &error);
+        came = came || got > 0;
         if (got > 0)
             take(d, (struct span){data, len}, at_us);
         else if (got < 0)
             take_break(d, error.number ? SEAM_RESET : SEAM_CLOSED);
     }
     d->ended = d->ended || got < 0;
+    if (came && !d->ended && !has_output(d)) /* what goes out acknowledges by itself */
+        socket_acknowledge(d->socket);
 }
 
 /* The engine has said all: so has TLS, and a peer that waits for its end need not wait on. */

@@ -252,6 +252,14 @@ int socket_write(struct socket *s, struct span bytes, size_t *len_r)
     return -1;
 }
 
+void socket_acknowledge(struct socket *s)
+{
+    int on = 1;
+
+    /* Of no effect, and harmless, where there is nothing to be acknowledged. */
+    (void)setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 void socket_peer(const struct socket *s, const struct address *dialled, struct address *peer_r)
 {
     struct address peer = {0};

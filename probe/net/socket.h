@@ -62,6 +62,10 @@ int socket_read(struct socket *s, char *data, size_t size, size_t *len_r, int64_
 /* 1 = that many bytes were taken; 0 = no room now; -1 = broken: read first, the peer may have said why. */
 int socket_write(struct socket *s, struct span bytes, size_t *len_r);
 
+/* Has what came acknowledged now, and not when something is sent or a while is over: a peer that holds back
+ * the rest of what it has to say until then (Nagle) would be measured as slow for our sake. */
+void socket_acknowledge(struct socket *s);
+
 /* Makes the kernel stamp what comes in, from now on until the descriptor is closed; -1 when it cannot be had.
  * Each socket asks for it too, but the kernel takes a while to begin, and stops with the last who asked: a
  * run that is alone would have no stamps. */
