@@ -9,6 +9,7 @@
 #include "server/render/render.h"
 #include "server/render/text_claimed.h"
 #include "server/render/text_message.h"
+#include "server/render/text_tls.h"
 #include "server/render/transcript.h"
 
 #include <string.h>
@@ -80,63 +81,6 @@ static void flags(struct buffer *out, const struct result *r)
         buffer_puts(out, "\n");
 }
 
-/* TLSv1.3, verified */
-static void tls_in_short(struct buffer *out, const struct result_tls *tls)
-{
-    if (!tls) {
-        buffer_puts(out, "no TLS");
-        return;
-    }
-    buffer_puts(out, tls->version ? tls->version : "TLS failed");
-    if (tls->verified == TRI_TRUE)
-        buffer_puts(out, ", verified");
-    else if (tls->verified == TRI_FALSE)
-        buffer_printf(out, ", not verified (%s)", reason_name(tls->reason));
-}
-
-/* What a certificate says, as much of it as is shown. */
-static void certified(struct buffer *out, const char *text, struct render_share *share)
-{
-    size_t part = render_take(share, text);
-
-    buffer_printf(out, "%.*s%s", (int)part, text, text[part] ? "..." : "");
-}
-
-/*   CN=mx1.example.org, EC 256, until 2027-02-01T12:00:00Z, for mx1.example.org */
-static void certificate(struct buffer *out, const struct result_certificate *c, struct render_share *share)
-{
-    char end[TEXT_TIME_SIZE];
-
-    buffer_puts(out, "  ");
-    certified(out, *c->subject ? c->subject : "no subject", share);
-    buffer_printf(out, ", %s", c->key);
-    if (c->not_after_wall_us != CLOCK_NONE) {
-        text_time(c->not_after_wall_us, end);
-        buffer_printf(out, ", until %.*sZ", (int)strcspn(end, "."), end);
-    }
-    for (size_t i = 0; i < c->name_count; i++) {
-        buffer_puts(out, i ? " " : ", for ");
-        certified(out, c->names[i], share);
-    }
-    buffer_puts(out, c->name_total > c->name_count ? " ...\n" : "\n");
-}
-
-/* TLS: TLSv1.3, verified; TLS_AES_256_GCM_SHA384, X25519 */
-static void tls_facts(struct buffer *out, const struct result_tls *tls, struct render_share *share)
-{
-    if (!tls)
-        return;
-    buffer_puts(out, tls->version ? "TLS: " : "");
-    tls_in_short(out, tls);
-    if (tls->cipher)
-        buffer_printf(out, "; %s%s%s", tls->cipher, tls->group ? ", " : "", tls->group ? tls->group : "");
-    if (tls->alert)
-        buffer_printf(out, "; alert %s", tls->alert);
-    buffer_puts(out, "\n");
-    for (size_t i = 0; i < tls->chain_count; i++)
-        certificate(out, &tls->chain[i], share);
-}
-
 /* route out; 192.0.2.7:51514 -> 192.0.2.12:587, no TLS */
 static void endpoints(struct buffer *out, const struct result *r)
 {
@@ -152,7 +96,7 @@ static void endpoints(struct buffer *out, const struct result *r)
     render_address(&r->local, local);
     if (address_family(&r->local) != AF_UNSPEC) {
         buffer_printf(out, "%s -> %s, ", local, peer);
-        tls_in_short(out, r->tls);
+        text_tls_short(out, r->tls);
     } else if (address_family(&r->peer) == AF_UNSPEC) {
         buffer_printf(out, "%s; nothing was dialled", host);
     } else if (strcmp(host, peer) == 0) {
@@ -343,7 +287,7 @@ static void show(struct buffer *out, const struct result *r, int64_t now_us, str
     transcript_write(out, r, &share);
     buffer_puts(out, "\n");
     text_claimed_facts(out, &r->claimed);
-    tls_facts(out, r->tls, &share);
+    text_tls_facts(out, r->tls, &share);
     routes(out, r, now_us, &share);
     flags(out, r);
     if (text_claimed_any(&r->claimed) || r->tls || r->route_count || r->flags)

@@ -3,13 +3,15 @@
  * The transcript: two columns of milliseconds (when, counted from the start of the run, and how long it
  * took), a mark, and what was said: "->" sent, "<-" received, "!" not as it should be. Lines of the server
  * stand as they came and are never folded or cut; they hold no controls, so no terminal minds them. The
- * first line of a reply shows when its first byte came, the last one when it was whole.
+ * first line of a reply shows when its first byte came, the last one when it was whole. A TLS handshake is a
+ * line at its place, with what it took.
  */
 #include "server/render/transcript.h"
 
 #include "probe/base/clock.h"
 #include "probe/plan.h"
 #include "server/render/render.h"
+#include "server/render/text_tls.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -192,6 +194,41 @@ static void attempts(struct buffer *out, const struct result *r, int64_t *connec
         row(out, CLOCK_NONE, r->timing_us[PHASE_CONNECT], "!", r->failure.message);
 }
 
+/* Behind how many commands the handshake was: none, or all up to STARTTLS. */
+static size_t handshake_place(const struct result *r)
+{
+    for (size_t i = 0; i < r->command_count; i++)
+        if (r->commands[i].phase == PHASE_STARTTLS && r->commands[i].ok)
+            return i + 1;
+    return 0;
+}
+
+static void handshake(struct buffer *out, const struct result *r, struct render_share *share)
+{
+    size_t place = handshake_place(r);
+    bool over = place < r->command_count; /* something was said, or waited for, behind it */
+    bool failed = !over && r->failure.reason != REASON_NONE && r->failure.phase == PHASE_TLS;
+    int64_t took_us = r->timing_us[PHASE_TLS], at_us = CLOCK_NONE;
+
+    if (place && took_us != CLOCK_NONE)
+        at_us = r->commands[place - 1].reply_us + took_us;
+    else if (over && !r->commands[0].sent)
+        at_us = r->commands[0].at_us;
+    columns(out, at_us, took_us, failed ? "!" : "--");
+    text_tls_line(out, r->tls, failed ? r->failure.reason : REASON_NONE, share);
+}
+
+/* When the connection was made: where the greeting was waited for, it counts from there, or from the end of
+ * the handshake before it. */
+static int64_t connected_at(const struct result *r)
+{
+    int64_t tls_us = r->tls && handshake_place(r) == 0 ? r->timing_us[PHASE_TLS] : 0;
+
+    if (r->command_count == 0 || r->commands[0].sent || tls_us == CLOCK_NONE)
+        return CLOCK_NONE;
+    return r->commands[0].at_us - tls_us;
+}
+
 static void connection(struct buffer *out, const struct result *r)
 {
     char local[RENDER_HOST_SIZE];
@@ -209,8 +246,7 @@ static void connection(struct buffer *out, const struct result *r)
         return;
     render_address(&r->local, local);
     render_address(&r->peer, peer);
-    bool banner = r->command_count > 0 && !r->commands[0].sent;
-    columns(out, banner ? r->commands[0].at_us : CLOCK_NONE, connect_us, "");
+    columns(out, connected_at(r), connect_us, "");
     buffer_printf(out, "connected %s -> %s\n", local, peer);
 }
 
@@ -230,6 +266,8 @@ void transcript_write(struct buffer *out, const struct result *r, struct render_
     connection(out, r);
     for (size_t i = 0; i < r->command_count; i++) {
         const struct result_command *c = &r->commands[i];
+        if (r->tls && i == handshake_place(r))
+            handshake(out, r, share);
         if (c->route >= 0 && c->route != route) {
             route = c->route;
             route_heading(out, &r->routes[route]);
@@ -242,4 +280,6 @@ void transcript_write(struct buffer *out, const struct result *r, struct render_
             reply(out, r, i, share);
         complaint(out, r, i);
     }
+    if (r->tls && handshake_place(r) == r->command_count)
+        handshake(out, r, share);
 }

@@ -79,6 +79,98 @@ static void test_verified(void **state)
     golden_check("tls", &r, ENDED_US);
 }
 
+static const char *const lines[] = {"mx1.example.org ESMTP", "2.0.0 Ready", "mx1.example.org"};
+
+/* What was sent (null = the greeting was waited for), when, and how long the reply took: 0 = none came. */
+static struct result_command said(enum phase phase, const char *sent, int64_t at_us, int64_t took_us,
+                                  int code)
+{
+    struct result_command c = {.phase = phase,
+                               .route = -1,
+                               .sent = sent,
+                               .at_us = at_us,
+                               .first_byte_us = took_us ? at_us + took_us : CLOCK_NONE,
+                               .reply_us = took_us ? at_us + took_us : CLOCK_NONE,
+                               .replied = took_us != 0,
+                               .expected = code == 220 ? "220" : "250",
+                               .ok = took_us != 0};
+
+    if (took_us)
+        c.reply = (struct result_reply){.code = code,
+                                        .lines = &lines[!sent         ? 0
+                                                        : code == 220 ? 1
+                                                                      : 2],
+                                        .line_count = 1};
+    return c;
+}
+
+static const struct result_tls good = {.version = "TLSv1.3",
+                                       .cipher = "TLS_AES_256_GCM_SHA384",
+                                       .group = "X25519",
+                                       .verified = TRI_TRUE,
+                                       .chain = chain,
+                                       .chain_count = 1};
+
+/* The handshake stands behind the 220 to STARTTLS, or before the greeting. */
+static void test_places(void **state)
+{
+    const struct result_command starttls[] = {
+        said(PHASE_BANNER, NULL, 350, 1200, 220),
+        said(PHASE_EHLO, "EHLO probe.example.org", 1600, 400, 250),
+        said(PHASE_STARTTLS, "STARTTLS", 2050, 200, 220),
+        said(PHASE_EHLO, "EHLO probe.example.org", 5400, 300, 250),
+    };
+    const struct result_command implicit[] = {
+        said(PHASE_BANNER, NULL, 3450, 1200, 220),
+        said(PHASE_EHLO, "EHLO probe.example.org", 4700, 400, 250),
+    };
+    struct result r = base("mx1");
+    (void)state;
+
+    r.tls = &good;
+    r.commands = starttls;
+    r.command_count = 4;
+    golden_check("tls_starttls", &r, ENDED_US);
+    r.commands = implicit;
+    r.command_count = 2;
+    golden_check("tls_implicit", &r, ENDED_US);
+}
+
+/* A handshake that failed behind STARTTLS; one that was good, though TLS failed in the end. */
+static void test_places_of_failures(void **state)
+{
+    const struct result_command broken[] = {
+        said(PHASE_BANNER, NULL, 350, 1200, 220),
+        said(PHASE_EHLO, "EHLO probe.example.org", 1600, 400, 250),
+        said(PHASE_STARTTLS, "STARTTLS", 2050, 200, 220),
+    };
+    const struct result_command later[] = {said(PHASE_BANNER, NULL, 3450, 0, 220)};
+    struct result_tls none = {.verified = TRI_NULL}, alert = good;
+    struct result r = base("mx1");
+    (void)state;
+
+    r.status = STATUS_FAIL;
+    r.failure = (struct result_failure){.phase = PHASE_TLS,
+                                        .reason = REASON_RESET,
+                                        .message = "the server reset the connection in the TLS handshake",
+                                        .limit_us = CLOCK_NONE,
+                                        .elapsed_us = 3100};
+    r.summary = r.failure.message;
+    r.tls = &none;
+    r.commands = broken;
+    r.command_count = 3;
+    golden_check("tls_starttls_reset", &r, ENDED_US);
+
+    alert.alert = "certificate_required";
+    r.failure.reason = REASON_ALERT;
+    r.failure.message = "the server ended TLS with the alert certificate_required (116), instead of greeting";
+    r.summary = r.failure.message;
+    r.tls = &alert;
+    r.commands = later;
+    r.command_count = 1;
+    golden_check("tls_alert_later", &r, ENDED_US);
+}
+
 static void failed(const char *name, const struct result_tls *tls, enum reason reason, const char *message)
 {
     struct result r = base("mx1");
@@ -118,6 +210,8 @@ int main(void)
         cmocka_unit_test(test_verified),
         cmocka_unit_test(test_not_verified),
         cmocka_unit_test(test_alert),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_places_of_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
