@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plays talks over real sockets: each has a little server that plays its part, and a run against it, all on
- * one loop. What is compared is what the run concludes, and that the client said all it was to say, no more.
+ * Plays talks over real sockets, in the clear or in TLS: each has a little server that plays its part, and a
+ * run against it, all on one loop. What is compared is what the run concludes, and that the client said all
+ * it was to say, no more.
  */
 #include "probe/base/buffer.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "probe/run.h"
 #include "tests/talk/play.h"
+#include "tests/talk/wire.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -16,6 +18,8 @@
 #include <uv.h>
 
 #define SECOND_MS 50 /* what a second of a talk lasts */
+#define TURN_MS                                                                                              \
+    20 /* until the next part begins in TLS, if the handshake of the one before is not over by then */
 
 /* No limit is shorter than this: the server's reply comes from the same busy loop as the deadline. */
 #define LEAST_LIMIT_US (300 * CLOCK_US_PER_MS)
@@ -24,6 +28,7 @@ struct scene {
     struct arena *arena;
     uv_loop_t loop;
     struct run_net *net;
+    const struct play_tls *tls; /* null: in the clear */
     double scale;
 };
 
@@ -32,9 +37,12 @@ struct part {
     struct scene *scene;
     const struct talk *talk;
     struct plan plan;
+    struct wire wire;
     char *complaint;
     char *verdict_complaint;
-    bool done; /* the run has ended */
+    bool begun;
+    bool done;         /* the run has ended */
+    struct part *next; /* begins when the handshake of this one is over; null = does not wait */
 
     uv_tcp_t listener;
     uv_tcp_t peer;
@@ -84,16 +92,18 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
         end_server(p);
         return;
     }
-    buffer_put(&p->heard, buf->base, (size_t)len);
+    bool more = wire_take(&p->wire, (struct span){buf->base, (size_t)len}, &p->heard);
     go_on(p);
+    if (!more &&
+        !uv_is_closing((uv_handle_t *)&p->peer)) { /* it ends TLS: so does the server, and the connection */
+        wire_end(&p->wire);
+        end_server(p);
+    }
 }
 
-static void on_written(uv_write_t *write, int status)
+static void on_written(void *context)
 {
-    struct part *p = write->data;
-    (void)status; /* a client that is gone is seen by reading */
-    free(write);
-    go_on(p);
+    go_on(context);
 }
 
 static void on_shut(uv_shutdown_t *shutdown, int status)
@@ -111,15 +121,10 @@ static void on_pause_over(uv_timer_t *timer)
 
 static void say(struct part *p, const struct talk_event *event)
 {
-    struct span bytes = event->bytes;
     if (p->heard.len && !p->complaint)
         p->complaint = arena_printf(p->scene->arena, "  line %d: before it the client said \"%.*s\"\n",
                                     event->line, (int)p->heard.len, p->heard.data);
-    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.len);
-    uv_write_t *write = mem_alloc(sizeof(*write));
-    write->data = p;
-    if (uv_write(write, (uv_stream_t *)&p->peer, &buf, 1, on_written) < 0)
-        free(write);
+    wire_say(&p->wire, event->bytes);
 }
 
 /* Whether the line is there; one that is not as wanted ends the talk. */
@@ -192,6 +197,7 @@ static void pause_for(struct part *p, int64_t us)
 static void say_end(struct part *p)
 {
     uv_shutdown_t *shutdown = mem_alloc(sizeof(*shutdown));
+    wire_end(&p->wire);
     if (uv_shutdown(shutdown, (uv_stream_t *)&p->peer, on_shut) < 0)
         free(shutdown);
 }
@@ -225,10 +231,43 @@ static bool play_event(struct part *p, const struct talk_event *event)
     return true;
 }
 
+static void on_turn(uv_timer_t *timer);
+
+/* Handshakes take the time of the loop that all share, so in TLS one part begins after another. */
+static void call_next(struct part *p, uint64_t in_ms)
+{
+    if (p->next && !p->next->begun)
+        uv_timer_start(&p->next->timer, on_turn, in_ms, 0);
+}
+
+/* Behind a PROXY header the client's hello may be there already. */
+static void secure(struct part *p)
+{
+    struct buffer hello = p->heard;
+
+    buffer_init(&p->heard, PLAY_MAX_HEARD);
+    wire_secure(&p->wire, p->scene->tls->server);
+    wire_take(&p->wire, buffer_span(&hello), &p->heard);
+    buffer_free(&hello);
+}
+
+/* Whether the dialogue is where it goes on in TLS, and the handshake is not over. */
+static bool waits_for_tls(struct part *p)
+{
+    if (!p->scene->tls || p->event < p->talk->secure_at)
+        return false;
+    if (!p->wire.tls)
+        secure(p);
+    if (!wire_is_secure(&p->wire))
+        return true;
+    call_next(p, 0);
+    return false;
+}
+
 static void go_on(struct part *p)
 {
-    while (!p->over && !uv_is_closing((uv_handle_t *)&p->peer) && p->event < p->talk->event_count &&
-           play_event(p, &p->talk->events[p->event]))
+    while (!p->over && !uv_is_closing((uv_handle_t *)&p->peer) && !waits_for_tls(p) &&
+           p->event < p->talk->event_count && play_event(p, &p->talk->events[p->event]))
         p->event++;
     if (uv_is_closing((uv_handle_t *)&p->peer))
         close_handle(&p->timer);
@@ -254,7 +293,10 @@ static void on_run_done(void *context, struct result *result)
     struct part *p = context;
 
     p->done = true;
+    call_next(p, 0);
     p->verdict_complaint = talk_check(p->scene->arena, p->talk, result, false);
+    if (p->scene->tls && (!result->tls || result->tls->verified != TRI_TRUE) && !p->verdict_complaint)
+        p->verdict_complaint = "  it was not played in TLS\n";
     result_unref(result);
     if (!p->accepted)
         close_handle(&p->listener);
@@ -267,6 +309,10 @@ static void make_plan(struct part *p, uint16_t port)
 {
     p->plan = p->talk->plan;
     p->plan.host = "127.0.0.1";
+    if (p->scene->tls) {
+        p->plan.tls.server_name = p->scene->tls->name;
+        p->plan.tls_context = p->scene->tls->client;
+    }
     p->plan.port = port;
     for (enum limit l = 0; l < LIMIT_COUNT; l++) {
         int64_t limit_us = faster(p->scene, p->plan.limits_us[l]);
@@ -288,17 +334,20 @@ static void keep_window_small(struct part *p)
             uv_recv_buffer_size((uv_handle_t *)&p->listener, &size);
 }
 
-static void start_part(struct part *p)
+static void on_turn(uv_timer_t *timer)
 {
+    struct part *p = timer->data;
     uv_loop_t *loop = &p->scene->loop;
     struct sockaddr_in address = {0};
     int len = sizeof(address);
 
+    p->begun = true;
+    call_next(p, (uint64_t)(TURN_MS * p->scene->scale));
     buffer_init(&p->heard, PLAY_MAX_HEARD);
     uv_tcp_init(loop, &p->listener);
     uv_tcp_init(loop, &p->peer);
-    uv_timer_init(loop, &p->timer);
-    p->listener.data = p->peer.data = p->timer.data = p;
+    p->listener.data = p->peer.data = p;
+    p->wire = (struct wire){.stream = (uv_stream_t *)&p->peer, .written = on_written, .context = p};
     uv_ip4_addr("127.0.0.1", 0, &address);
     if (uv_tcp_bind(&p->listener, (const struct sockaddr *)&address, 0) == 0)
         keep_window_small(p);
@@ -346,10 +395,11 @@ static void allow_descriptors(void)
     }
 }
 
-void play_sockets(struct arena *a, struct talk *const *talks, size_t count, char **complaints_r)
+void play_sockets(struct arena *a, const struct play_tls *tls, struct talk *const *talks, size_t count,
+                  char **complaints_r)
 {
     const char *scale = getenv("EHLOD_TEST_SCALE");
-    struct scene scene = {.arena = a, .scale = scale ? atof(scale) : 1};
+    struct scene scene = {.arena = a, .tls = tls, .scale = scale ? atof(scale) : 1};
     struct part *parts = arena_alloc(a, count * sizeof(*parts));
 
     allow_descriptors();
@@ -358,7 +408,11 @@ void play_sockets(struct arena *a, struct talk *const *talks, size_t count, char
     scene.net = run_net_new(&(struct run_net_order){.loop = &scene.loop});
     for (size_t i = 0; i < count; i++) {
         parts[i] = (struct part){.scene = &scene, .talk = talks[i]};
-        start_part(&parts[i]);
+        uv_timer_init(&scene.loop, &parts[i].timer);
+        parts[i].timer.data = &parts[i];
+        parts[i].next = tls && i + 1 < count ? &parts[i + 1] : NULL;
+        if (!tls || i == 0)
+            uv_timer_start(&parts[i].timer, on_turn, 0, 0);
     }
     uv_run(&scene.loop, UV_RUN_DEFAULT);
     run_net_free(scene.net);
@@ -366,6 +420,7 @@ void play_sockets(struct arena *a, struct talk *const *talks, size_t count, char
     for (size_t i = 0; i < count; i++) {
         complaints_r[i] = complaint_of(&parts[i]);
         buffer_free(&parts[i].heard);
+        wire_free(&parts[i].wire);
     }
     if (uv_loop_close(&scene.loop) < 0 && count)
         complaints_r[0] = arena_dup(a, "  handles are left open on the loop\n");

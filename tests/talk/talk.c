@@ -320,6 +320,8 @@ static void read_line(struct reader *r, char *line)
         t->lines = add_text(r, t->lines, &t->line_count, rest);
     else if (strcmp(word, "says") == 0)
         t->says = add_text(r, t->says, &t->say_count, rest);
+    else if (strcmp(word, "not") == 0 && strcmp(rest, "starttls") == 0)
+        t->not_starttls = true;
     else
         complain(r, "unknown word", word);
 }

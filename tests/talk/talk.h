@@ -41,6 +41,8 @@ struct talk {
     struct plan plan;
     struct talk_event *events;
     size_t event_count;
+    size_t secure_at;  /* the first event that is inside of TLS; only where it is played in TLS */
+    bool not_starttls; /* makes no sense there */
 
     /* the verdict */
     const char *status;
@@ -72,6 +74,10 @@ struct span talk_header(struct arena *a, const struct talk *talk, const struct a
 
 /* Reads a file; prints what is wrong with it and returns null when it is no talk. */
 struct talk *talk_load(struct arena *a, const char *path);
+
+/* The same talk inside of TLS: from the first byte on, or behind a STARTTLS that is put before its EHLO. Null
+ * where that makes no sense: it never comes to EHLO, goes no further, or says so ("not starttls"). */
+struct talk *talk_inside(struct arena *a, const struct talk *talk, enum tls_mode mode);
 
 /* What of the verdict is not as the talk wants it, or breaks a rule that holds for every run, one complaint a
  * line; null when all is well. exact: time was a number, so times, and what is told from them, count too. */

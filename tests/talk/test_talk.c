@@ -3,20 +3,15 @@
  * Plays every talk of this folder (or the files named) against the engine, in pieces of several sizes, and
  * over a socket. Runs from the root of the tree; each talk is a test for each way of playing it.
  */
+#include "tests/talk/files.h"
 #include "tests/talk/play.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
-
-#define FOLDER "tests/talk"
 
 /* The first is the segment as the talk has it. */
 static const size_t pieces[] = {0, 1, 2, 7, 100};
@@ -45,36 +40,6 @@ struct stage {
 
 static struct stage stage;
 
-static bool is_talk(const char *name)
-{
-    size_t len = strlen(name);
-    return len > 5 && strcmp(name + len - 5, ".talk") == 0;
-}
-
-static void add_path(const char *path)
-{
-    stage.paths = arena_grow(&stage.arena, stage.paths, stage.count, sizeof(*stage.paths));
-    stage.paths[stage.count++] = arena_dup(&stage.arena, path);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static void find_talks(void)
-{
-    DIR *folder = opendir(FOLDER);
-    if (!folder)
-        return;
-    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder))
-        if (is_talk(entry->d_name))
-            add_path(arena_printf(&stage.arena, FOLDER "/%s", entry->d_name));
-    closedir(folder);
-    if (stage.count)
-        qsort(stage.paths, stage.count, sizeof(*stage.paths), by_name);
-}
-
 static void load_talks(void)
 {
     stage.parts = arena_alloc(&stage.arena, stage.count * sizeof(*stage.parts));
@@ -99,7 +64,7 @@ static void play_round(size_t first, size_t rounds)
             talks[count++] = stage.parts[i].talk;
         }
     }
-    play_sockets(&stage.arena, talks, count, complaints);
+    play_sockets(&stage.arena, NULL, talks, count, complaints);
     for (size_t i = 0; i < count; i++)
         whose[i]->socket_complaint = complaints[i];
 }
@@ -152,14 +117,9 @@ static struct CMUnitTest make_test(struct part *part, size_t piece, bool socket,
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
-        add_path(argv[i]);
-    if (argc == 1)
-        find_talks();
-    if (!stage.count) {
-        fprintf(stderr, "no talk was found in " FOLDER "\n");
+    stage.count = files_find(&stage.arena, argc, argv, &stage.paths);
+    if (!stage.count)
         return 1;
-    }
     load_talks();
 
     size_t count = 0;

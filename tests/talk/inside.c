@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Puts a talk inside of TLS. */
+#include "tests/talk/talk.h"
+
+#include <string.h>
+
+#define STEPS 4
+
+/* What both sides say before the handshake, in the place of the talk's own EHLO. */
+static void put_starttls(struct talk_event *at, const struct talk_event *ehlo)
+{
+    static const char offer[] = "250-mx.example.org\r\n250 STARTTLS\r\n";
+    static const char ready[] = "220 2.0.0 Ready\r\n";
+    const struct talk_event steps[STEPS] = {
+        *ehlo,
+        {.kind = TALK_SAY, .line = ehlo->line, .bytes = {offer, sizeof(offer) - 1}},
+        {.kind = TALK_HEAR, .line = ehlo->line, .bytes = {"STARTTLS", 8}},
+        {.kind = TALK_SAY, .line = ehlo->line, .bytes = {ready, sizeof(ready) - 1}},
+    };
+
+    memcpy(at, steps, sizeof(steps));
+}
+
+/* The first thing that the client says; event_count when it is not EHLO. */
+static size_t find_ehlo(const struct talk *talk)
+{
+    size_t i = 0;
+
+    while (i < talk->event_count && (talk->events[i].kind == TALK_SAY || talk->events[i].kind == TALK_PAUSE ||
+                                     talk->events[i].kind == TALK_HEADER))
+        i++;
+    if (i < talk->event_count && talk->events[i].kind == TALK_HEAR &&
+        strncmp(talk->events[i].bytes.data, "EHLO ", 5) == 0)
+        return i;
+    return talk->event_count;
+}
+
+struct talk *talk_inside(struct arena *a, const struct talk *talk, enum tls_mode mode)
+{
+    struct talk *inside = arena_alloc(a, sizeof(*inside));
+    size_t ehlo = find_ehlo(talk), rest = talk->event_count - ehlo;
+
+    *inside = *talk;
+    inside->plan.tls.mode = mode;
+    if (mode == TLS_MODE_IMPLICIT) { /* behind a PROXY header, which comes first of all */
+        inside->secure_at = talk->event_count && talk->events[0].kind == TALK_HEADER ? 1 : 0;
+        return inside;
+    }
+    if (rest == 0 || talk->not_starttls || talk->plan.stop_after < PHASE_AUTH)
+        return NULL;
+    struct talk_event *events = arena_alloc(a, (talk->event_count + STEPS) * sizeof(*events));
+    memcpy(events, talk->events, ehlo * sizeof(*events));
+    put_starttls(events + ehlo, &talk->events[ehlo]);
+    memcpy(events + ehlo + STEPS, talk->events + ehlo, rest * sizeof(*events));
+    inside->events = events;
+    inside->event_count += STEPS;
+    inside->secure_at = ehlo + STEPS;
+    return inside;
+}
