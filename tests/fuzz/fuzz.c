@@ -49,7 +49,7 @@ char *fuzz_exact(struct span bytes)
 
 static bool is_mark(char c)
 {
-    return c >= FUZZ_PART && c <= FUZZ_LITERAL;
+    return (c >= FUZZ_PART && c <= FUZZ_LITERAL) || c == FUZZ_SECURED || c == FUZZ_UNSECURED;
 }
 
 /* How many bytes of the input are the peer's, up to the next mark. */
@@ -85,7 +85,7 @@ bool fuzz_next_event(struct span *input, struct arena *a, struct fuzz_event *eve
         return false;
     if (is_mark(*input->data) && *input->data != FUZZ_LITERAL) {
         event_r->kind = fuzz_take(input);
-        if (event_r->kind == FUZZ_WAIT || event_r->kind == FUZZ_BLOCK)
+        if (event_r->kind == FUZZ_WAIT || event_r->kind == FUZZ_BLOCK || event_r->kind == FUZZ_UNSECURED)
             event_r->amount = fuzz_take(input);
         return true;
     }
@@ -147,6 +147,25 @@ static void wait(struct fuzz_peer *p, int64_t us)
     p->now_us = until_us;
 }
 
+/* The handshake is over, well or not; or TLS fails later. Elsewhere there is none that could. */
+static void play_tls(struct fuzz_peer *p, const struct fuzz_event *event)
+{
+    static const enum reason reasons[] = {
+        REASON_CLOSED, REASON_RESET,     REASON_NOT_TLS,   REASON_ALERT,        REASON_VERSION,
+        REASON_WEAK,   REASON_HANDSHAKE, REASON_TRUNCATED, REASON_CERT_EXPIRED, REASON_LOCAL_RESOURCE};
+    bool wanted = p->seam->want(p->engine) == SEAM_TLS;
+
+    if (event->kind == FUZZ_SECURED && wanted) {
+        p->secured = true;
+        p->seam->secured(p->engine, p->now_us);
+    } else if (event->kind == FUZZ_UNSECURED && (wanted || p->secured)) {
+        char sentence[] = "TLS failed";
+        p->seam->unsecured(p->engine, reasons[event->amount % (sizeof(reasons) / sizeof(reasons[0]))],
+                           sentence, p->now_us);
+        fuzz_require(p->seam->want(p->engine) == SEAM_DONE, "without TLS nothing goes on");
+    }
+}
+
 static void play_event(struct fuzz_peer *p, const struct fuzz_event *event)
 {
     switch (event->kind) {
@@ -167,6 +186,10 @@ static void play_event(struct fuzz_peer *p, const struct fuzz_event *event)
     case FUZZ_BLOCK:
         p->room = event->amount;
         return;
+    case FUZZ_SECURED:
+    case FUZZ_UNSECURED:
+        play_tls(p, event);
+        break;
     case FUZZ_PART:
     case FUZZ_LITERAL:
         p->room = SIZE_MAX;

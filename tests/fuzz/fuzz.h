@@ -45,7 +45,9 @@ enum fuzz_mark {
     FUZZ_BLOCK = 5,   /* n: after the next segment only n octets of what the engine says can be written */
     FUZZ_STOP = 6,    /* the program ends */
     FUZZ_LITERAL = 7, /* c: the peer says c */
-    FUZZ_BYTES = 8    /* as an event alone: what the peer says in one segment */
+    FUZZ_BYTES = 8,   /* as an event alone: what the peer says in one segment */
+    FUZZ_SECURED = 14,
+    FUZZ_UNSECURED = 15 /* n: TLS fails, with the n-th reason that it may have. Both only where TLS is */
 };
 
 struct fuzz_event {
@@ -65,6 +67,7 @@ struct fuzz_peer {
     int64_t now_us;
     size_t piece; /* the engine gets a segment in pieces of this size; 0 = whole */
     size_t room;  /* how much can be written now */
+    bool secured; /* TLS is up, or was */
     void (*said)(void *context, struct span bytes);
     void (*heard)(void *context, struct span bytes);
     void *context;
@@ -74,8 +77,11 @@ struct fuzz_peer {
 void fuzz_play(struct fuzz_peer *p, struct span input);
 
 /* The plans that the client is fuzzed with: as many as FUZZ_PLANS, then the first again. */
-#define FUZZ_PLANS 15
+#define FUZZ_PLANS 21
 const struct plan *fuzz_plan(uint8_t number);
+
+/* The first plan of the three that speak TLS by this mode or another: STARTTLS, opportunistic, implicit. */
+#define FUZZ_PLANS_TLS 14
 
 /* What holds for every result, whatever a server did: its texts are clean, its times do not run backwards, it
  * has one verdict, and every view of it can be read back. */

@@ -25,9 +25,12 @@ struct server {
     char line[COMMAND_MAX_LINE + 1];
     size_t len;
     size_t commands;
-    size_t route;  /* whose MAIL was heard last */
-    bool data;     /* DATA was the last command */
-    char reply[4]; /* the start of what was said since the last command, empty lines aside */
+    size_t route; /* whose MAIL was heard last */
+    bool data;    /* DATA was the last command */
+    const struct fuzz_peer *peer;
+    bool asked;        /* STARTTLS was said */
+    bool heard_secure; /* a command came through TLS */
+    char reply[4];     /* the start of what was said since the last command, empty lines aside */
     size_t reply_len;
     struct span body; /* what is still to be heard of a letter */
     char proxy[PROXY_HEADER_SIZE];
@@ -46,7 +49,7 @@ static bool is_line(const char *line, const char *verb, const char *value, const
 /* Whether it is one of the commands that the plan has. */
 static bool is_planned(struct server *s)
 {
-    static const char *const bare[] = {"DATA", "RSET", "QUIT"};
+    static const char *const bare[] = {"DATA", "RSET", "QUIT", "STARTTLS"};
 
     for (size_t i = 0; i < sizeof(bare) / sizeof(bare[0]); i++)
         if (strcmp(s->line, bare[i]) == 0)
@@ -68,12 +71,35 @@ static bool is_planned(struct server *s)
     return false;
 }
 
+/* What may be said where TLS is wanted, is up, or is not. */
+static void check_tls(struct server *s)
+{
+    enum tls_mode mode = s->plan->tls.mode;
+    bool by_starttls = mode == TLS_MODE_STARTTLS || mode == TLS_MODE_OPPORTUNISTIC;
+    bool hello = strncmp(s->line, "EHLO ", 5) == 0 || strncmp(s->line, "HELO ", 5) == 0;
+    bool quit = strcmp(s->line, "QUIT") == 0;
+
+    if (strcmp(s->line, "STARTTLS") == 0) {
+        fuzz_require(by_starttls && !s->asked, "STARTTLS is said once, by a plan that wants it");
+        s->asked = true;
+    } else if (mode == TLS_MODE_STARTTLS) {
+        fuzz_require(s->peer->secured || hello || quit, "nothing is said before TLS but EHLO and QUIT");
+    }
+    if (mode == TLS_MODE_IMPLICIT)
+        fuzz_require(s->peer->secured, "nothing is said before TLS");
+    if (by_starttls && s->peer->secured && !s->heard_secure)
+        fuzz_require((strncmp(s->line, "EHLO ", 5) == 0 || quit) && s->draft.extension_count == 0,
+                     "in TLS all begins anew");
+    s->heard_secure = s->peer->secured;
+}
+
 static void hear_command(struct server *s)
 {
     fuzz_require(s->len >= 2 && s->line[s->len - 2] == '\r', "a command ends with CRLF");
     s->line[s->len - 2] = '\0';
     fuzz_require(strlen(s->line) == s->len - 2 && !strpbrk(s->line, "\r\n"), "a command is one line");
     fuzz_require(is_planned(s), "a command is one of the plan's");
+    check_tls(s);
     fuzz_require(++s->commands <= PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS, "commands are limited");
     s->data = strcmp(s->line, "DATA") == 0;
     s->len = 0;
@@ -160,8 +186,15 @@ static void begin(struct server *s, uint8_t number)
 static struct result *play(uint8_t number, struct span input, size_t piece)
 {
     struct server s = {0};
-    struct fuzz_peer peer = {&client_seam, &s.client, START_US, piece, 0, say, hear, &s};
+    struct fuzz_peer peer = {.seam = &client_seam,
+                             .engine = &s.client,
+                             .now_us = START_US,
+                             .piece = piece,
+                             .said = say,
+                             .heard = hear,
+                             .context = &s};
 
+    s.peer = &peer;
     begin(&s, number);
     fuzz_play(&peer, input);
     client_finish(&s.client, &s.arena, &s.draft, peer.now_us, CLOCK_NONE);

@@ -77,6 +77,16 @@ static const struct plan plans[] = {
      ROUTES(DELIVERED),
      .proxy = {.wanted = true, .version = 2},
      .xclient = {[XCLIENT_NAME] = "[UNAVAILABLE]", [XCLIENT_LOGIN] = "a=b"}},
+    {.stop_after = PHASE_COUNT, .tls.mode = TLS_MODE_STARTTLS, ROUTES(ACCEPTED, REFUSED)},
+    {.stop_after = PHASE_COUNT, .tls.mode = TLS_MODE_OPPORTUNISTIC, ROUTES(QUEUED)},
+    {.stop_after = PHASE_COUNT, .tls.mode = TLS_MODE_IMPLICIT, ROUTES(DELIVERED, ACCEPTED)},
+    {.stop_after = PHASE_TLS, .tls.mode = TLS_MODE_STARTTLS, ROUTES(ACCEPTED)},
+    {.stop_after = PHASE_TLS, .tls.mode = TLS_MODE_IMPLICIT},
+    {.stop_after = PHASE_COUNT,
+     .tls.mode = TLS_MODE_STARTTLS,
+     ROUTES(ACCEPTED),
+     .proxy = {.wanted = true, .version = 2},
+     .xclient = {[XCLIENT_ADDR] = "198.51.100.4"}},
 };
 
 _Static_assert(FUZZ_PLANS == COUNT(plans) + 1, "the last is the longest");

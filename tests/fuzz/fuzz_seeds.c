@@ -32,7 +32,7 @@ static void put_bytes(struct buffer *b, struct span bytes)
 {
     for (size_t i = 0; i < bytes.len; i++) {
         const char literal[] = {FUZZ_LITERAL, bytes.data[i]};
-        if (bytes.data[i] >= FUZZ_PART && bytes.data[i] <= FUZZ_LITERAL)
+        if (strchr("\1\2\3\4\5\6\7\16\17", bytes.data[i]) && bytes.data[i])
             buffer_put(b, literal, 2);
         else
             buffer_put(b, &bytes.data[i], 1);
@@ -108,6 +108,28 @@ static void give_client(struct giver *g, const struct talk *talk)
     }
 }
 
+/* The same inside of TLS, by each mode in turn; one that is left out of STARTTLS is played without it. */
+static void give_client_tls(struct giver *g, struct arena *a, const struct talk *talk)
+{
+    static const enum tls_mode modes[] = {TLS_MODE_STARTTLS, TLS_MODE_OPPORTUNISTIC, TLS_MODE_IMPLICIT};
+    size_t which = g->count % 3;
+    const char plan = (char)(FUZZ_PLANS_TLS + which), secured = FUZZ_SECURED;
+    const struct talk *inside = talk_inside(a, talk, modes[which]);
+    struct buffer b;
+
+    if (!inside)
+        inside = talk;
+    buffer_init(&b, MOST_SEED);
+    buffer_put(&b, &plan, 1);
+    for (size_t i = 0; i < inside->event_count; i++) {
+        if (inside != talk && i == inside->secure_at)
+            buffer_put(&b, &secured, 1);
+        put_event(&b, &inside->events[i]);
+    }
+    give(g, "client", "in-tls", buffer_span(&b));
+    buffer_free(&b);
+}
+
 /* All that the server says for the reply parser. */
 static void give_reply(struct giver *g, const struct talk *talk)
 {
@@ -130,6 +152,7 @@ static void give_talk(struct giver *g, const char *path)
 
     fuzz_require(talk != NULL, "a talk can be read");
     give_client(g, talk);
+    give_client_tls(g, &a, talk);
     give_reply(g, talk);
     arena_free(&a);
 }
@@ -205,6 +228,15 @@ static const struct {
     {"url", "bad", "/a?x=1&x=1&=&y#z"},
     {"message", "dots", ".\r\n..\n\r.x\r\r\n.\n."},
     {"message", "token", "Subject: " TOKEN "\n\nehlod-" TOKEN TOKEN},
+    {"client", "not-offered", "\016220 mx\r\n\001250-mx\r\n250 SIZE\r\n\001221 Bye\r\n\1"},
+    {"client", "refused", "\017220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001454 4.7.0 No\r\n\001250 Ok\r\n\1"},
+    {"client", "injected", "\016220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001220 Go\r\n250 mx\r\n\1\16"},
+    {"client", "handshake-fails", "\016220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001220 Go\r\n\1\17\7"},
+    {"client", "fails-later", "\016220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001220 Go\r\n\1\16\17\3"},
+    {"client", "greets-again", "\016220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001220 Go\r\n\1\016\001220 mx\r\n"},
+    {"client", "implicit-end", "\022\16"},
+    {"client", "implicit-silence", "\020"},
+    {"client", "reset-after-bye", "\020\016220 mx\r\n\001421 No\r\n\001221 Bye\r\n\1\17\1"},
     {"client", "early-reply",
      "\004220 mx\r\n\001250 mx\r\n\001250 Ok\r\n\001250 Ok\r\n\001\5\377354 go\r\n552 5.3.4 too big\r\n"},
 };

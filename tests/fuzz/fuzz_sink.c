@@ -198,7 +198,8 @@ static void be_rude(struct span input)
     struct session s;
 
     begin(&s);
-    struct fuzz_peer peer = {&sink_seam, &s.sink, START_US, 0, 0, NULL, hear, &s};
+    struct fuzz_peer peer = {
+        .seam = &sink_seam, .engine = &s.sink, .now_us = START_US, .heard = hear, .context = &s};
     fuzz_play(&peer, input);
     end(&s);
 }
