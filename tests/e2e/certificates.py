@@ -23,15 +23,15 @@ class Certificates:
         return self.signed("good")
 
     def signed(self, name, dns=NAME, algorithm=("ec", "-pkeyopt", "ec_paramgen_curve:P-256"), start=None, end=None,
-               usage="serverAuth"):
-        """(certificate, key) by our authority; start and end as 20260101000000Z."""
+               usage="serverAuth", alt=None):
+        """(certificate, key) by our authority; start and end as 20260101000000Z; alt as in OpenSSL's config."""
         if name in self.made:
             return self.made[name]
         paths = self._path(f"{name}.pem"), self._path(f"{name}.key")
         request, extensions = self._path(f"{name}.csr"), self._path(f"{name}.ext")
         _openssl("req", "-newkey", *algorithm, "-nodes", "-subj", f"/CN={dns}", "-keyout", paths[1], "-out", request)
         with open(extensions, "w", encoding="ascii") as f:
-            f.write(f"subjectAltName=DNS:{dns}\nextendedKeyUsage={usage}\nbasicConstraints=CA:FALSE\n")
+            f.write(f"subjectAltName={alt or 'DNS:' + dns}\nextendedKeyUsage={usage}\nbasicConstraints=CA:FALSE\n")
         self._sign(request, extensions, paths[0], start or "20200101000000Z", end or "20500101000000Z")
         self.made[name] = paths
         return paths

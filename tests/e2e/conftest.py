@@ -4,6 +4,7 @@ import contextlib
 import resource
 
 import pytest
+from certificates import Certificates
 from fake_mta import FakeMta
 from peers import HAProxy, Prometheus
 from postfix import Postfix
@@ -34,6 +35,24 @@ def fake(cleanup):
     """fake(RCPT="550 no", ...) is a mail server with these answers."""
     def start(**answers):
         mta = FakeMta(**answers)
+        cleanup.callback(mta.stop)
+        return mta
+    return start
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """An authority of the tests' own, and the certificates that it signs."""
+    return Certificates(str(tmp_path_factory.mktemp("certificates")))
+
+
+@pytest.fixture
+def tls_mta(cleanup):
+    """tls_mta(pair, implicit=True, RCPT="550 no", ...) is a mail server with that certificate."""
+    from tls_mta import TlsMta  # which needs target() from here
+
+    def start(pair, **more):
+        mta = TlsMta(pair, **more)
         cleanup.callback(mta.stop)
         return mta
     return start

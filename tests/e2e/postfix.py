@@ -83,12 +83,13 @@ scache unix - - n - 1 scache
 
 
 class Postfix:
-    def __init__(self, users=("www",), access=None, transport=None, virtual=None, tls=None, services=None, mynetworks=""):
+    def __init__(self, users=("www",), access=None, transport=None, virtual=None, tls=None, services=None, mynetworks="",
+                 main=""):
         """access, transport, virtual: the maps of these names; every domain of transport is relayed to.
         tls: files of a certificate and its key; then it offers STARTTLS, and TLS at once at wrapper_address.
         services: {name: (host, [settings])}, where it listens too, on the same port, with settings of their own; their
         addresses are in the dict of that name. On hosts that nobody dials from no port is taken unawares.
-        mynetworks: who may relay."""
+        mynetworks: who may relay. main: more lines of main.cf."""
         self.folder = tempfile.mkdtemp(prefix="ehlod-postfix-")
         os.chmod(self.folder, 0o755)  # its daemons run as the user postfix
         self.port = free_port()
@@ -98,7 +99,8 @@ class Postfix:
         facts = {"folder": self.folder, "host": HOST, "port": self.port, "domain": DOMAIN,
                  "relay_domains": " ".join(transport or {}), "protocols": "all" if services else "ipv4",
                  "mynetworks": mynetworks}
-        self._write("main.cf", MAIN_CF.format(**facts) + (TLS_CF.format(cert=tls[0], key=tls[1]) if tls else ""))
+        self._write("main.cf", MAIN_CF.format(**facts) + (TLS_CF.format(cert=tls[0], key=tls[1]) if tls else "") +
+                    main)
         self.services = {name: f"{host}:{self.port}" for name, (host, _) in (services or {}).items()}
         wrapper_port = free_port()
         self.wrapper_address = f"{HOST}:{wrapper_port}"
