@@ -2,6 +2,7 @@
 #ifndef PROBE_PLAN_H
 #define PROBE_PLAN_H
 
+#include "probe/auth.h"
 #include "probe/base/address.h"
 #include "probe/base/span.h"
 #include "probe/enhanced.h"
@@ -116,6 +117,7 @@ struct plan {
     struct tls_context *tls_context; /* these settings made ready; null when the mode is off */
     struct plan_proxy proxy;
     const char *xclient[XCLIENT_COUNT]; /* values, IPv6 with its "IPV6:"; null = not claimed */
+    struct auth_login login;
     int64_t limits_us[LIMIT_COUNT];
     int64_t warn_us[PHASE_COUNT]; /* slower than this warns; 0 = never */
     int64_t warn_duration_us;     /* likewise for the whole run */

@@ -84,6 +84,14 @@ enum reason {
     REASON_CERT_UNTRUSTED,
     REASON_CERT_NAME_MISMATCH,
     REASON_CERT_PURPOSE,
+    /* AUTH; not offered also for it */
+    REASON_NO_MECHANISM,
+    REASON_FAILED,
+    REASON_NEEDS_TLS,
+    REASON_BAD_CHALLENGE,
+    REASON_TOO_MANY_ROUNDS,
+    REASON_UNEXPECTED_SUCCESS,
+    REASON_SERVER_INVALID,
     /* delivery */
     REASON_LATE,
     REASON_LOST,
@@ -140,6 +148,7 @@ enum flag {
     FLAG_TLS_NO_CLOSE_NOTIFY,   /* the end of TLS was not said before the connection's */
     FLAG_TLS_UNRECOGNIZED_NAME, /* a warning: the server does not know the name it was asked for */
     FLAG_INSECURE_SKIP_VERIFY,  /* the target's config lets any certificate pass */
+    FLAG_AUTH_CODE,             /* 2xx, but not 235, to a login */
     FLAG_CERTIFICATE_EXPIRING,  /* less is left of a certificate than the target's warn.certificate */
     FLAG_SLOW,                  /* a threshold of the target's warn was passed */
     FLAG_DELIVERY_PENDING,      /* a message is under way and none before it was ever settled */

@@ -2,6 +2,7 @@
 #ifndef PROBE_PROTO_SEAM_H
 #define PROBE_PROTO_SEAM_H
 
+#include "probe/auth.h"
 #include "probe/base/span.h"
 #include "probe/verdict.h"
 
@@ -17,6 +18,7 @@
  *         read, tell receive() or broken()         always
  *         make a TLS connection of it, tell secured()      when it is SEAM_TLS; what is inside is then read
  * and or unsecured()                                   written. Until it is begun, what is there is read at
+ *         have question() answered, tell answered()        when it is SEAM_ANSWER (reading goes on too)
  * deadline(), after reading what is there: expire()
  *
  * SEAM_LINGER: nothing more will be said, in TLS not even its end is owed any more (it is said now); what is
@@ -24,7 +26,7 @@
  *
  * Once it is done, further calls are harmless. Nothing here is called from inside another of these.
  */
-enum seam_want { SEAM_READ, SEAM_WRITE, SEAM_TLS, SEAM_LINGER, SEAM_DONE };
+enum seam_want { SEAM_READ, SEAM_WRITE, SEAM_TLS, SEAM_ANSWER, SEAM_LINGER, SEAM_DONE };
 
 enum seam_break { SEAM_CLOSED, SEAM_RESET };
 
@@ -39,6 +41,10 @@ struct seam {
     void (*secured)(void *engine, int64_t now_us);
     /* TLS failed, in the handshake or later, with a reason and its sentence, which is copied. */
     void (*unsecured)(void *engine, enum reason reason, const char *message, int64_t now_us);
+    /* A login: the challenge that is to be answered, and its answer. Of an engine that never wants that these
+     * two are null. */
+    struct auth_question (*question)(const void *engine);
+    void (*answered)(void *engine, const struct auth_answer *answer, int64_t now_us);
     void (*expire)(void *engine, int64_t now_us); /* does nothing before the deadline */
     void (*stop)(void *engine, int64_t now_us);   /* the program ends: be done as soon as is polite */
 };

@@ -22,7 +22,7 @@ ROOMS = [
     ("proto", r"probe/proto/"),
     ("settings", r"probe/net/tls_context\.[ch]"),
     ("net", r"probe/net/"),
-    ("nouns", r"probe/(plan|result|delivery|verdict|enhanced|conclude)\.[ch]"),
+    ("nouns", r"probe/(auth|plan|result|delivery|verdict|enhanced|conclude)\.[ch]"),
     ("base", r"probe/base/"),
 ]
 

@@ -59,14 +59,21 @@ static const char *const reasons_known[] = {
     "cert_untrusted",
     "cert_name_mismatch",
     "cert_purpose",
+    "no_mechanism",
+    "failed",
+    "needs_tls",
+    "bad_challenge",
+    "too_many_rounds",
+    "unexpected_success",
+    "server_invalid",
     "late",
     "lost",
     "mailbox_unreachable",
 };
 /* Those that the fault catalogue calls degraded; any other flag only notes. */
-static const char *const flags_that_warn[] = {"address_unreachable", "smtp_fixup", "ehlo_code",
-                                              "rset_failed",         "slow",       "duplicate",
-                                              "certificate_expiring"};
+static const char *const flags_that_warn[] = {"address_unreachable",  "smtp_fixup", "ehlo_code",
+                                              "rset_failed",          "slow",       "duplicate",
+                                              "certificate_expiring", "auth_code"};
 
 static bool is_in(const char *name, const char *const *list, size_t count)
 {
