@@ -2,6 +2,7 @@
 #ifndef PROBE_AUTH_H
 #define PROBE_AUTH_H
 
+#include "probe/base/mask.h"
 #include "probe/base/secret.h"
 #include "probe/base/span.h"
 
