@@ -11,8 +11,10 @@
  */
 #include "probe/proto/reply.h"
 
+#include "probe/base/mem.h"
 #include "probe/base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void reply_init(struct reply_parser *p, struct arena *arena)
@@ -26,13 +28,18 @@ void reply_free(struct reply_parser *p)
     buffer_free(&p->line);
 }
 
+void reply_mask(struct reply_parser *p, const struct mask *mask)
+{
+    p->mask = mask;
+}
+
 void reply_next(struct reply_parser *p, bool banner, bool enhanced)
 {
-    struct arena *arena = p->arena;
-    struct buffer line = p->line;
+    struct reply_parser next = {
+        .arena = p->arena, .mask = p->mask, .line = p->line, .banner = banner, .enhanced = enhanced};
 
-    buffer_clear(&line);
-    *p = (struct reply_parser){.arena = arena, .line = line, .banner = banner, .enhanced = enhanced};
+    buffer_clear(&next.line);
+    *p = next;
 }
 
 static void note(struct reply_parser *p, enum flag flag)
@@ -40,8 +47,8 @@ static void note(struct reply_parser *p, enum flag flag)
     p->flags |= UINT64_C(1) << flag;
 }
 
-/* Keeps a line as it is to be shown. */
-static void keep_line(struct reply_parser *p, struct span text)
+/* Keeps a line as it is to be shown; it may show all of it. */
+static void keep_bare(struct reply_parser *p, struct span text)
 {
     struct result_reply *r = &p->reply;
     const char **lines = arena_grow(p->arena, (void *)r->lines, r->line_count, sizeof(*lines));
@@ -56,6 +63,20 @@ static void keep_line(struct reply_parser *p, struct span text)
     }
     r->lines = lines;
     r->line_count++;
+}
+
+/* Keeps a line as it is to be shown. What is hidden is found in the bytes as they came, before anything else
+ * is done to them; of a line that was cut, what its last octets begin too. */
+static void keep_line(struct reply_parser *p, struct span text, bool is_cut)
+{
+    if (!p->mask) {
+        keep_bare(p, text);
+        return;
+    }
+    char *shown = mem_alloc(mask_room(text.len) + 1);
+    size_t len = is_cut ? mask_apply_cut(p->mask, text, shown) : mask_apply(p->mask, text, shown);
+    keep_bare(p, (struct span){shown, len});
+    free(shown);
 }
 
 static bool is_digit(struct span line, size_t at)
@@ -130,7 +151,7 @@ static int read_line(struct reply_parser *p, struct span line, enum reason *reas
 {
     int code;
     if (read_code(p, line, &code, reason_r) < 0) {
-        keep_line(p, line);
+        keep_line(p, line, false);
         return -1;
     }
     if (p->reply.line_count == REPLY_MAX_LINES) {
@@ -140,10 +161,12 @@ static int read_line(struct reply_parser *p, struct span line, enum reason *reas
     p->reply.code = code;
     struct span text = line.len > 4 ? (struct span){line.data + 4, line.len - 4} : span_of("");
     read_enhanced(p, text);
-    keep_line(p, text);
+    keep_line(p, text, false);
     if (line.len > 3 && line.data[3] == '-')
         return 0;
     finish_enhanced(p);
+    if (code == 334)
+        p->challenge = arena_dup_span(p->arena, text);
     return 1;
 }
 
@@ -180,7 +203,7 @@ static int refuse(struct reply_parser *p, enum reason reason, enum reason *reaso
     struct span line = buffer_span(&p->line);
 
     *reason_r = is_foreign(p, line) ? REASON_NOT_SMTP : reason;
-    keep_line(p, line);
+    keep_line(p, line, true);
     buffer_clear(&p->line);
     return -1;
 }
@@ -216,7 +239,7 @@ void reply_break(struct reply_parser *p)
     if (reply_begun(p))
         note(p, FLAG_REPLY_INCOMPLETE);
     if (line.len > 0)
-        keep_line(p, line);
+        keep_line(p, line, true);
     buffer_clear(&p->line);
 }
 

@@ -4,6 +4,7 @@
 
 #include "probe/base/arena.h"
 #include "probe/base/buffer.h"
+#include "probe/base/mask.h"
 #include "probe/result.h"
 #include "probe/verdict.h"
 
@@ -19,19 +20,26 @@
 #define REPLY_MAX_TEXT  1024 /* octets of what reply_text() makes of it */
 
 struct reply_parser {
-    struct arena *arena; /* where lines are kept */
-    bool banner;         /* the first line of all: no digits there means it is not SMTP */
-    bool enhanced;       /* look for enhanced status codes (not in banner and EHLO, RFC 2034 section 3) */
-    struct buffer line;  /* the line that is being read */
-    size_t bytes;        /* of this reply so far */
+    struct arena *arena;     /* where lines are kept */
+    const struct mask *mask; /* what no line may show; null = nothing is hidden */
+    bool banner;             /* the first line of all: no digits there means it is not SMTP */
+    bool enhanced;           /* look for enhanced status codes (not in banner and EHLO, RFC 2034 section 3) */
+    struct buffer line;      /* the line that is being read */
+    size_t bytes;            /* of this reply so far */
     size_t stray;
     uint64_t flags;
     bool enhanced_differs;
     struct result_reply reply; /* as far as it came */
+    const char
+        *challenge; /* of a whole 334: its (last) text as it came, unmasked, for probe/sasl alone; or null */
 };
 
 void reply_init(struct reply_parser *p, struct arena *arena);
 void reply_free(struct reply_parser *p);
+
+/* From now on no line that is kept shows what the mask hides. It is kept until the parser is freed, or given
+ * another; null hides nothing. */
+void reply_mask(struct reply_parser *p, const struct mask *mask);
 
 /* Ready for the next reply; what the last one said stays in the arena. */
 void reply_next(struct reply_parser *p, bool banner, bool enhanced);
