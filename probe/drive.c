@@ -3,7 +3,8 @@
  * The pump between an engine and a socket. Two rules make its times honest: the socket is read empty
  * before a deadline is judged, each piece with the kernel's stamp, and before anything is written, so that
  * what came unasked is seen as such. What a reply means, and when it is late, only the engine knows.
- * TLS stands between the two from when the engine wants it; how it is spoken is probe/net/tls.c's.
+ * TLS stands between the two from when the engine wants it; how it is spoken is probe/net/tls.c's. What a
+ * login says is probe/sasl.c's; the socket is read while it thinks.
  */
 #include "probe/drive.h"
 
@@ -16,6 +17,7 @@ enum { READ_SIZE = 16 * 1024, READ_TURN = 16 };
 
 static void on_socket(void *context);
 static void on_timer(uv_timer_t *timer);
+static void on_answer(void *context, const struct auth_answer *answer);
 
 /* What has become of TLS, and what was inside of what came then. */
 static void pass_on(struct drive *d, int64_t at_us)
@@ -178,6 +180,19 @@ static void shut_tls(struct drive *d)
         (void)socket_write(d->socket, out, &len);
 }
 
+/* The engine wants to know what to answer. */
+static void ask(struct drive *d)
+{
+    if (d->asked || d->ended || d->seam->want(d->engine) != SEAM_ANSWER)
+        return;
+    assert(d->login);
+    if (!d->sasl)
+        d->sasl = sasl_new(d->timer->loop, d->login, d->login_host, d->login_port);
+    struct auth_question question = d->seam->question(d->engine);
+    d->asked = true;
+    sasl_ask(d->sasl, &question, on_answer, d);
+}
+
 /* The engine is done: nothing lingers. What the peer did not take is dropped with a reset, or the system
  * would go on trying to deliver it; nor is the rest of a record sent, which the engine takes for unsent. */
 static void hang_up(struct drive *d, bool unsent)
@@ -203,6 +218,7 @@ static void go_on(struct drive *d)
     waiting = write_all(d);
     if (begin_tls(d)) /* a server's, behind its 220, or a client's behind a PROXY header, which says hello */
         waiting = write_all(d);
+    ask(d);
     if (d->seam->want(d->engine) != SEAM_DONE)
         d->seam->expire(d->engine, clock_mono_us());
     if (d->seam->want(d->engine) == SEAM_DONE || d->ended) {
@@ -216,6 +232,20 @@ static void go_on(struct drive *d)
 static void on_socket(void *context)
 {
     go_on(context);
+}
+
+/* What came before it, came before it. */
+static void on_answer(void *context, const struct auth_answer *answer)
+{
+    struct drive *d = context;
+
+    d->asked = false;
+    if (d->ended || d->seam->want(d->engine) == SEAM_DONE) /* hung up already */
+        return;
+    read_all(d);
+    if (d->seam->want(d->engine) == SEAM_ANSWER)
+        d->seam->answered(d->engine, answer, clock_mono_us());
+    go_on(d);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -244,6 +274,13 @@ void drive_offer_tls(struct drive *d, struct tls_context *context, const char *h
     begin_tls(d);
 }
 
+void drive_offer_login(struct drive *d, const struct auth_login *login, const char *host, uint16_t port)
+{
+    d->login = login;
+    d->login_host = host;
+    d->login_port = port;
+}
+
 void drive_stop(struct drive *d)
 {
     d->seam->stop(d->engine, clock_mono_us());
@@ -256,4 +293,6 @@ void drive_clear(struct drive *d)
     d->timer = NULL;
     tls_free(d->tls);
     d->tls = NULL;
+    sasl_free(d->sasl);
+    d->sasl = NULL;
 }

@@ -8,6 +8,7 @@
 #include "config/yaml.h"
 #include "probe/net/dns.h"
 #include "probe/net/tls.h"
+#include "probe/sasl.h"
 #include "server/http.h"
 #include "server/render/render.h"
 #include "server/serve.h"
@@ -121,6 +122,7 @@ int command_version(const struct options *options)
     print_library("c-ares", NULL, dns_version());
     print_library("jansson", NULL, json_version());
     print_library("libfyaml", NULL, yaml_version());
+    print_library("libgsasl", NULL, sasl_version());
     print_library("libmicrohttpd", built, running);
     snprintf(built, sizeof built, "%d.%d.%d", UV_VERSION_MAJOR, UV_VERSION_MINOR, UV_VERSION_PATCH);
     print_library("libuv", built, uv_version_string());

@@ -18,7 +18,7 @@ ROOMS = [
     ("run", r"probe/run(_\w+)?\.[ch]"),
     ("verify", r"probe/verify/"),
     ("drive", r"probe/drive(_\w+)?\.[ch]"),
-    ("sasl", r"probe/sasl\.[ch]"),
+    ("sasl", r"probe/sasl(_\w+)?\.[ch]"),
     ("proto", r"probe/proto/"),
     ("settings", r"probe/net/tls_context\.[ch]"),
     ("net", r"probe/net/"),
