@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct command {
@@ -34,7 +35,8 @@ static const struct command commands[] = {
         .about = "Runs the service in the foreground, listening where server.listen says. Ask it with\n"
                  "  curl -s http://127.0.0.1:8025/check/TARGET\n"
                  "SIGTERM or SIGINT stops it: runs under way get a few seconds to end, every waiting\n"
-                 "request is answered. A second one cuts that short.",
+                 "request is answered. A second one cuts that short. No core file is ever written: it would\n"
+                 "hold the passwords.",
         .exits = "  0  stopped as asked\n"
                  "  1  could not start: the configuration is wrong or an address cannot be listened on\n"
                  "  2  wrong command line",
@@ -167,10 +169,20 @@ static int keep_standard_streams(void)
     return 0;
 }
 
+/* A core would hold every password and token. */
+static int forbid_cores(void)
+{
+    return setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+}
+
 int main(int argc, char **argv)
 {
     if (keep_standard_streams() != 0) {
         perror("ehlod: /dev/null");
+        return 1;
+    }
+    if (forbid_cores() != 0) {
+        perror("ehlod: RLIMIT_CORE");
         return 1;
     }
     if (argc < 2 || argv[1][0] == '-') {
