@@ -13,6 +13,7 @@
 #include "probe/base/mem.h"
 #include "probe/base/text.h"
 #include "probe/sasl_oauth.h"
+#include "probe/sasl_said.h"
 
 #include <assert.h>
 #include <gsasl.h>
@@ -59,12 +60,17 @@ static const struct {
     void (*answer)(struct sasl *s, struct span challenge);
     unsigned rounds;   /* so many answers there are at most */
     unsigned proof;    /* the one of them that is made of the secret */
+    bool prepares;     /* username and password, with SASLprep */
     const char *marks; /* what stands before the proof within it, when the rest is no secret */
 } mechanisms[AUTH_MECHANISM_COUNT] = {
-    [AUTH_SCRAM_SHA_256] = {answer_scram, 3, 1, ",p="}, [AUTH_SCRAM_SHA_1] = {answer_scram, 3, 1, ",p="},
-    [AUTH_CRAM_MD5] = {answer_simple, 1, 0, " "},       [AUTH_OAUTHBEARER] = {answer_oauth, 2, 0, NULL},
-    [AUTH_XOAUTH2] = {answer_oauth, 2, 0, NULL},        [AUTH_EXTERNAL] = {answer_simple, 1, 1, NULL},
-    [AUTH_PLAIN] = {answer_simple, 1, 0, NULL},         [AUTH_LOGIN] = {answer_simple, 2, 1, NULL},
+    [AUTH_SCRAM_SHA_256] = {answer_scram, 3, 1, true, ",p="},
+    [AUTH_SCRAM_SHA_1] = {answer_scram, 3, 1, true, ",p="},
+    [AUTH_CRAM_MD5] = {answer_simple, 1, 0, true, " "},
+    [AUTH_OAUTHBEARER] = {answer_oauth, 2, 0, false, NULL},
+    [AUTH_XOAUTH2] = {answer_oauth, 2, 0, false, NULL},
+    [AUTH_EXTERNAL] = {answer_simple, 1, 1, false, NULL},
+    [AUTH_PLAIN] = {answer_simple, 1, 0, false, NULL},
+    [AUTH_LOGIN] = {answer_simple, 2, 1, false, NULL},
 };
 
 /* ---- answers ---- */
@@ -117,38 +123,48 @@ static void say(struct sasl *s, enum auth_progress progress, struct span respons
         hide_response(s, response);
 }
 
-/* What a server says of a failure, as it may be shown; null when that is nothing. */
-static const char *show_detail(struct sasl *s, struct span said)
-{
-    char *text = mem_alloc(mask_room(said.len) + 1);
-    struct span shown = {text, mask_apply(s->mask, said, text)};
-    bool is_long = shown.len > SASL_MAX_DETAIL;
-    const char *detail;
+/* ---- libgsasl ---- */
 
-    if (is_long)
-        for (shown.len = SASL_MAX_DETAIL; ((unsigned char)text[shown.len] & 0xc0) == 0x80; shown.len--)
-            ;
-    if (text_is_clean(shown))
-        detail = arena_dup_span(&s->arena, shown);
-    else
-        detail = text_escape(&s->arena, shown);
-    if (is_long)
-        detail = arena_printf(&s->arena, "%s...", detail);
-    free(text);
-    return said.len ? detail : NULL;
+static bool can_be_prepared(const char *text)
+{
+    char *prepared = NULL;
+    int status = gsasl_saslprep(text, GSASL_ALLOW_UNASSIGNED, &prepared, NULL);
+
+    if (prepared)
+        secret_wipe(prepared, strlen(prepared));
+    gsasl_free(prepared);
+    return status == GSASL_OK;
 }
 
-/* ---- libgsasl ---- */
+/* Whether username and password are fit for it. What libgsasl cannot prepare is found before it does (of
+ * CRAM-MD5 it would lose memory then, of SCRAM it would be in the middle of the exchange). */
+static int check_words(struct sasl *s)
+{
+    struct span password = secret_bytes(s->password);
+    bool prepares = mechanisms[s->mechanism].prepares;
+    const char *message = NULL;
+
+    if (auth_proof_of(s->mechanism) != AUTH_BY_PASSWORD)
+        return 0;
+    if (!s->password)
+        message = "there is no password";
+    else if (memchr(password.data, '\0', password.len))
+        message = "the password has a NUL in it";
+    else if (prepares && !can_be_prepared(password.data))
+        message = "the password has characters that SASLprep (RFC 4013) does not allow";
+    else if (prepares && !can_be_prepared(s->username))
+        message = "the username has characters that SASLprep (RFC 4013) does not allow";
+    if (message)
+        refuse(s, AUTH_UNABLE, message);
+    return message ? -1 : 0;
+}
 
 static int begin_session(struct sasl *s)
 {
     struct span password = secret_bytes(s->password);
 
-    if (auth_proof_of(s->mechanism) == AUTH_BY_PASSWORD &&
-        (!s->password || memchr(password.data, '\0', password.len))) {
-        refuse(s, AUTH_UNABLE, s->password ? "the password has a NUL in it" : "there is no password");
+    if (check_words(s) < 0)
         return -1;
-    }
     if (gsasl_init(&s->library) != GSASL_OK ||
         gsasl_client_start(s->library, auth_name(s->mechanism), &s->session) != GSASL_OK ||
         gsasl_property_set(s->session, GSASL_AUTHID, s->username) != GSASL_OK ||
@@ -162,25 +178,9 @@ static int begin_session(struct sasl *s)
     return 0;
 }
 
-static const char *say_unprepared(struct sasl *s)
-{
-    char *prepared = NULL;
-    bool is_password =
-        gsasl_saslprep(secret_bytes(s->password).data, GSASL_ALLOW_UNASSIGNED, &prepared, NULL);
-
-    if (prepared)
-        secret_wipe(prepared, strlen(prepared));
-    gsasl_free(prepared);
-    return arena_printf(&s->arena, "the %s has characters that SASLprep (RFC 4013) does not allow",
-                        is_password ? "password" : "username");
-}
-
 static void refuse_step(struct sasl *s, int status)
 {
     switch (status) {
-    case GSASL_SASLPREP_ERROR:
-        refuse(s, AUTH_UNABLE, say_unprepared(s));
-        break;
     case GSASL_OK:
     case GSASL_NEEDS_MORE:
     case GSASL_MECHANISM_PARSE_ERROR:
@@ -221,23 +221,6 @@ static void answer_simple(struct sasl *s, struct span challenge)
     step(s, challenge);
 }
 
-/* Whether server-first-message = nonce "," salt "," iteration-count wants more than is good for anybody. What
- * is none is libgsasl's to refuse. */
-static bool wants_too_much(struct span challenge)
-{
-    unsigned long count = 0;
-    size_t i = 0;
-
-    while (i + 3 < challenge.len && memcmp(challenge.data + i, ",i=", 3) != 0)
-        i++;
-    for (i += 3; i < challenge.len && challenge.data[i] >= '0' && challenge.data[i] <= '9'; i++) {
-        count = count * 10 + (unsigned long)(challenge.data[i] - '0');
-        if (count > SASL_MAX_ITERATIONS)
-            return true;
-    }
-    return false;
-}
-
 static bool begins_with(struct span text, const char *start)
 {
     size_t len = strlen(start);
@@ -248,7 +231,7 @@ static bool begins_with(struct span text, const char *start)
 /* RFC 5802 section 5: client-first, client-final, and nothing once the server has proved itself. */
 static void answer_scram(struct sasl *s, struct span challenge)
 {
-    if (s->rounds == 1 && wants_too_much(challenge)) {
+    if (s->rounds == 1 && sasl_said_too_many(challenge, SASL_MAX_ITERATIONS)) {
         refuse(s, AUTH_SERVER_INVALID,
                arena_printf(&s->arena, "the server wants more than %d iterations of SCRAM",
                             SASL_MAX_ITERATIONS));
@@ -256,7 +239,7 @@ static void answer_scram(struct sasl *s, struct span challenge)
     }
     if (s->rounds == 2 && begins_with(challenge, "e=")) { /* a refusal in its own words; a reply follows */
         s->answer.progress = AUTH_MORE;
-        s->answer.detail = show_detail(s, challenge);
+        s->answer.detail = sasl_said_shown(challenge, s->mask, SASL_MAX_DETAIL, &s->arena);
         return;
     }
     step(s, challenge);
@@ -307,7 +290,7 @@ static void answer_oauth(struct sasl *s, struct span challenge)
         say_token(s);
         return;
     }
-    s->answer.detail = show_detail(s, challenge);
+    s->answer.detail = sasl_said_shown(challenge, s->mask, SASL_MAX_DETAIL, &s->arena);
     say(s, AUTH_SAID, span_of(sasl_oauth_acknowledgement(s->mechanism)));
 }
 

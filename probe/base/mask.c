@@ -69,7 +69,7 @@ static char sextet(struct span bytes, size_t bit)
     unsigned value = 0;
 
     for (size_t i = bit; i < bit + 6; i++)
-        value = value << 1 | ((unsigned char)bytes.data[i / 8] >> (7 - i % 8) & 1u);
+        value = value << 1 | ((unsigned char)bytes.data[i / 8] >> (7 - i % 8) & 1);
     return BASE64_ALPHABET[value];
 }
 

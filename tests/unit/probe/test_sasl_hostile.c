@@ -246,9 +246,8 @@ static void passwords_that_cannot_be_said(void **state)
     begin(AUTH_CRAM_MD5);
     assert_int_equal(ask("<1@mx>"), AUTH_UNABLE);
     assert_string_equal(got.message, "the password has characters that SASLprep (RFC 4013) does not allow");
-    begin(AUTH_SCRAM_SHA_256);
-    assert_int_equal(ask_first(), AUTH_MORE);
-    assert_int_equal(ask(server_first("x", "s=QUJD,i=1")), AUTH_UNABLE);
+    begin(AUTH_SCRAM_SHA_256); /* before a word is said */
+    assert_int_equal(ask_first(), AUTH_UNABLE);
     assert_string_equal(got.message, "the password has characters that SASLprep (RFC 4013) does not allow");
     set_password(span_of("\xff\xfe"));
     begin(AUTH_CRAM_MD5);
