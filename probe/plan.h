@@ -153,7 +153,9 @@ void plan_say_over(const struct plan *plan, char out_r[PLAN_OVER_SIZE]);
 
 /* Everything a peer can grow has a limit. */
 #define PLAN_MAX_COMMANDS     64
-#define PLAN_SESSION_COMMANDS 6 /* beside them: STARTTLS and XCLIENT, each with EHLO and HELO once more */
+#define PLAN_SESSION_COMMANDS 6  /* beside them: STARTTLS and XCLIENT, each with EHLO and HELO once more */
+#define PLAN_MAX_ROUNDS       10 /* challenges in a login */
+#define PLAN_AUTH_COMMANDS    (PLAN_MAX_ROUNDS + 2) /* likewise: AUTH, responses, and "*" */
 #define PLAN_MAX_ADDRESSES    8
 #define PLAN_MAX_DIALOGUE     (256 * 1024) /* bytes received in a run */
 

@@ -194,6 +194,7 @@ static struct result copy_result(struct copier *c, const struct result *draft)
     r.claimed.as = put_text(c, r.claimed.as);
     r.claimed.by = put_text(c, r.claimed.by);
     r.tls = put_tls(c, r.tls);
+    r.login = put_text(c, r.login);
     put_extensions(c, &r);
     put_commands(c, &r);
     put_routes(c, &r);

@@ -176,6 +176,7 @@ struct result {
 
     struct result_claimed claimed;
     const struct result_tls *tls; /* null = never begun */
+    const char *login;            /* who is logged in, "probe (PLAIN)"; null = nobody */
     const struct result_extension *extensions;
     size_t extension_count;
     const struct result_command *commands;

@@ -62,6 +62,7 @@ void client_init(struct client *c, const struct plan *plan, struct arena *arena,
 
 void client_free(struct client *c)
 {
+    client_auth_wipe(c);
     reply_free(&c->parser);
 }
 
@@ -113,7 +114,8 @@ struct result_command *client_add_command(struct client *c, enum phase phase, co
 {
     size_t count = c->draft->command_count;
 
-    assert(count < PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS + 2); /* banner, and one not asked for */
+    assert(count < PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS + PLAN_AUTH_COMMANDS +
+                       2); /* banner, and one not asked for */
     c->commands = arena_grow(c->arena, c->commands, count, sizeof(*c->commands));
     c->commands[count] = (struct result_command){.phase = phase,
                                                  .route = c->route_begun ? (int)c->route : -1,
@@ -192,8 +194,10 @@ static bool is_listening(const struct client *c)
     return c->step == &client_step_table[STEP_END] && c->want == SEAM_READ;
 }
 
-static struct span command_wire(struct client *c, const char *line)
+struct span client_wire(struct client *c, const char *line)
 {
+    if (!line)
+        return span_of("");
     int len = snprintf(c->wire, sizeof(c->wire), "%s\r\n", line);
 
     return (struct span){c->wire, (size_t)len};
@@ -205,11 +209,33 @@ static void begin_step(struct client *c)
     c->limit_at_us = c->now_us + c->plan->limits_us[c->step->limit];
 }
 
+/* A new entry in the record, and a parser for its reply. */
+static struct result_command *listen_for(struct client *c, const char *shown)
+{
+    enum client_step_id id = (enum client_step_id)(c->step - client_step_table);
+
+    reply_next(&c->parser, id == STEP_BANNER, id != STEP_BANNER && id != STEP_EHLO && id != STEP_HELO);
+    return client_add_command(c, c->step->phase, shown, c->step->expected(c));
+}
+
 static void put_out(struct client *c, struct span bytes)
 {
     c->output = bytes;
     c->output_sent = 0;
     c->want = SEAM_WRITE;
+}
+
+void client_say(struct client *c, const char *shown, struct span output)
+{
+    begin_step(c);
+    listen_for(c, shown);
+    if (!shown) {
+        client_fail(c, REASON_LOCAL_RESOURCE, NULL,
+                    "the command cannot be sent: it does not fit in 512 octets");
+        client_end(c);
+        return;
+    }
+    put_out(c, output);
 }
 
 void client_enter(struct client *c, enum client_step_id id)
@@ -230,21 +256,17 @@ void client_enter(struct client *c, enum client_step_id id)
         put_out(c, client_claim_proxy(c));
         return;
     }
+    if (id == STEP_AUTH || id == STEP_AUTH_RESPONSE) {
+        client_auth_begin(c);
+        return;
+    }
     char *line = c->step->send ? c->step->send(c) : NULL;
-    struct result_command *command = client_add_command(c, c->step->phase, line, c->step->expected(c));
-    reply_next(&c->parser, id == STEP_BANNER, id != STEP_BANNER && id != STEP_EHLO && id != STEP_HELO);
-    if (!c->step->send) {
-        command->at_us = c->now_us - c->start_us;
-        c->want = SEAM_READ;
+    if (c->step->send) {
+        client_say(c, line, c->step->body ? c->step->body(c) : client_wire(c, line));
         return;
     }
-    if (!line) {
-        client_fail(c, REASON_LOCAL_RESOURCE, NULL,
-                    "the command cannot be sent: it does not fit in 512 octets");
-        client_end(c);
-        return;
-    }
-    put_out(c, c->step->body ? c->step->body(c) : command_wire(c, line));
+    listen_for(c, NULL)->at_us = c->now_us - c->start_us;
+    c->want = SEAM_READ;
 }
 
 void client_start(struct client *c, int64_t now_us)
@@ -273,6 +295,8 @@ void client_sent(struct client *c, size_t len, int64_t now_us)
         client_enter(c, STEP_TLS);
         return;
     }
+    if (c->output.data == c->auth.line)
+        client_auth_wipe(c);
     begin_step(c);
     client_last_command(c)->at_us = c->now_us - c->start_us;
     c->want = SEAM_READ;
@@ -284,6 +308,8 @@ void client_record_reply(struct client *c)
 {
     struct result_command *command = client_last_command(c);
 
+    if (command->phase == PHASE_AUTH)
+        client_auth_hide(c->arena, &c->parser.reply);
     command->replied = c->parser.reply.line_count > 0;
     command->reply = c->parser.reply;
     c->draft->flags |= c->parser.flags;
@@ -369,7 +395,9 @@ void client_receive(struct client *c, struct span bytes, int64_t first_us, int64
     size_t room = PLAN_MAX_DIALOGUE - c->received;
     struct span read = {bytes.data, bytes.len < room ? bytes.len : room};
     c->received += read.len;
-    if (read.len && (is_listening(c) || (c->want == SEAM_WRITE && !c->step->body)))
+    bool unasked =
+        is_listening(c) || client_auth_is_answering(c) || (c->want == SEAM_WRITE && !c->step->body);
+    if (read.len && unasked)
         client_break_unasked(c, read);
     else if (read.len)
         feed(c, read, first_us);
@@ -419,6 +447,16 @@ static void seam_unsecured(void *engine, enum reason reason, const char *message
     client_unsecured(engine, reason, message, now_us);
 }
 
+static struct auth_question seam_question(const void *engine)
+{
+    return client_question(engine);
+}
+
+static void seam_answered(void *engine, const struct auth_answer *answer, int64_t now_us)
+{
+    client_answered(engine, answer, now_us);
+}
+
 static void seam_expire(void *engine, int64_t now_us)
 {
     client_expire(engine, now_us);
@@ -438,6 +476,8 @@ const struct seam client_seam = {
     .broken = seam_broken,
     .secured = seam_secured,
     .unsecured = seam_unsecured,
+    .question = seam_question,
+    .answered = seam_answered,
     .expire = seam_expire,
     .stop = seam_stop,
 };

@@ -23,11 +23,34 @@
  *         read, tell client_receive()                  always
  *         make a TLS connection, tell client_secured() or
  *         client_unsecured()                           when it is SEAM_TLS; from then on the dialogue is
- * inside at client_deadline(), after reading what is there: client_expire() client_finish
+ * inside
+ *         have client_question() answered, tell
+ *         client_answered()                            when it is SEAM_ANSWER (reading goes on too)
+ *         at client_deadline(), after reading what is there: client_expire()
+ *     client_finish
  *
  * Times are monotonic microseconds; they are clamped so that what is shown never runs backwards. It never
  * pipelines, never retries, and once it is done further calls are harmless.
  */
+/* A login under way (client_auth.c). */
+struct client_auth {
+    bool begun; /* it was decided about */
+    enum auth_mechanism mechanism;
+    bool open;                   /* a 334 waits for a response */
+    bool held;                   /* the initial response did not fit behind AUTH, and waits in line */
+    bool spoke;                  /* a response has gone out */
+    bool said;                   /* the last of them: success may come */
+    enum auth_progress progress; /* of the last answer */
+    const char *challenge;       /* the last one */
+    const char *detail;          /* what it said of a failure; null = nothing */
+    const struct mask *mask;     /* what nothing of the server's may show; null = nothing was said yet */
+    size_t rounds;               /* challenges so far */
+    size_t longest;              /* line that was said, in octets */
+    int64_t failed_us;           /* the run's duration when it was given up */
+    char *line;                  /* what is being sent, or held: wiped as soon as it is out */
+    size_t line_len;
+};
+
 struct client {
     const struct plan *plan;
     struct arena *arena;
@@ -41,6 +64,7 @@ struct client {
     const struct client_step *step;
     enum seam_want want;
     bool started;
+    struct client_auth auth;
     size_t route;       /* the route that is being played, or is next */
     size_t recipient;   /* and its recipient */
     bool route_begun;   /* its MAIL was sent */
@@ -76,6 +100,7 @@ void client_sent(struct client *c, size_t len, int64_t now_us);
 void client_broken(struct client *c, enum seam_break how, int64_t now_us);
 void client_secured(struct client *c, int64_t now_us);
 void client_unsecured(struct client *c, enum reason reason, const char *message, int64_t now_us);
+void client_answered(struct client *c, const struct auth_answer *answer, int64_t now_us);
 void client_expire(struct client *c, int64_t now_us); /* does nothing before the deadline */
 
 /* The program must end: a reply that is owed is not waited for. What was decided stays decided. */
@@ -83,6 +108,7 @@ void client_stop(struct client *c, int64_t now_us);
 
 enum seam_want client_want(const struct client *c);
 struct span client_output(const struct client *c);
+struct auth_question client_question(const struct client *c);
 int64_t client_deadline(const struct client *c); /* CLOCK_NEVER before the start and when done */
 
 /* The same calls, for whoever moves bytes without knowing whose. */

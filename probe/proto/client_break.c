@@ -13,7 +13,7 @@
 /* The step ends without a reply: its time counts, and nothing more is sent. */
 static void end_here(struct client *c)
 {
-    if (!client_step_is_silent(c))
+    if (!client_step_is_silent(c) && !client_auth_is_answering(c))
         client_record_reply(c);
     client_add_time(c->draft, c->step->phase, c->now_us - c->step_us);
     client_end(c);
@@ -38,6 +38,8 @@ static bool is_courtesy(struct client *c, enum flag quit_flag)
 /* What came is no reply; nothing that follows could be told apart. */
 void client_break_misread(struct client *c, enum reason reason)
 {
+    if (c->step->phase == PHASE_AUTH)
+        client_auth_hide(c->arena, &c->parser.reply);
     const struct result_reply *reply = &c->parser.reply;
     const char *line = reply->line_count ? reply->lines[reply->line_count - 1] : "";
     const char *quoted = client_say_cut(c->arena, line);
@@ -74,6 +76,8 @@ void client_break_reply_unasked(struct client *c, struct result_reply reply)
     struct result_command *command = client_add_command(c, c->replied, NULL, "nothing");
     const char *explained = client_claim_say_unasked(c, &reply);
 
+    if (c->replied == PHASE_AUTH)
+        client_auth_hide(c->arena, &reply);
     command->route = route;
     command->at_us = command->first_byte_us = command->reply_us = at_us;
     command->replied = true;
@@ -105,6 +109,14 @@ void client_break_early(struct client *c)
     end_here(c);
 }
 
+/* What may be shown of it. */
+static struct span unmasked(struct client *c, struct span bytes)
+{
+    char *out = arena_alloc(c->arena, mask_room(bytes.len));
+
+    return (struct span){out, mask_apply(c->auth.mask, bytes, out)};
+}
+
 /* Bytes that answer no command. Empty lines are only flagged. */
 void client_break_unasked(struct client *c, struct span bytes)
 {
@@ -116,7 +128,7 @@ void client_break_unasked(struct client *c, struct span bytes)
     if (blank == bytes.len)
         return;
 
-    struct span rest = {bytes.data + blank, bytes.len - blank};
+    struct span rest = unmasked(c, (struct span){bytes.data + blank, bytes.len - blank});
     if (rest.len > UNSOLICITED_MOST)
         rest.len = UNSOLICITED_MOST;
     while (rest.len && (rest.data[rest.len - 1] == '\r' || rest.data[rest.len - 1] == '\n'))
@@ -158,6 +170,8 @@ const char *client_break_when(const struct client *c)
 
     if (client_tls_is_handshake(c))
         return "in the TLS handshake";
+    if (client_auth_is_answering(c))
+        return "while ehlod was making the login";
     if (c->step->body)
         return arena_printf(c->arena, "after %s of the message", client_say_part_sent(c, c->arena));
     if (c->want == SEAM_WRITE)
@@ -200,10 +214,12 @@ void client_expire(struct client *c, int64_t now_us)
     client_tell_time(c, now_us);
     if (!is_courtesy(c, FLAG_QUIT_NO_REPLY)) {
         bool by_run = c->ends_us < c->limit_at_us;
-        enum reason reason = by_run                  ? REASON_DEADLINE
-                             : c->want == SEAM_WRITE ? REASON_SEND_TIMEOUT
-                                                     : REASON_TIMEOUT;
-        if (client_fail(c, reason, NULL, client_say_overdue(c, c->arena, reason, c->now_us)))
+        enum reason reason = client_auth_is_answering(c) ? REASON_LOCAL_RESOURCE
+                             : by_run                    ? REASON_DEADLINE
+                             : c->want == SEAM_WRITE     ? REASON_SEND_TIMEOUT
+                                                         : REASON_TIMEOUT;
+        if (client_fail(c, reason, NULL, client_say_overdue(c, c->arena, reason, c->now_us)) &&
+            reason != REASON_LOCAL_RESOURCE)
             c->draft->failure.limit_us =
                 by_run ? c->ends_us - c->start_us : c->plan->limits_us[c->step->limit];
     }

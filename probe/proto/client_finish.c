@@ -78,6 +78,8 @@ static void complete_reply(const struct client *c, struct arena *arena, struct r
         parser.reply.lines = more;
     }
     reply_break(&parser);
+    if (last->phase == PHASE_AUTH)
+        client_auth_hide(arena, &parser.reply);
     last->replied = parser.reply.line_count > 0;
     last->reply = parser.reply;
     draft->flags |= parser.flags;
@@ -89,7 +91,7 @@ static void complete_reply(const struct client *c, struct arena *arena, struct r
 static void complete_step(const struct client *c, struct arena *arena, struct result *draft, int64_t now_us,
                           int64_t limit_us)
 {
-    if (!client_step_is_silent(c))
+    if (!client_step_is_silent(c) && !client_auth_is_answering(c))
         complete_reply(c, arena, draft);
     client_add_time(draft, c->step->phase, now_us > c->step_us ? now_us - c->step_us : 0);
     if (client_decided(c) || draft->failure.reason != REASON_NONE)

@@ -43,6 +43,8 @@ const char *client_say_asked(const struct client *c, struct arena *a)
         return NULL;
     if (last->phase == PHASE_MESSAGE || last->phase == PHASE_FINAL)
         return "the message";
+    if (last->phase == PHASE_AUTH)
+        return client_auth_say_asked(last);
     return client_say_cut(a, last->sent);
 }
 
@@ -77,6 +79,9 @@ const char *client_say_overdue(const struct client *c, struct arena *a, enum rea
 
     plan_say_over(c->plan, over);
     end = by_run ? arena_printf(a, ", %s", over) : arena_printf(a, " (%s)", limit_key(c->step->limit));
+    if (client_auth_is_answering(c))
+        return arena_printf(a, "ehlod itself had not made the login after %.3f s%s", taken_s(c, now_us),
+                            arena_printf(a, ", %s", over));
     if (client_tls_is_handshake(c))
         return arena_printf(a, "the TLS handshake was not over in %.3f s%s", taken_s(c, now_us), end);
     if (c->want == SEAM_WRITE)
@@ -92,6 +97,8 @@ static const char *say_missing(const struct client *c, struct arena *a)
 
     if (client_tls_is_handshake(c))
         return "the TLS handshake is not over";
+    if (client_auth_is_answering(c))
+        return "ehlod is still making the login";
     if (c->want == SEAM_WRITE && c->step->body)
         return arena_printf(a, "only %s of the message could be sent", client_say_part_sent(c, a));
     if (c->want == SEAM_WRITE)

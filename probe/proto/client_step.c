@@ -7,6 +7,7 @@
  *     [PROXY ->] [TLS ->] banner -> EHLO [-> HELO]                                client_claim.c
  *     [-> STARTTLS -> TLS -> EHLO [-> HELO]]                                      client_tls.c
  *     [-> XCLIENT -> EHLO [-> HELO]]                                              client_claim.c
+ *     [-> AUTH [-> response ...] [-> *]]                                          client_auth.c
  *     -> ( MAIL -> RCPT ... -> RSET ) for each route -> QUIT
  *                     \-> DATA -> message -> final                               client_send.c
  */
@@ -350,6 +351,12 @@ const struct client_step client_step_table[STEP_END + 1] = {
                        expect_220, client_tls_got_starttls, NULL, NULL},
     [STEP_XCLIENT] = {PHASE_EHLO, LIMIT_REPLY, client_claim_xclient_applies, client_claim_send_xclient,
                       expect_220, client_claim_got_xclient, NULL, client_claim_xclient_sent},
+    [STEP_AUTH] = {PHASE_AUTH, LIMIT_REPLY, client_auth_applies, NULL, client_auth_expected, client_auth_got,
+                   NULL, NULL},
+    [STEP_AUTH_RESPONSE] = {PHASE_AUTH, LIMIT_REPLY, client_auth_is_open, NULL, client_auth_expected,
+                            client_auth_got, NULL, NULL},
+    [STEP_AUTH_CANCEL] = {PHASE_AUTH, LIMIT_REPLY, client_auth_is_open, client_auth_send_cancel,
+                          client_auth_cancel_expected, client_auth_got_cancel, NULL, NULL},
     [STEP_MAIL] = {PHASE_MAIL, LIMIT_REPLY, mail_applies, send_mail, client_judge_mail_wanted, got_mail, NULL,
                    NULL},
     [STEP_RCPT] = {PHASE_RCPT, LIMIT_REPLY, rcpt_applies, send_rcpt, client_judge_rcpt_wanted, got_rcpt, NULL,

@@ -18,6 +18,9 @@ enum client_step_id {
     STEP_HELO,
     STEP_STARTTLS,
     STEP_XCLIENT,
+    STEP_AUTH,
+    STEP_AUTH_RESPONSE, /* to a challenge */
+    STEP_AUTH_CANCEL,   /* of a challenge that is not answered */
     STEP_MAIL,
     STEP_RCPT,
     STEP_DATA,
@@ -98,6 +101,24 @@ const char *client_claim_broken(struct client *c);
 /* Whether the step under way is no command: it has no reply and no place in the record. */
 bool client_step_is_silent(const struct client *c);
 
+/* The rows of a login (client_auth.c). */
+bool client_auth_applies(const struct client *c);
+bool client_auth_is_open(const struct client *c); /* a challenge is to be answered, or not */
+void client_auth_begin(struct client *c);
+const char *client_auth_expected(struct client *c);
+enum client_step_id client_auth_got(struct client *c, struct result_command *command);
+char *client_auth_send_cancel(struct client *c);
+const char *client_auth_cancel_expected(struct client *c);
+enum client_step_id client_auth_got_cancel(struct client *c, struct result_command *command);
+bool client_auth_is_answering(const struct client *c); /* no command is under way: ehlod is at work */
+void client_auth_wipe(struct client *c);               /* what was to be sent */
+/* Shows no challenge that makes sense, nor a part of one. */
+void client_auth_hide(struct arena *a, struct result_reply *reply);
+const char *client_auth_say_asked(const struct result_command *command);
+
+/* By which mechanism (client_auth_choose.c); REASON_NONE, or why by none, with the sentence. */
+enum reason client_auth_choose(struct client *c, enum auth_mechanism *mechanism_r, const char **message_r);
+
 /* The rows of the message (client_send.c). */
 bool client_send_data_applies(const struct client *c);
 char *client_send_data(struct client *c);
@@ -126,6 +147,10 @@ struct result_command *client_add_command(struct client *c, enum phase phase, co
 void client_record_reply(struct client *c);  /* what stands in the parser, to the last command */
 bool client_is_over(const struct client *c); /* not begun, or nothing is left to be said or heard */
 void client_enter(struct client *c, enum client_step_id id); /* that step, or the next one that applies */
+/* Records the command, as it is shown, and sends those bytes; what is meant to be sent may be the empty span
+ * of a line that could not be built. */
+void client_say(struct client *c, const char *shown, struct span output);
+struct span client_wire(struct client *c, const char *line); /* the line with its CRLF */
 void client_end(struct client *c);                           /* nothing more is wanted */
 
 /* What ends it before its time (client_break.c): bytes that are no reply, that nobody asked for (empty lines
