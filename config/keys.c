@@ -12,6 +12,7 @@
 #include "config/server.h"
 #include "config/tags.h"
 #include "config/target.h"
+#include "config/target_auth.h"
 #include "config/target_claim.h"
 #include "config/target_route.h"
 #include "config/target_tls.h"
@@ -35,6 +36,8 @@
     {                                                                                                        \
         "targets.*.warn." name, scalar_duration, TARGET(plan.field), "0", VALUE_DURATION_EXPECTED, doc       \
     }
+#define SECRET_EXPECTED         "a text, or ${NAME} for what the environment holds"
+#define SECRET_FILE_EXPECTED    "the path of a file"
 #define TLS_FILE_EXPECTED       "the path of a PEM file"
 #define WARN_PHASE(name, phase) WARN(name, warn_us[phase], "the same for this phase")
 
@@ -92,8 +95,8 @@ static const struct keys_row rows[] = {
      "a host name or an IP address", "whom the certificate must be for; default: the host of address"},
     {"targets.*.tls_config.min_version", target_tls_version, TARGET(plan.tls.min_version), "TLS12",
      "TLS10, TLS11, TLS12 or TLS13", "the oldest version that is spoken"},
-    {"targets.*.tls_config.insecure_skip_verify", target_tls_skip, TARGET(plan.tls.insecure_skip_verify),
-     "false", "true or false", "go on whatever the certificate is; the result has a flag for it"},
+    {"targets.*.tls_config.insecure_skip_verify", scalar_bool, TARGET(plan.tls.insecure_skip_verify), "false",
+     "true or false", "go on whatever the certificate is; the result has a flag for it"},
     {"targets.*.tls_config.cert_file", target_tls_file, TARGET(plan.tls.cert_file), NULL, TLS_FILE_EXPECTED,
      "the certificate to show to a server that asks for one"},
     {"targets.*.tls_config.key_file", target_tls_file, TARGET(plan.tls.key_file), NULL, TLS_FILE_EXPECTED,
@@ -125,6 +128,24 @@ static const struct keys_row rows[] = {
      TARGET_CLAIM_ADDRESS_EXPECTED, "the address that it has connected to"},
     {"targets.*.xclient.DESTPORT", target_claim_port, TARGET(plan.xclient[XCLIENT_DESTPORT]), NULL,
      TARGET_CLAIM_PORT_EXPECTED, "the port that it has connected to"},
+    {"targets.*.auth", NULL, 0, NULL, "a map of keys", "how ehlod logs in; default: not at all"},
+    {"targets.*.auth.mechanism", target_auth_mechanism, TARGET(plan.login.mechanism), NULL,
+     "SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, OAUTHBEARER, XOAUTH2, EXTERNAL, PLAIN or LOGIN",
+     "this SASL mechanism or none; default: the strongest that the server offers"},
+    {"targets.*.auth.username", scalar_text, TARGET(plan.login.username), NULL, "a name of 1 to 255 octets",
+     "who ehlod is to the server; needed, but with EXTERNAL"},
+    {"targets.*.auth.password", target_auth_password, TARGET(plan.login), NULL, SECRET_EXPECTED,
+     "the password itself"},
+    {"targets.*.auth.password_file", target_auth_password_file, TARGET(plan.login), NULL,
+     SECRET_FILE_EXPECTED, "the file that holds it"},
+    {"targets.*.auth.token", target_auth_token, TARGET(plan.login), NULL, SECRET_EXPECTED,
+     "an OAuth access token, for OAUTHBEARER and XOAUTH2"},
+    {"targets.*.auth.token_file", target_auth_token_file, TARGET(plan.login), NULL, SECRET_FILE_EXPECTED,
+     "the file that holds it; read anew for each login"},
+    {"targets.*.auth.allow_plaintext", scalar_bool, TARGET(plan.login.allow_plaintext), "false",
+     "true or false", "log in without TLS, too"},
+    {"targets.*.auth.expect", target_auth_expect, TARGET(plan.login.rejected), "accepted",
+     "accepted or rejected", "what must become of the login"},
     {"targets.*.timeout", scalar_timeout, TARGET(plan.limits_us[LIMIT_RUN]), "30s", SCALAR_TIMEOUT_EXPECTED,
      "the whole run"},
     {"targets.*.timeouts", NULL, 0, NULL, "a map of durations", "limits inside the run"},

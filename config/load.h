@@ -21,6 +21,8 @@ struct load {
     size_t module_count;
     struct target_tls *tls; /* made ready so far; the snapshot's when loading is over */
     size_t tls_count;
+    struct secret **secrets; /* read so far; likewise */
+    size_t secret_count;
     const struct snapshot_sink *sinks; /* the mailboxes */
     size_t sink_count;
     bool mailboxes_broken; /* there may be more than could be read */

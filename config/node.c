@@ -104,6 +104,21 @@ char *node_path(struct arena *a, const struct node *node)
     return arena_printf(a, "%s%s%s", above, *above ? "." : "", key_text(a, node->key));
 }
 
+static bool is_named(const struct node *node, const char *key)
+{
+    return node && node->key && strcmp(node->key, key) == 0;
+}
+
+/* By its key, or by one above it that is misplaced; a secret where all that belongs to a login was due. */
+static bool is_secret(const struct node *node)
+{
+    bool secret = is_named(node, "auth") || is_named(node, "password") || is_named(node, "token");
+
+    for (; node && !secret; node = node->parent)
+        secret = is_named(node->parent, "auth") && (is_named(node, "password") || is_named(node, "token"));
+    return secret;
+}
+
 char *node_found(struct arena *a, const struct node *node)
 {
     if (node->kind == NODE_LIST)
@@ -112,6 +127,8 @@ char *node_found(struct arena *a, const struct node *node)
         return arena_dup(a, "a map");
     if (node_is_null(node))
         return arena_dup(a, "nothing");
+    if (is_secret(node))
+        return arena_dup(a, "a secret");
     return arena_printf(a, "\"%s\"", node_show(a, node->text));
 }
 

@@ -64,7 +64,8 @@ bool node_is_null(const struct node *node);
  * is longer than any good one is cut. */
 char *node_path(struct arena *a, const struct node *node);
 
-/* What stands there, for a message: "10" in quotes, "a list", "a map", "nothing". */
+/* What stands there, for a message: "10" in quotes, "a list", "a map", "nothing"; "a secret" for a text under
+ * a key that may hold one. */
 char *node_found(struct arena *a, const struct node *node);
 
 /* Any text for a message, without quotes: one line, escaped where it has to be, and not too long. */

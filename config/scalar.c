@@ -34,6 +34,14 @@ int scalar_word(struct load *l, const struct keys_row *row, const struct node *n
     return -1;
 }
 
+void scalar_bool(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    static const char *const words[] = {"false", "true"};
+    int word = scalar_word(l, row, node, words, 2);
+    if (word >= 0)
+        *(bool *)slot = word == 1;
+}
+
 void scalar_text(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     const char *text = scalar_read(l, row, node);

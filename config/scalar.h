@@ -14,6 +14,7 @@ int scalar_word(struct load *l, const struct keys_row *row, const struct node *n
 
 /* Parsers of keys. */
 keys_parse scalar_text;     /* const char *: not empty, at most 255 octets */
+keys_parse scalar_bool;     /* bool: true or false */
 keys_parse scalar_duration; /* int64_t, microseconds */
 keys_parse scalar_timeout;  /* the same, at least 1 ms */
 keys_parse scalar_count;    /* unsigned: 1 to 100000 */

@@ -87,7 +87,10 @@ void set_apply(const char *text, unsigned rank, struct node *root, struct arena 
     struct path path = {0};
     struct node *node;
     const char *value = text_is_clean(span_of(text)) ? read_path(text, a, &path) : NULL;
-    size_t key_len = value ? (size_t)(value - text - 1) : strlen(text);
+    /* What is behind a "=" may be a secret. */
+    size_t key_len = value ? (size_t)(value - text - 1) : strcspn(text, "=");
+    if (!value && text[key_len] == '=')
+        key_len++;
     struct node_mark mark = {make_origin(text, key_len, rank, a), 1, 1};
     if (!value) {
         findings_add(f, FINDINGS_ERROR, &mark, "cannot be understood (expected " FORM ")");

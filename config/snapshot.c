@@ -12,6 +12,7 @@
 #include "config/mailbox.h"
 #include "config/set.h"
 #include "config/target.h"
+#include "config/target_auth.h"
 #include "config/target_tls.h"
 #include "config/yaml.h"
 #include "probe/base/mem.h"
@@ -30,6 +31,8 @@ struct owned {
     const struct snapshot_target **by_name;
     struct target_tls *tls; /* what the plans' are */
     size_t tls_count;
+    struct secret **secrets; /* likewise */
+    size_t secret_count;
 };
 
 /* The name of this machine; "localhost" when it has none that could be shown or sent. */
@@ -65,6 +68,8 @@ static void fill(struct owned *s, const struct node *root, const char *file, str
         keys_read(&load, "", root, &s->is);
     s->tls = load.tls;
     s->tls_count = load.tls_count;
+    s->secrets = load.secrets;
+    s->secret_count = load.secret_count;
 }
 
 static int compare_names(const void *left, const void *right)
@@ -137,7 +142,7 @@ int snapshot_load(const struct snapshot_source *source, struct snapshot **snapsh
     }
     findings_report(&findings, mistakes_r);
     findings_free(&findings);
-    arena_free(&scratch);
+    arena_wipe(&scratch); /* what was written may hold passwords */
     return good ? 0 : -1;
 }
 
@@ -152,6 +157,7 @@ void snapshot_unref(struct snapshot *s)
     struct owned *owned = (struct owned *)s;
     if (!owned || atomic_fetch_sub_explicit(&owned->references, 1, memory_order_acq_rel) > 1)
         return;
+    target_auth_clear(owned->secrets, owned->secret_count);
     target_tls_clear(owned->tls, owned->tls_count);
     mailbox_clear(owned->is.sinks, owned->is.sink_count);
     arena_free(&owned->arena);

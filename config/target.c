@@ -2,7 +2,7 @@
 /*
  * Targets and the modules they build on: the parsers of their keys, and how a target comes to be from the
  * defaults, its module and what it says itself. What must hold between several keys or several targets is
- * target_check.c; routes are target_route.c, and TLS is target_tls.c.
+ * target_check.c; routes are target_route.c, TLS is target_tls.c, and logging in is target_auth.c.
  */
 #include "config/target.h"
 
@@ -10,6 +10,7 @@
 #include "config/nearest.h"
 #include "config/placeholder.h"
 #include "config/scalar.h"
+#include "config/target_auth.h"
 #include "config/target_check.h"
 #include "config/target_claim.h"
 #include "config/target_tls.h"
@@ -115,7 +116,7 @@ void target_stop_after(struct load *l, const struct keys_row *row, const struct 
 
 void target_defaults(struct load *l, struct target *t)
 {
-    *t = (struct target){.is.plan.stop_after = PHASE_COUNT};
+    *t = (struct target){.is.plan.stop_after = PHASE_COUNT, .is.plan.login.mechanism = AUTH_MECHANISM_COUNT};
     keys_defaults(l, "targets.*", t);
 }
 
@@ -192,6 +193,7 @@ static void read_target(struct load *l, struct node *node, struct target *t)
     }
     fill_helo(l, t);
     target_tls_prepare(l, t);
+    target_auth_prepare(l, t);
     t->is.plan.target = t->is.name;
 }
 

@@ -33,14 +33,6 @@ void target_tls_version(struct load *l, const struct keys_row *row, const struct
         *(enum tls_min *)slot = (enum tls_min)word;
 }
 
-void target_tls_skip(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
-{
-    static const char *const words[] = {"false", "true"};
-    int word = scalar_word(l, row, node, words, 2);
-    if (word >= 0)
-        *(bool *)slot = word == 1;
-}
-
 void target_tls_file(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     const char *path = NULL;

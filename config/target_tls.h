@@ -17,7 +17,6 @@ keys_parse target_tls_mode;
 keys_parse target_tls_file; /* const char *: its path, as the system wants it */
 keys_parse target_tls_name;
 keys_parse target_tls_version;
-keys_parse target_tls_skip; /* bool */
 
 /* Makes the target's settings ready, if it speaks TLS at all: reads the files. What is made goes to the load.
  */

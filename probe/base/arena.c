@@ -33,6 +33,13 @@ void arena_free(struct arena *a)
     a->left = 0;
 }
 
+void arena_wipe(struct arena *a)
+{
+    for (struct arena_chunk *chunk = a->chunks; chunk; chunk = chunk->next)
+        explicit_bzero(chunk->data, chunk->size);
+    arena_free(a);
+}
+
 static void add_chunk(struct arena *a, size_t least)
 {
     size_t size = a->chunks ? a->chunks->size * 2 : CHUNK_LEAST;

@@ -16,6 +16,7 @@ struct arena {
 };
 
 void arena_free(struct arena *a); /* gives everything back; the arena is empty again */
+void arena_wipe(struct arena *a); /* likewise, and nothing of what it held is left in memory */
 
 void *arena_alloc(struct arena *a, size_t size);          /* zeroed, aligned for any type */
 char *arena_dup(struct arena *a, const char *text);       /* null in, null out */

@@ -113,6 +113,11 @@ int main(void)
         fprintf(stderr, "no " FOLDER "/*.yaml: run this from the root of the repository\n");
         return 1;
     }
+    /* what the files refer to */
+    setenv("EHLOD_TEST_SECRET", "hunter2", 1);
+    setenv("EHLOD_TEST_OTHER", "hunter3", 1);
+    setenv("EHLOD_TEST_EMPTY", "", 1);
+    unsetenv("EHLOD_TEST_NOT_SET");
     struct CMUnitTest *tests = arena_alloc(&a, (size_t)count * sizeof(*tests));
     for (int i = 0; i < count; i++) {
         char *path = arena_printf(&a, FOLDER "/%s", files[i]->d_name);

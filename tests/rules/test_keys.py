@@ -27,7 +27,19 @@ NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["m
          "targets.*.module": ["modules.*.timeout"],
          "targets.*.proxy_protocol.version": ["targets.*.proxy_protocol.source"],
          "targets.*.proxy_protocol.command": ["targets.*.proxy_protocol.source"],
+         **{f"targets.*.auth.{key}": [f"targets.*.auth.{more}" for more in ("username", proof, "allow_plaintext")]
+            for key, proof in (("mechanism", "password"), ("username", "password"), ("password", "password"),
+                               ("password_file", "password_file"), ("token", "token"), ("token_file", "token_file"),
+                               ("allow_plaintext", "password"), ("expect", "password"))},
          "targets.*.routes[].mailbox": ["mailboxes.*.sink", "mailboxes.*.domains"]}
+
+
+# Of each of these only one can be said.
+OTHERS = [{"targets.*.auth.password", "targets.*.auth.token", "targets.*.auth.token_file"},
+          {"targets.*.auth.password_file", "targets.*.auth.token", "targets.*.auth.mechanism"}]
+
+# What the secrets of the example refer to.
+SECRETS = {"PROBE_PASSWORD": "hunter2", "PROBE_TOKEN": "hunter2"}
 
 
 def read(path):
@@ -94,7 +106,8 @@ def say(text, keys):
 def validate(path):
     """What is wrong with it: nothing of a good one."""
     done = subprocess.run([PROGRAM, "validate", "--config", str(path)], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=LIMIT_S, check=False)
+                          capture_output=True, text=True, timeout=LIMIT_S, check=False,
+                          env={**os.environ, **SECRETS})
     return done.stderr if done.returncode == 0 else done.stderr or f"ended with {done.returncode}"
 
 
@@ -105,7 +118,16 @@ def make_certificate(folder):
                    check=True, capture_output=True, timeout=30)
 
 
+def make_secrets(folder):
+    for name in ("probe.password", "probe.token"):
+        (folder / name).write_text("hunter2\n", encoding="utf-8")
+        (folder / name).chmod(0o600)
+
+
 def validate_text(folder, text):
+    """A login is allowed without TLS, which is off in the example."""
+    text = re.sub("^( *allow_plaintext:) false$", r"\1 true", text, flags=re.M)
+    make_secrets(folder)
     if re.search("^ *cert_file: sink.pem", text, re.M):
         make_certificate(folder)
     path = folder / "ehlod.yaml"
@@ -156,9 +178,10 @@ def test_it_loads(path):
     assert validate(os.path.join(rules.ROOT, path)) == ""
 
 
-def test_it_loads_with_every_key_said(tmp_path):
-    text = say(read(EXAMPLE), keys_of(read(EXAMPLE)))
-    assert not [key.path for key in keys_of(text) if key.off]
+@pytest.mark.parametrize("others", OTHERS)
+def test_it_loads_with_every_key_said(others, tmp_path):
+    text = say(read(EXAMPLE), [key for key in keys_of(read(EXAMPLE)) if key.row not in others])
+    assert {key.row for key in keys_of(text) if key.off} == others
     assert validate_text(tmp_path, text) == ""
 
 

@@ -84,17 +84,17 @@ static void test_bad(void **state)
     } rows[] = {
         {"", "--set : " FORM},
         {"x", "--set x: " FORM},
-        {"=x", "--set =x: " FORM},
-        {"a..b=x", "--set a..b=x: " FORM},
-        {".a=x", "--set .a=x: " FORM},
-        {"a.=x", "--set a.=x: " FORM},
-        {"a.\"b=x", "--set a.\"b=x: " FORM},
-        {"a.\"\"=x", "--set a.\"\"=x: " FORM},
-        {"a.\"b\"c=x", "--set a.\"b\"c=x: " FORM},
-        {"a\nb=x", "--set a\\x0Ab=x: " FORM},
-        {"server.name=a\nb", "--set server.name=a\\x0Ab: " FORM},
-        {"server.name=\xff", "--set server.name=\\xFF: " FORM},
-        {"1.2.3.4.5.6.7.8.9.a.b.c.d.e.f.g.h=x", "--set 1.2.3.4.5.6.7.8.9.a.b.c.d.e.f.g.h=x: " FORM},
+        {"=x", "--set =: " FORM},
+        {"a..b=x", "--set a..b=: " FORM},
+        {".a=x", "--set .a=: " FORM},
+        {"a.=x", "--set a.=: " FORM},
+        {"a.\"b=x", "--set a.\"b=: " FORM},
+        {"a.\"\"=x", "--set a.\"\"=: " FORM},
+        {"a.\"b\"c=x", "--set a.\"b\"c=: " FORM},
+        {"a\nb=x", "--set a\\x0Ab=: " FORM},
+        {"server.name=a\nb", "--set server.name=: " FORM},
+        {"server.name=\xff", "--set server.name=: " FORM},
+        {"1.2.3.4.5.6.7.8.9.a.b.c.d.e.f.g.h=x", "--set 1.2.3.4.5.6.7.8.9.a.b.c.d.e.f.g.h=: " FORM},
         {"server.nam=x", "--set server.nam: server.nam: unknown key (did you mean name?)"},
         {"srver.name=x", "--set srver.name: srver: unknown key (did you mean server?)"},
         {"server.name=",
@@ -144,6 +144,27 @@ static void test_bad(void **state)
                      g.mistakes.error_count ? g.mistakes.errors[0] : "nothing", rows[i].error);
         given_clear(&g);
     }
+}
+
+/* Neither by the option that says it, nor by one that is in its way. */
+static void test_no_secret_is_shown(void **state)
+{
+    static const char *const sets[] = {"targets.a.auth={username: u, password: hunter2}",
+                                       "targets.a.auth.password.x=1", "targets.a..auth.password=hunter2",
+                                       NULL};
+    static const char *const errors[] = {
+        "--set targets.a.auth.password.x: targets.a.auth.password has no keys (found a secret)",
+        "--set targets.a..auth.password=: " FORM, NULL};
+    struct given g;
+    (void)state;
+    given_text(&g, base, sets);
+    assert_int_equal(g.mistakes.error_count, 3);
+    for (size_t i = 0; i < 2; i++)
+        assert_string_equal(g.mistakes.errors[i + 1], errors[i]);
+    assert_null(strstr(g.mistakes.errors[0], "hunter2"));
+    assert_int_equal(g.mistakes.warning_count, 1);
+    assert_null(strstr(g.mistakes.warnings[0], "hunter2"));
+    given_clear(&g);
 }
 
 /* An entry may begin with an option of its own, in whatever order; a module is set as a whole. */
@@ -247,15 +268,11 @@ static void test_null_on_the_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_last_wins),
-        cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_new_entries),
-        cmocka_unit_test(test_a_wrong_name_is_said_once),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_mends),
-        cmocka_unit_test(test_on_the_way),
-        cmocka_unit_test(test_null_on_the_way),
+        cmocka_unit_test(test_good),        cmocka_unit_test(test_last_wins),
+        cmocka_unit_test(test_bad),         cmocka_unit_test(test_no_secret_is_shown),
+        cmocka_unit_test(test_new_entries), cmocka_unit_test(test_a_wrong_name_is_said_once),
+        cmocka_unit_test(test_order),       cmocka_unit_test(test_mends),
+        cmocka_unit_test(test_on_the_way),  cmocka_unit_test(test_null_on_the_way),
     };
     return cmocka_run_group_tests_name("config/set", tests, NULL, NULL);
 }
