@@ -5,6 +5,7 @@
  * here a response is a line that goes out once and is wiped. Nothing of a login is said without TLS, whatever
  * the mechanism, unless the target allows it. Which mechanism is client_auth_choose.c's.
  */
+#include "probe/base/base64.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "probe/proto/client_step.h"
@@ -44,18 +45,16 @@ static void keep_line(struct client *c, struct span prefix, struct span response
     memcpy(auth->line + len, "\r\n", 2);
 }
 
+/* Told without decoding it: what it holds is nowhere but in the line. */
 static bool is_base64(struct span text)
 {
     size_t len = text.len;
 
     while (len > 0 && text.len - len < 2 && text.data[len - 1] == '=')
         len--;
-    for (size_t i = 0; i < len; i++) {
-        char ch = text.data[i];
-        bool letter = (ch >= 'A' && ch <= 'Z') || (ch >= 'a' && ch <= 'z');
-        if (!letter && !(ch >= '0' && ch <= '9') && ch != '+' && ch != '/')
+    for (size_t i = 0; i < len; i++)
+        if (!memchr(BASE64_ALPHABET, text.data[i], sizeof(BASE64_ALPHABET) - 1))
             return false;
-    }
     return text.len % 4 == 0;
 }
 
@@ -366,18 +365,19 @@ enum client_step_id client_auth_got(struct client *c, struct result_command *com
 
 /* what is shown */
 
-/* A challenge, and whatever of one came, lets a reader of a SCRAM exchange guess at the password. */
+/* A challenge, and whatever of one came, lets a reader of a SCRAM exchange guess at the password. A part of
+ * it may be masked already. */
 static const char *hide_line(struct arena *a, const struct result_reply *reply, const char *line)
 {
-    bool whole = strncmp(line, "334", 3) == 0 && (line[3] == ' ' || line[3] == '-');
-    const char *text = whole ? line + 4 : line;
-    size_t coded = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=");
+    bool has_code = strncmp(line, "334", 3) == 0 && (line[3] == ' ' || line[3] == '-'); /* it broke off */
+    const char *text = has_code ? line + 4 : line;
+    bool is_challenge = text[strspn(text, BASE64_ALPHABET "=" SECRET_SHOWN)] == '\0';
 
-    if (!*text || text[coded])
+    if (!*text || !is_challenge || (!has_code && reply->code != 334))
         return line;
-    if (whole)
+    if (has_code)
         return arena_printf(a, "%.4s" SECRET_SHOWN, line);
-    return reply->code == 334 && is_base64(span_of(line)) ? SECRET_SHOWN : line;
+    return strchr(line, '*') || is_base64(span_of(line)) ? SECRET_SHOWN : line;
 }
 
 void client_auth_hide(struct arena *a, struct result_reply *reply)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Logging in as a part of the dialogue: what is said when, what is shown of it, what a reply means. */
 #include "probe/base/clock.h"
+#include "probe/base/mask.h"
 #include "probe/base/secret.h"
 #include "tests/unit/probe/proto/client_stage.h"
 
