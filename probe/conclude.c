@@ -113,6 +113,10 @@ static void say_routes(struct buffer *b, const struct result *draft, const struc
         buffer_printf(b, "%zu of %zu %s as wanted", good, count, count == 1 ? "route" : "routes");
     else if (plan->stop_after < PHASE_COUNT)
         buffer_printf(b, "works as far as %s, where it was told to stop", phase_name(plan->stop_after));
+    else if (draft->login)
+        buffer_printf(b, "logged in as %s; there are no routes to try", draft->login);
+    else if (plan->login.wanted)
+        buffer_puts(b, "the login was refused, as wanted; there are no routes to try");
     else
         buffer_puts(b, "the server greets and answers EHLO; there are no routes to try");
 }

@@ -161,11 +161,19 @@ static enum client_step_id give_up(struct client *c, enum reason reason, const c
 
     if (by_server)
         last->ok = false;
+    if (by_server && strcmp(last->expected, "334") == 0)
+        last->expected = "334 with a challenge that can be answered";
     client_fail(c, reason, by_server ? &last->reply : NULL,
                 arena_printf(c->arena, "AUTH %s: %s", auth_name(c->auth.mechanism), message));
     c->auth.failed_us = c->draft->duration_us;
     client_auth_wipe(c);
     return c->auth.open ? STEP_AUTH_CANCEL : STEP_QUIT;
+}
+
+/* A challenge that makes sense, but for which no mechanism has an answer any more. */
+static bool goes_on_asking(const struct client *c)
+{
+    return c->auth.open && c->auth.said && is_base64(span_of(c->auth.challenge));
 }
 
 void client_answered(struct client *c, const struct auth_answer *answer, int64_t now_us)
@@ -185,6 +193,10 @@ void client_answered(struct client *c, const struct auth_answer *answer, int64_t
         return;
     }
     client_tell_time(c, now_us);
+    if (answer->progress == AUTH_BAD_CHALLENGE && goes_on_asking(c)) {
+        client_enter(c, give_up(c, REASON_TOO_MANY_ROUNDS, "the server goes on asking though all is said"));
+        return;
+    }
     if (reasons[answer->progress] != REASON_NONE) {
         client_enter(c, give_up(c, reasons[answer->progress], answer->message));
         return;

@@ -138,14 +138,20 @@ static bool timings(struct buffer *out, const struct result *r, size_t command, 
     return any;
 }
 
-/* MAIL FROM:<a@example.net> RCPT TO:<b@example.com>, no AUTH; no message was sent */
-static void envelope(struct buffer *out, const struct result *r, size_t culprit)
+static void logged_in(struct buffer *out, const struct result *r)
+{
+    if (r->login)
+        buffer_printf(out, ", logged in as %s", r->login);
+}
+
+/* MAIL FROM:<a@example.net> RCPT TO:<b@example.com>, no AUTH; no message was sent. Whether it is there. */
+static bool envelope(struct buffer *out, const struct result *r, size_t culprit)
 {
     if (r->failure.reason < REASON_DEFERRED || culprit == r->command_count)
-        return;
+        return false;
     const struct result_command *c = &r->commands[culprit];
     if (c->phase != PHASE_MAIL && c->phase != PHASE_RCPT)
-        return;
+        return false;
     buffer_puts(out, "  ");
     for (size_t i = culprit; i > 0 && c->phase == PHASE_RCPT; i--) {
         const struct result_command *mail = &r->commands[i - 1];
@@ -156,11 +162,13 @@ static void envelope(struct buffer *out, const struct result *r, size_t culprit)
     }
     buffer_puts(out, c->sent);
     text_claimed_as(out, "", &r->claimed);
-    if (r->timing_us[PHASE_AUTH] == CLOCK_NONE)
-        buffer_puts(out, ", no AUTH");
+    logged_in(out, r);
+    if (!r->login)
+        buffer_puts(out, r->timing_us[PHASE_AUTH] == CLOCK_NONE ? ", no AUTH" : ", AUTH was refused");
     if (r->timing_us[PHASE_DATA] == CLOCK_NONE)
         buffer_puts(out, "; no message was sent");
     buffer_puts(out, "\n");
+    return true;
 }
 
 /* How the connection stood when the run failed; null when that is not what it failed of. */
@@ -258,6 +266,7 @@ static void worked(struct buffer *out, const struct result *r)
 
     text_message_pending(out, r);
     endpoints(out, r);
+    logged_in(out, r);
     text_claimed_as(out, ";", &r->claimed);
     render_ms_tenth(r->duration_us, ms);
     buffer_printf(out, "; %s ms to the verdict\n", ms);
@@ -269,9 +278,11 @@ static void failed(struct buffer *out, const struct result *r)
 {
     size_t culprit = render_culprit(r);
 
-    envelope(out, r, culprit);
+    bool has_envelope = envelope(out, r, culprit);
     text_message_failed(out, r);
     endpoints(out, r);
+    if (!has_envelope)
+        logged_in(out, r);
     buffer_puts(out, "\n");
     if (timings(out, r, culprit, "  before it: "))
         buffer_puts(out, " ms\n");

@@ -275,7 +275,7 @@ void transcript_write(struct buffer *out, const struct result *r, struct render_
         if (render_is_message(c) && c->route >= 0)
             message(out, r, i);
         else if (c->sent)
-            row(out, c->at_us, CLOCK_NONE, "->", c->sent);
+            row(out, c->at_us, CLOCK_NONE, "->", *c->sent ? c->sent : "(an empty response)");
         if (c->replied)
             reply(out, r, i, share);
         complaint(out, r, i);

@@ -40,6 +40,8 @@ struct talk *talk_inside(struct arena *a, const struct talk *talk, enum tls_mode
     struct talk *inside = arena_alloc(a, sizeof(*inside));
     size_t ehlo = find_ehlo(talk), rest = talk->event_count - ehlo;
 
+    if (talk->not_tls)
+        return NULL;
     *inside = *talk;
     inside->plan.tls.mode = mode;
     if (mode == TLS_MODE_IMPLICIT) { /* behind a PROXY header, which comes first of all */

@@ -7,6 +7,7 @@
 #include "probe/base/mem.h"
 #include "probe/conclude.h"
 #include "probe/proto/client.h"
+#include "tests/talk/talk_login.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 struct player {
     const struct talk *talk;
     struct client client;
+    struct talk_login *login; /* null: there is none */
     int64_t now_us;
     struct buffer heard; /* what the client said and nobody looked at yet */
     size_t piece;
@@ -31,7 +33,11 @@ static size_t least(size_t a, size_t b)
 /* Takes what the client wants to say, piece by piece, until so much was heard. */
 static void listen_until(struct player *p, size_t most)
 {
-    while (client_want(&p->client) == SEAM_WRITE && p->heard.len < most && !p->deaf) {
+    for (;;) {
+        if (client_want(&p->client) == SEAM_ANSWER)
+            talk_login_answer(p->login, &p->client, p->now_us);
+        if (client_want(&p->client) != SEAM_WRITE || p->heard.len >= most || p->deaf)
+            return;
         struct span out = client_output(&p->client);
         size_t len = least(p->piece ? least(p->piece, out.len) : out.len, most - p->heard.len);
         buffer_put(&p->heard, out.data, len);
@@ -70,6 +76,11 @@ static char *hear(struct player *p, struct arena *a, const struct talk_event *ev
     struct span heard = buffer_span(&p->heard);
     const char *end = heard.len ? memchr(heard.data, '\n', heard.len) : NULL;
     size_t len = end ? (size_t)(end - heard.data) + 1 : heard.len;
+    bool is_start = event->kind == TALK_HEAR_START && len >= event->bytes.len + 2;
+    if (is_start && memcmp(heard.data, event->bytes.data, event->bytes.len) == 0) {
+        buffer_consume(&p->heard, len);
+        return NULL;
+    }
     if (len == event->bytes.len + 2 && memcmp(heard.data, event->bytes.data, len - 2) == 0 &&
         memcmp(heard.data + len - 2, "\r\n", 2) == 0) {
         buffer_consume(&p->heard, len);
@@ -124,6 +135,7 @@ static char *play_event(struct player *p, struct arena *a, const struct talk_eve
         say(p, event->bytes);
         break;
     case TALK_HEAR:
+    case TALK_HEAR_START:
         return hear(p, a, event);
     case TALK_HEADER:
         return hear_header(p, a, event);
@@ -166,6 +178,7 @@ char *play_engine(struct arena *a, const struct talk *talk, size_t piece, bool i
         plan.tls.mode = TLS_MODE_IMPLICIT;
     address_parse("192.0.2.1", 25, &p.server);
     struct result draft = {.peer = p.server};
+    p.login = talk_login_new(&plan);
     client_init(&p.client, &plan, &run, &draft, START_US);
     client_start(&p.client, START_US);
     listen_to(&p); /* a PROXY header comes before TLS */
@@ -182,6 +195,7 @@ char *play_engine(struct arena *a, const struct talk *talk, size_t piece, bool i
         result_unref(result);
     }
     client_free(&p.client);
+    talk_login_free(p.login);
     buffer_free(&p.heard);
     arena_free(&run);
     return complaint;

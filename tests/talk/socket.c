@@ -136,6 +136,11 @@ static bool hear(struct part *p, const struct talk_event *event)
 
     if (!end)
         return false;
+    if (event->kind == TALK_HEAR_START && len >= event->bytes.len + 2 &&
+        memcmp(heard.data, event->bytes.data, event->bytes.len) == 0) {
+        buffer_consume(&p->heard, len);
+        return true;
+    }
     if (len != event->bytes.len + 2 || memcmp(heard.data, event->bytes.data, len - 2) != 0 ||
         memcmp(heard.data + len - 2, "\r\n", 2) != 0) {
         p->complaint =
@@ -210,6 +215,7 @@ static bool play_event(struct part *p, const struct talk_event *event)
         say(p, event);
         return true;
     case TALK_HEAR:
+    case TALK_HEAR_START:
         return hear(p, event);
     case TALK_HEADER:
         return hear_header(p, event);
@@ -377,7 +383,7 @@ static char *complaint_of(const struct part *p)
         if (talk->events[i].kind == TALK_HEADER)
             return arena_printf(a, "  line %d: the client never said its PROXY header\n",
                                 talk->events[i].line);
-        else if (talk->events[i].kind == TALK_HEAR)
+        else if (talk->events[i].kind == TALK_HEAR || talk->events[i].kind == TALK_HEAR_START)
             return arena_printf(a, "  line %d: the client never said \"%s\"\n%s", talk->events[i].line,
                                 talk->events[i].bytes.data, p->verdict_complaint ? p->verdict_complaint : "");
     if (p->heard.len)

@@ -5,6 +5,7 @@
 #include "config/value.h"
 #include "probe/base/clock.h"
 #include "tests/talk/talk_claim.h"
+#include "tests/talk/talk_login.h"
 #include "tests/talk/talk_route.h"
 #include "tests/talk/words.h"
 
@@ -56,6 +57,14 @@ static void read_warn(struct reader *r, const char *key, const char *value)
         complain(r, "unknown threshold", key);
 }
 
+static void read_login(struct reader *r, const char *key, const char *value)
+{
+    const char *wrong = talk_login_read(r->talk, key, value);
+
+    if (wrong)
+        complain(r, wrong, key);
+}
+
 static void read_plan_key(struct reader *r, const char *key, const char *value)
 {
     struct plan *plan = &r->talk->plan;
@@ -69,6 +78,8 @@ static void read_plan_key(struct reader *r, const char *key, const char *value)
         read_warn(r, key + 5, value);
     else if (talk_claim_read(r->arena, plan, key, value))
         return;
+    else if (strncmp(key, "auth.", 5) == 0)
+        read_login(r, key + 5, value);
     else if (strcmp(key, "helo") == 0)
         plan->helo = value;
     else if (strcmp(key, "stop_after") == 0 && phase_by_name(value) < PHASE_COUNT)
@@ -273,6 +284,8 @@ static bool read_event(struct reader *r, const char *word, char *rest)
         add_event(r, TALK_HEAR)->bytes = unescape(r, rest);
     else if (strcmp(word, "P") == 0)
         add_event(r, TALK_HEADER);
+    else if (strcmp(word, "C~") == 0)
+        add_event(r, TALK_HEAR_START)->bytes = unescape(r, rest);
     else if (strcmp(word, "L") == 0)
         hear_letter(r, rest);
     else if (strcmp(word, "=") == 0)
@@ -284,6 +297,18 @@ static bool read_event(struct reader *r, const char *word, char *rest)
     else
         return false;
     return true;
+}
+
+static void read_not(struct reader *r, const char *where)
+{
+    if (strcmp(where, "clear") == 0)
+        r->talk->not_clear = true;
+    else if (strcmp(where, "tls") == 0)
+        r->talk->not_tls = true;
+    else if (strcmp(where, "starttls") == 0)
+        r->talk->not_starttls = true;
+    else
+        complain(r, "unknown way to play", where);
 }
 
 static void read_line(struct reader *r, char *line)
@@ -318,10 +343,12 @@ static void read_line(struct reader *r, char *line)
         read_times(r, rest);
     else if (strcmp(word, "line") == 0)
         t->lines = add_text(r, t->lines, &t->line_count, rest);
+    else if (strcmp(word, "login") == 0)
+        t->login = rest;
+    else if (strcmp(word, "not") == 0)
+        read_not(r, rest);
     else if (strcmp(word, "says") == 0)
         t->says = add_text(r, t->says, &t->say_count, rest);
-    else if (strcmp(word, "not") == 0 && strcmp(rest, "starttls") == 0)
-        t->not_starttls = true;
     else
         complain(r, "unknown word", word);
 }
@@ -338,12 +365,26 @@ static struct talk *new_talk(struct arena *a, const char *path)
                             .host = "127.0.0.1",
                             .port = 25,
                             .helo = "client.example.org",
+                            .login.mechanism = AUTH_MECHANISM_COUNT,
                             .stop_after = PHASE_COUNT};
     for (enum limit l = 0; l < LIMIT_COUNT; l++)
         t->plan.limits_us[l] = limit_default_us(l);
     for (enum phase p = 0; p < PHASE_COUNT; p++)
         t->timing_us[p] = CLOCK_NONE;
     return t;
+}
+
+/* No talk may have it that something of a login is said in the clear where that is not allowed. */
+static void check_login(struct reader *r)
+{
+    const struct talk *t = r->talk;
+
+    for (size_t i = 0; i < t->event_count && !t->not_clear && !t->plan.login.allow_plaintext; i++) {
+        const struct talk_event *event = &t->events[i];
+        if ((event->kind == TALK_HEAR || event->kind == TALK_HEAR_START) &&
+            strncmp(event->bytes.data, "AUTH", 4) == 0)
+            complain(r, "a login in the clear", event->bytes.data);
+    }
 }
 
 struct talk *talk_load(struct arena *a, const char *path)
@@ -366,6 +407,7 @@ struct talk *talk_load(struct arena *a, const char *path)
         read_line(&r, line);
         line = last ? end : end + 1;
     }
+    check_login(&r);
     if (!r.talk->status)
         complain(&r, "there is no verdict", "-> pass|warn|fail|unknown");
     return r.failed ? NULL : r.talk;

@@ -11,11 +11,12 @@
  * folder describes the file.
  */
 enum talk_kind {
-    TALK_SAY,    /* the server says bytes */
-    TALK_HEAR,   /* the client must say this line */
-    TALK_HEADER, /* the client must say the PROXY header of its plan */
-    TALK_LETTER, /* the client must say these bytes, all of its message or a part */
-    TALK_PAUSE,  /* time passes */
+    TALK_SAY,        /* the server says bytes */
+    TALK_HEAR,       /* the client must say this line */
+    TALK_HEAR_START, /* the client must say a line that begins so */
+    TALK_HEADER,     /* the client must say the PROXY header of its plan */
+    TALK_LETTER,     /* the client must say these bytes, all of its message or a part */
+    TALK_PAUSE,      /* time passes */
     TALK_CLOSE,
     TALK_RESET
 };
@@ -43,6 +44,8 @@ struct talk {
     size_t event_count;
     size_t secure_at;  /* the first event that is inside of TLS; only where it is played in TLS */
     bool not_starttls; /* makes no sense there */
+    bool not_clear;    /* it is not played in the clear */
+    bool not_tls;      /* nor in TLS */
 
     /* the verdict */
     const char *status;
@@ -53,6 +56,7 @@ struct talk {
     const char *route;    /* likewise */
     uint64_t flags;
     const char *honoured; /* null = "null" */
+    const char *login;    /* who is logged in; null = nobody */
     struct talk_wanted *routes;
     size_t route_count;
     struct talk_wanted *recipients; /* of all routes, in order */
@@ -76,7 +80,8 @@ struct span talk_header(struct arena *a, const struct talk *talk, const struct a
 struct talk *talk_load(struct arena *a, const char *path);
 
 /* The same talk inside of TLS: from the first byte on, or behind a STARTTLS that is put before its EHLO. Null
- * where that makes no sense: it never comes to EHLO, goes no further, or says so ("not starttls"). */
+ * where that makes no sense: it never comes to EHLO, goes no further, or says so ("not starttls", "not tls").
+ */
 struct talk *talk_inside(struct arena *a, const struct talk *talk, enum tls_mode mode);
 
 /* What of the verdict is not as the talk wants it, or breaks a rule that holds for every run, one complaint a

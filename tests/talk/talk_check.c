@@ -3,6 +3,7 @@
 #include "probe/base/buffer.h"
 #include "probe/base/clock.h"
 #include "tests/talk/talk.h"
+#include "tests/talk/talk_login.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -177,7 +178,7 @@ static void check_commands(struct buffer *b, const struct result *r)
         if (c->ok && c->reply_us == CLOCK_NONE)
             buffer_printf(b, "  command %zu: ok without a whole reply\n", i);
     }
-    if (sent > PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS)
+    if (sent > PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS + PLAN_AUTH_COMMANDS)
         buffer_printf(b, "  %zu commands were sent\n", sent);
 }
 
@@ -269,6 +270,9 @@ char *talk_check(struct arena *a, const struct talk *t, const struct result *r, 
     check_failure(&b, t, &r->failure);
     check_flags(&b, t, r->flags, exact);
     differs(&b, "honoured", t->honoured ? t->honoured : "null", honour_name(r->claimed.honoured));
+    differs(&b, "login", or_none(t->login), or_none(r->login));
+    const char *seen = talk_login_check(a, t, r);
+    buffer_puts(&b, seen ? seen : "");
     check_routes(&b, t, r);
     check_recipients(&b, t, r);
     check_messages(&b, t, r);

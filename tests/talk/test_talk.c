@@ -59,7 +59,7 @@ static void play_round(size_t first, size_t rounds)
     size_t count = 0;
 
     for (size_t i = first; i < stage.count; i += rounds) {
-        if (stage.parts[i].talk) {
+        if (stage.parts[i].talk && !stage.parts[i].talk->not_clear) {
             whose[count] = &stage.parts[i];
             talks[count++] = stage.parts[i].talk;
         }
@@ -104,7 +104,8 @@ static struct CMUnitTest make_test(struct part *part, size_t piece, bool socket,
 {
     struct way *way = arena_alloc(&stage.arena, sizeof(*way));
     const char *how = socket       ? "over a socket"
-                      : inside_tls ? "inside TLS"
+                      : inside_tls ? piece ? arena_printf(&stage.arena, "inside TLS, in pieces of %zu", piece)
+                                           : "inside TLS"
                       : piece == 0 ? "whole"
                       : piece == 1 ? "byte by byte"
                                    : arena_printf(&stage.arena, "in pieces of %zu", piece);
@@ -125,10 +126,14 @@ int main(int argc, char **argv)
     size_t count = 0;
     struct CMUnitTest *tests = arena_alloc(&stage.arena, stage.count * (PIECE_COUNT + 2) * sizeof(*tests));
     for (size_t i = 0; i < stage.count; i++) {
+        const struct talk *talk = stage.parts[i].talk;
+        bool only_tls = talk && talk->not_clear;
         for (size_t k = 0; k < PIECE_COUNT; k++)
-            tests[count++] = make_test(&stage.parts[i], pieces[k], false, false);
-        tests[count++] = make_test(&stage.parts[i], 0, false, true);
-        tests[count++] = make_test(&stage.parts[i], 0, true, false);
+            tests[count++] = make_test(&stage.parts[i], pieces[k], false, only_tls);
+        if (!only_tls && !(talk && talk->not_tls))
+            tests[count++] = make_test(&stage.parts[i], 0, false, true);
+        if (!only_tls)
+            tests[count++] = make_test(&stage.parts[i], 0, true, false);
     }
     int failed = _cmocka_run_group_tests("talks", tests, count, set_up, NULL);
     arena_free(&stage.arena);

@@ -48,7 +48,8 @@ static void load(const char *path)
     struct talk *talk = talk_load(&stage.arena, path);
     struct talk *starttls = talk ? talk_inside(&stage.arena, talk, TLS_MODE_STARTTLS) : NULL;
 
-    add(path, talk ? talk_inside(&stage.arena, talk, TLS_MODE_IMPLICIT) : NULL, "in TLS over a socket");
+    if (!talk || !talk->not_tls)
+        add(path, talk ? talk_inside(&stage.arena, talk, TLS_MODE_IMPLICIT) : NULL, "in TLS over a socket");
     if (starttls)
         add(path, starttls, "in STARTTLS over a socket");
 }

@@ -55,6 +55,12 @@ static void test_pass(void **state)
     check(&one, &plan, STATUS_PASS, "1 of 1 route as wanted");
     check(&none, &plan, STATUS_PASS, "the server greets and answers EHLO; there are no routes to try");
 
+    plan.login.wanted = true;
+    struct result login = draft_of(NULL, 0), refused = draft_of(NULL, 0);
+    login.login = "probe (PLAIN)";
+    check(&login, &plan, STATUS_PASS, "logged in as probe (PLAIN); there are no routes to try");
+    check(&refused, &plan, STATUS_PASS, "the login was refused, as wanted; there are no routes to try");
+
     plan.stop_after = PHASE_BANNER;
     struct result stopped = draft_of(skipped, 1);
     check(&stopped, &plan, STATUS_PASS, "works as far as banner, where it was told to stop");

@@ -140,6 +140,7 @@ static struct result make_draft(struct arena *a)
     add_routes(a, &r);
     add_rest(a, &r);
     add_tls(a, &r);
+    r.login = text(a, "probe (PLAIN)");
     return r;
 }
 
@@ -246,6 +247,7 @@ static void test_deep_copy(void **state)
     check_texts(r);
     check_lists(r);
     check_tls(r->tls);
+    assert_string_equal(r->login, "probe (PLAIN)");
     check_values(r);
     result_unref(r);
 }

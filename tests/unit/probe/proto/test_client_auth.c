@@ -435,6 +435,20 @@ static void test_endless(void **state)
           "AUTH LOGIN: the server goes on asking after 10 responses");
     says(s, "501 Cancelled\r\n");
     hears(s, "QUIT");
+    client_free(&s->client);
+
+    plain(s);
+    says(s, "334 eHg=\r\n"); /* what for? */
+    answers(s, AUTH_BAD_CHALLENGE, "");
+    hears(s, "*");
+    fails(s, PHASE_AUTH, REASON_TOO_MANY_ROUNDS, 334,
+          "AUTH PLAIN: the server goes on asking though all is said");
+    client_free(&s->client);
+
+    plain(s);
+    says(s, "334 what for?\r\n");
+    answers(s, AUTH_BAD_CHALLENGE, "");
+    fails(s, PHASE_AUTH, REASON_BAD_CHALLENGE, 334, "AUTH PLAIN: says the test");
 }
 
 /* A10 */
