@@ -20,8 +20,22 @@
 #define LINES(...)                                                                                           \
     .lines = (const char *const[]){__VA_ARGS__}, .line_count = COUNT(((const char *const[]){__VA_ARGS__}))
 
-static const struct result_tls tls = {
-    .version = "TLSv1.3", .cipher = "TLS_AES_256_GCM_SHA384", .group = "X25519", .verified = TRI_TRUE};
+static const char *const names[] = {"mx1.example.org"};
+static const struct result_certificate certificate = {.subject = "CN=mx1.example.org",
+                                                      .issuer = "CN=Example CA",
+                                                      .names = names,
+                                                      .name_count = 1,
+                                                      .name_total = 1,
+                                                      .not_before_wall_us = STARTED_US,
+                                                      .not_after_wall_us = STARTED_US,
+                                                      .sha256 = "00",
+                                                      .key = "EC 256"};
+static const struct result_tls tls = {.version = "TLSv1.3",
+                                      .cipher = "TLS_AES_256_GCM_SHA384",
+                                      .group = "X25519",
+                                      .verified = TRI_TRUE,
+                                      .chain = &certificate,
+                                      .chain_count = 1};
 
 #define COMMAND(in, line, at, wanted, good, ...)                                                             \
     {                                                                                                        \
@@ -109,7 +123,9 @@ static void test_refused(void **state)
 static void test_cancelled(void **state)
 {
     const struct result_command commands[] = {
-        BEGIN, COMMAND(PHASE_AUTH, "AUTH CRAM-MD5", 5000, "334 with a challenge that can be answered", false, .code = 334, LINES("what?")),
+        BEGIN,
+        COMMAND(PHASE_AUTH, "AUTH CRAM-MD5", 5000, "334 with a challenge that can be answered", false,
+                .code = 334, LINES("what?")),
         COMMAND(PHASE_AUTH, "*", 6000, "501", true, .code = 501, LINES("Cancelled")), QUIT};
     struct result r = base(commands, COUNT(commands));
     (void)state;
