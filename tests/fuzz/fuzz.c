@@ -98,7 +98,11 @@ bool fuzz_next_event(struct span *input, struct arena *a, struct fuzz_event *eve
 
 static void listen_to(struct fuzz_peer *p)
 {
-    while (p->seam->want(p->engine) == SEAM_WRITE && p->room) {
+    for (;;) {
+        if (p->seam->want(p->engine) == SEAM_ANSWER)
+            p->asked(p->context);
+        if (p->seam->want(p->engine) != SEAM_WRITE || !p->room)
+            return;
         struct span out = p->seam->output(p->engine);
         fuzz_require(out.len > 0, "who wants to write has something to say");
         size_t len = out.len < p->room ? out.len : p->room;

@@ -70,6 +70,7 @@ struct fuzz_peer {
     bool secured; /* TLS is up, or was */
     void (*said)(void *context, struct span bytes);
     void (*heard)(void *context, struct span bytes);
+    void (*asked)(void *context); /* the engine wants an answer (SEAM_ANSWER); it must be given at once */
     void *context;
 };
 
@@ -77,11 +78,14 @@ struct fuzz_peer {
 void fuzz_play(struct fuzz_peer *p, struct span input);
 
 /* The plans that the client is fuzzed with: as many as FUZZ_PLANS, then the first again. */
-#define FUZZ_PLANS 21
+#define FUZZ_PLANS 28
 const struct plan *fuzz_plan(uint8_t number);
 
 /* The first plan of the three that speak TLS by this mode or another: STARTTLS, opportunistic, implicit. */
 #define FUZZ_PLANS_TLS 14
+
+/* The first plan of those that log in: in the clear, where that is allowed. */
+#define FUZZ_PLANS_LOGIN 20
 
 /* What holds for every result, whatever a server did: its texts are clean, its times do not run backwards, it
  * has one verdict, and every view of it can be read back. */

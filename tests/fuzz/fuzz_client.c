@@ -10,6 +10,7 @@
 #include "probe/proto/proxy_header.h"
 #include "probe/proto/xclient.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_login.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +23,7 @@ struct server {
     struct client client;
     struct arena arena;
     struct result draft;
-    char line[COMMAND_MAX_LINE + 1];
+    char line[FUZZ_LONG_LINE + COMMAND_MAX_LINE];
     size_t len;
     size_t commands;
     size_t route; /* whose MAIL was heard last */
@@ -35,6 +36,7 @@ struct server {
     struct span body; /* what is still to be heard of a letter */
     char proxy[PROXY_HEADER_SIZE];
     struct span header; /* what is still to be heard of the PROXY header */
+    struct fuzz_login login;
     bool looked;
 };
 
@@ -54,6 +56,9 @@ static bool is_planned(struct server *s)
     for (size_t i = 0; i < sizeof(bare) / sizeof(bare[0]); i++)
         if (strcmp(s->line, bare[i]) == 0)
             return true;
+    bool challenged = s->reply_len == 3 && memcmp(s->reply, "334", 3) == 0;
+    if (fuzz_login_is_line(&s->login, s->plan, s->line, challenged, s->peer->secured))
+        return true;
     if (is_line(s->line, "EHLO ", s->plan->helo, "") || is_line(s->line, "HELO ", s->plan->helo, ""))
         return true;
     if (plan_has_xclient(s->plan) && strcmp(s->line, xclient_command(&s->arena, s->plan)) == 0)
@@ -100,7 +105,10 @@ static void hear_command(struct server *s)
     fuzz_require(strlen(s->line) == s->len - 2 && !strpbrk(s->line, "\r\n"), "a command is one line");
     fuzz_require(is_planned(s), "a command is one of the plan's");
     check_tls(s);
-    fuzz_require(++s->commands <= PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS, "commands are limited");
+    size_t most = PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS;
+    if (s->plan->login.wanted)
+        most += PLAN_AUTH_COMMANDS;
+    fuzz_require(++s->commands <= most, "commands are limited");
     s->data = strcmp(s->line, "DATA") == 0;
     s->len = 0;
     s->reply_len = 0;
@@ -133,7 +141,8 @@ static void hear(void *context, struct span bytes)
             hear_body(s, bytes.data[i]);
             continue;
         }
-        fuzz_require(s->len < COMMAND_MAX_LINE, "a command line is not too long");
+        fuzz_require(s->len < (s->login.heard ? FUZZ_LONG_LINE + 2 : COMMAND_MAX_LINE),
+                     "a command line is not too long");
         s->line[s->len++] = bytes.data[i];
         if (bytes.data[i] == '\n')
             hear_command(s);
@@ -158,6 +167,7 @@ static void say(void *context, struct span bytes)
 {
     struct server *s = context;
 
+    fuzz_login_said(&s->login, bytes);
     for (size_t i = 0; i < bytes.len && s->reply_len < 3; i++)
         if (s->reply_len || (bytes.data[i] != '\r' && bytes.data[i] != '\n'))
             s->reply[s->reply_len++] = bytes.data[i];
@@ -167,8 +177,16 @@ static void say(void *context, struct span bytes)
     }
 }
 
+static void answer(void *context)
+{
+    struct server *s = context;
+
+    fuzz_login_answer(&s->login, &s->client, s->peer->now_us);
+}
+
 static void begin(struct server *s, uint8_t number)
 {
+    fuzz_login_begin(&s->login);
     s->plan = fuzz_plan(number);
     s->draft = (struct result){.target = s->plan->target,
                                .id = "01JD9K00000000000000000000",
@@ -192,6 +210,7 @@ static struct result *play(uint8_t number, struct span input, size_t piece)
                              .piece = piece,
                              .said = say,
                              .heard = hear,
+                             .asked = answer,
                              .context = &s};
 
     s.peer = &peer;
@@ -201,6 +220,8 @@ static struct result *play(uint8_t number, struct span input, size_t piece)
     s.draft.ended_mono_us = peer.now_us;
     conclude(&s.draft, s.plan, NULL, &s.arena);
     struct result *result = result_publish(&s.draft);
+    fuzz_login_check(&s.login, result);
+    fuzz_login_end(&s.login);
     client_free(&s.client);
     arena_free(&s.arena);
     return result;

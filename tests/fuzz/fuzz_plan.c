@@ -4,6 +4,7 @@
 #include "probe/base/clock.h"
 #include "probe/proto/message.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_login.h"
 
 #include <stdio.h>
 
@@ -58,6 +59,13 @@
         .expect = EXPECT_REJECTED | EXPECT_DEFERRED, .at_final = true                                        \
     }
 
+/* Its password and its token are one secret. */
+#define LOGIN(named, ...)                                                                                    \
+    {                                                                                                        \
+        .wanted = true, .username = "probe", .mechanism = (named), __VA_ARGS__                               \
+    }
+#define ANY AUTH_MECHANISM_COUNT
+
 /* The first have just so many routes; talks are played with those. Where a route sends, there is a letter. */
 static const struct plan plans[] = {
     {.stop_after = PHASE_COUNT},
@@ -87,6 +95,21 @@ static const struct plan plans[] = {
      ROUTES(ACCEPTED),
      .proxy = {.wanted = true, .version = 2},
      .xclient = {[XCLIENT_ADDR] = "198.51.100.4"}},
+    {.stop_after = PHASE_COUNT, .login = LOGIN(ANY, .allow_plaintext = true), ROUTES(ACCEPTED, REFUSED)},
+    {.stop_after = PHASE_COUNT, .login = LOGIN(AUTH_XOAUTH2, .allow_plaintext = true)},
+    {.stop_after = PHASE_COUNT,
+     .login = LOGIN(ANY, .rejected = true, .allow_plaintext = true),
+     ROUTES(QUEUED)},
+    {.stop_after = PHASE_AUTH, .login = LOGIN(ANY, .has_certificate = true, .allow_plaintext = true)},
+    {.stop_after = PHASE_COUNT,
+     .tls.mode = TLS_MODE_STARTTLS,
+     .login = LOGIN(ANY, .rejected = false),
+     ROUTES(ACCEPTED)},
+    {.stop_after = PHASE_COUNT, .tls.mode = TLS_MODE_OPPORTUNISTIC, .login = LOGIN(ANY, .rejected = true)},
+    {.stop_after = PHASE_COUNT,
+     .tls.mode = TLS_MODE_IMPLICIT,
+     .login = LOGIN(AUTH_LOGIN, .rejected = false),
+     ROUTES(ACCEPTED)},
 };
 
 _Static_assert(FUZZ_PLANS == COUNT(plans) + 1, "the last is the longest");
@@ -129,12 +152,23 @@ static void make_many(struct made *m)
     m->plan.stop_after = PHASE_COUNT;
 }
 
+static const struct secret *secret(void)
+{
+    static struct secret *forever;
+
+    if (!forever)
+        forever = secret_new(span_of(FUZZ_SECRET));
+    return forever;
+}
+
 const struct plan *fuzz_plan(uint8_t number)
 {
     static struct made m;
     size_t which = number % FUZZ_PLANS;
 
     m.plan = which < COUNT(plans) ? plans[which] : (struct plan){.target = ""};
+    if (m.plan.login.wanted)
+        m.plan.login.password = m.plan.login.token = secret();
     m.plan.target = "mx1";
     m.plan.host = "mx1.example.org";
     m.plan.port = 25;

@@ -3,6 +3,7 @@
 #include "probe/base/buffer.h"
 #include "probe/base/clock.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_login.h"
 #include "tests/talk/talk.h"
 
 #include <dirent.h>
@@ -85,6 +86,8 @@ static char plan_alike(const struct plan *plan)
         return plan_has_xclient(plan) ? 13 : 11;
     if (plan_has_xclient(plan))
         return 12;
+    if (plan->login.wanted)
+        return (char)(FUZZ_PLANS_LOGIN + (plan->login.rejected ? 2 : plan->login.token ? 1 : 0));
     for (size_t i = 0; i < plan->route_count; i++)
         sends = sends || plan_route_sends(&plan->routes[i]);
     if (sends)
@@ -233,13 +236,51 @@ static const struct {
     {"client", "injected", "\016220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001220 Go\r\n250 mx\r\n\1\16"},
     {"client", "handshake-fails", "\016220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001220 Go\r\n\1\17\7"},
     {"client", "fails-later", "\016220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001220 Go\r\n\1\16\17\3"},
-    {"client", "greets-again", "\016220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001220 Go\r\n\1\016\001220 mx\r\n"},
+    {"client", "greets-again",
+     "\016220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001220 Go\r\n\1\016\001220 mx\r\n"},
     {"client", "implicit-end", "\022\16"},
     {"client", "implicit-silence", "\020"},
     {"client", "reset-after-bye", "\020\016220 mx\r\n\001421 No\r\n\001221 Bye\r\n\1\17\1"},
     {"client", "early-reply",
      "\004220 mx\r\n\001250 mx\r\n\001250 Ok\r\n\001250 Ok\r\n\001\5\377354 go\r\n552 5.3.4 too big\r\n"},
 };
+
+/* What a server says to a plan that logs in. */
+static const struct {
+    int plan; /* from FUZZ_PLANS_LOGIN on */
+    const char *name;
+    const char *text;
+} logins[] = {
+    {0, "login-scram",
+     "220 mx\r\n\001250-mx\r\n250 AUTH SCRAM-SHA-1\r\n\001334 Mxxx\r\n\001334 \r\n\001235 Ok\r\n\1"},
+    {0, "login-bad",
+     "220 mx\r\n\001250-mx\r\n250 AUTH LOGIN\r\n\001334 Bxxx\r\n\001501 Ok\r\n\001221 Bye\r\n\1"},
+    {0, "login-invalid", "220 mx\r\n\001250-mx\r\n250 AUTH CRAM-MD5\r\n\001334 Ixxx\r\n\001334 x\r\n\1"},
+    {0, "login-unable", "220 mx\r\n\001250-mx\r\n250 AUTH LOGIN\r\n\001334 Uxxx\r\n\001501 x\r\n\1"},
+    {0, "login-endless",
+     "220 mx\r\n\001250-mx\r\n250 AUTH LOGIN\r\n\001334 \r\n\001334 \r\n\001334 \r\n\001334 \r\n\001334 \r\n\001334 \r\n\001334 \r\n\001334 \r\n\001334 \r\n\001334 \r\n\001334 \r\n\001501 x\r\n\001221 Bye\r\n\1"},
+    {1, "login-long",
+     "220 mx\r\n\001250-mx\r\n250 AUTH XOAUTH2\r\n\001334 \r\n\001334 Exxx\r\n\001535 " FUZZ_SECRET "\r\n\1"},
+    {0, "login-echo",
+     "220 mx\r\n\001250-mx\r\n250 AUTH PLAIN\r\n\001535-x" FUZZ_SECRET_BASE64 "y\r\n535 x" FUZZ_SECRET
+     "y\r\n\001221 " FUZZ_SECRET "\r\n\1"},
+    {0, "login-echo-unasked",
+     "220 mx\r\n\001250-mx\r\n250 AUTH PLAIN\r\n\001235 Ok\r\n250 " FUZZ_SECRET "\r\n\1"},
+    {3, "login-external", "220 mx\r\n\001250-mx\r\n250 AUTH EXTERNAL\r\n\001235 Ok\r\n\001221 Bye\r\n\1"},
+    {6, "login-in-tls",
+     "\016220 mx\r\n\001250-mx\r\n250 AUTH LOGIN\r\n\001334 Mxxx\r\n\001334 \r\n\001235 Ok\r\n\1"},
+    {5, "login-needs-tls", "220 mx\r\n\001250-mx\r\n250 AUTH LOGIN\r\n\001221 Bye\r\n\1"},
+};
+
+static void give_login(struct giver *g, size_t i)
+{
+    struct buffer b;
+
+    buffer_init(&b, MOST_SEED);
+    buffer_printf(&b, "%c%s", FUZZ_PLANS_LOGIN + logins[i].plan, logins[i].text);
+    give(g, "client", logins[i].name, buffer_span(&b));
+    buffer_free(&b);
+}
 
 /* A server that plays the longest plan to its end. */
 static void give_longest(struct giver *g)
@@ -267,5 +308,7 @@ void fuzz_seeds(fuzz_take_seed *take, void *context)
     give_folder(&g, "config", ".yaml", give_config);
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         give(&g, others[i].target, others[i].name, span_of(others[i].text));
+    for (size_t i = 0; i < sizeof(logins) / sizeof(logins[0]); i++)
+        give_login(&g, i);
     give_longest(&g);
 }
