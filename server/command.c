@@ -86,9 +86,7 @@ int command_serve(const struct options *options)
     struct snapshot *snapshot = load_and_say(options, &log);
     if (snapshot == NULL)
         return 1;
-    int status = serve_run(snapshot, &source, &log);
-    snapshot_unref(snapshot);
-    return status;
+    return serve_run(snapshot, &source, &log);
 }
 
 int command_validate(const struct options *options)

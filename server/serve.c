@@ -394,7 +394,7 @@ static int run_loop(struct serve *s)
 
 int serve_run(struct snapshot *snapshot, const struct snapshot_source *source, struct log *log)
 {
-    struct serve serve = {.log = log, .snapshot = snapshot_ref(snapshot), .source = source};
+    struct serve serve = {.log = log, .snapshot = snapshot, .source = source};
 
     if (share_descriptors(&serve) != 0) {
         snapshot_unref(serve.snapshot);

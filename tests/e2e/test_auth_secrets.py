@@ -8,6 +8,7 @@ import re
 import pytest
 from conftest import target
 from service import run_ehlod, write_config
+from support import wait_until
 
 PASSWORD = "Zug-um-Zug#4711"
 TOKEN = "ya29.A0ARrdaM-k9Vq7WzL2pM4HnQ"
@@ -184,3 +185,43 @@ def test_no_core_file(ehlod, mta):
     with open(f"/proc/{service.pid}/limits", encoding="ascii") as f:
         limits = dict(re.findall(r"^(Max core file size) +(\d+ +\d+)", f.read(), re.M))
     assert limits["Max core file size"].split() == ["0", "0"]
+
+
+def copies(pid, text):
+    """How often it lies in the memory that the program may write to."""
+    count = 0
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for place, rights in (line.split()[:2] for line in maps):
+            start, end = (int(number, 16) for number in place.split("-"))
+            try:
+                memory.seek(start)
+                count += memory.read(end - start).count(text.encode()) if rights.startswith("rw") else 0
+            except (OSError, OverflowError, MemoryError):
+                pass  # nothing is there, as in the shadow of a sanitizer
+    return count
+
+
+@pytest.mark.parametrize("where", ["file", "inline"])
+def test_once_in_memory(where, ehlod, fake, tmp_path):
+    """What was read, sent and answered is wiped; the secret itself stays, and goes with its config."""
+    mta = fake(EHLO="250-fake.example.test\r\n250 AUTH PLAIN", AUTH="235 2.7.0 Welcome")
+    own = {"password": PASSWORD} if where == "inline" else {"password_file": secret_file(tmp_path, "password", PASSWORD)}
+    service = ehlod({"targets": {"a": target(mta.address, auth=auth(**own))}})
+    if service.is_sanitized():
+        pytest.skip("the sanitizer has copies of its own")
+    for _ in range(3):
+        assert service.get("/check/a?max_age=0").json["status"] == "pass"
+    assert f"AUTH PLAIN {PLAIN}" in mta.lines()
+    assert [copies(service.pid, form) for form in (PASSWORD, PLAIN, in_base64(PASSWORD))] == [1, 0, 0]
+
+
+def test_gone_with_its_config(ehlod, mta, tmp_path):
+    """Where no past run is kept that belongs to it."""
+    config = {"targets": {"a": target(mta.address, auth=auth(password_file=secret_file(tmp_path, "password", PASSWORD)))}}
+    service = ehlod(config)
+    if service.is_sanitized():
+        pytest.skip("the sanitizer has copies of its own")
+    assert copies(service.pid, PASSWORD) == 1
+    write_config(str(tmp_path), {"server": {"listen": [f"127.0.0.1:{service.port}"]}, "targets": {"a": target(mta.address)}})
+    assert service.get("/-/reload", method="POST").status == 200
+    wait_until(lambda: copies(service.pid, PASSWORD) == 0, 10, "the password is gone")

@@ -74,6 +74,8 @@ static void show_target(struct buffer *b, const struct snapshot *s, const struct
     }
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
         buffer_printf(b, " %" PRId64, p->warn_us[phase]);
+    buffer_printf(b, " %d %s %d%d%d", p->login.wanted, p->login.username ? p->login.username : "-",
+                  p->login.mechanism, p->login.allow_plaintext, p->login.rejected);
     for (size_t i = 0; i < p->route_count; i++)
         show_route(b, &p->routes[i], a);
     buffer_puts(b, "\n");
