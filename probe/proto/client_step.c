@@ -6,8 +6,7 @@
  *
  *     [PROXY ->] [TLS ->] banner -> EHLO [-> HELO]                                client_claim.c
  *     [-> STARTTLS -> TLS -> EHLO [-> HELO]]                                      client_tls.c
- *     [-> XCLIENT -> EHLO [-> HELO]]                                              client_claim.c
- *     [-> AUTH [-> response ...] [-> *]]                                          client_auth.c
+ *     [-> XCLIENT -> EHLO [-> HELO]] [-> AUTH [-> response ...] [-> *]]           client_claim.c, client_auth.c
  *     -> ( MAIL -> RCPT ... -> RSET ) for each route -> QUIT
  *                     \-> DATA -> message -> final                               client_send.c
  */
