@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every end-to-end test needs: time limits that stretch, free ports, programs that are ended for sure."""
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -28,9 +29,18 @@ def wait_until(condition, timeout, what):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind((HOST, 0))
-        return s.getsockname()[1]
+    """A port that nobody has. It is below those that the system gives to whoever names none (a client's, say), so that
+    none of these takes it before it is used."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        end = int(f.read().split()[0])
+    while True:
+        with socket.socket() as s:
+            port = random.randrange(end // 2, end) if end > 2048 else 0
+            try:
+                s.bind((HOST, port))
+            except OSError:
+                continue
+            return s.getsockname()[1]
 
 
 def accepts(port, host=HOST):
