@@ -50,7 +50,11 @@ void target_claim_command(struct load *l, const struct keys_row *row, const stru
 void target_claim_source(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     const char *text = scalar_read(l, row, node);
-    const char *why = text ? endpoint_literal(text, slot) : NULL;
+    const char *why = NULL;
+    if (text && strchr(text, '%'))
+        why = "a scope has no place in the header";
+    else if (text)
+        why = endpoint_literal(text, slot);
     if (why)
         load_bad(l, node, why, row->expected);
 }
@@ -194,7 +198,7 @@ static void check_proxy(struct load *l, const struct target *t)
 {
     const struct plan_proxy *proxy = &t->is.plan.proxy;
     const struct node *source = node_at(t->own, "proxy_protocol.source");
-    if (proxy->local && source && node_at(t->own, "proxy_protocol.command"))
+    if (proxy->local && source)
         load_error(l, source, "nothing is claimed where command is local");
     if (!proxy->local && address_family(&proxy->source) != AF_UNSPEC)
         check_family(l, t);

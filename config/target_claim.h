@@ -24,7 +24,7 @@ void target_claim_check(struct load *l, const struct target *t);
 void target_claim_check_complete(struct load *l, const struct target *t);
 
 #define TARGET_CLAIM_ADDRESS_EXPECTED                                                                        \
-    "an IPv4 address, an IPv6 address with or without IPV6: before it, or [UNAVAILABLE]"
-#define TARGET_CLAIM_PORT_EXPECTED "a port from 1 to 65535, or [UNAVAILABLE]"
+    "an IPv4 address, an IPv6 address with or without IPV6: before it, or \"[UNAVAILABLE]\""
+#define TARGET_CLAIM_PORT_EXPECTED "a port from 1 to 65535, or \"[UNAVAILABLE]\""
 
 #endif
