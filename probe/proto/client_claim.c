@@ -166,6 +166,16 @@ void client_claim_xclient_sent(struct client *c)
     }
 }
 
+/* XCLIENT_README: 501 and 503 are of the command, 550 says that this client may not give it (5.7.0, where
+ * there is such a code); anything else is what the server has to say to the client that was claimed. */
+static bool denies_the_claim(const struct result_reply *reply)
+{
+    const struct enhanced *e = &reply->enhanced;
+
+    return (reply->code >= 500 && reply->code <= 504) ||
+           (reply->code == 550 && (e->class == 0 || (e->subject == 7 && e->detail == 0)));
+}
+
 enum client_step_id client_claim_got_xclient(struct client *c, struct result_command *command)
 {
     const struct result_reply *reply = &command->reply;
@@ -178,6 +188,10 @@ enum client_step_id client_claim_got_xclient(struct client *c, struct result_com
     }
     if (reply->code < 400 || c->closing)
         return client_step_refused(c, command, "XCLIENT was");
+    if (!denies_the_claim(reply)) {
+        c->draft->claimed.honoured = RESULT_HONOURED;
+        return client_step_refused(c, command, "XCLIENT was taken, but the client that it names was");
+    }
     c->draft->claimed.honoured = RESULT_NOT_HONOURED;
     client_fail(c, REASON_REFUSED, reply,
                 arena_printf(c->arena, "XCLIENT was refused: %s", client_say_quote(c, reply)));

@@ -33,6 +33,8 @@ def postfix(certificates):
         "wrapper": ("127.0.0.3", [PROXY, "smtpd_tls_wrappermode=yes"]),
         "xclient": ("127.0.0.4", [XCLIENT]),
         "xclient_wrapper": ("127.0.0.5", [XCLIENT, "smtpd_tls_wrappermode=yes"]),
+        "choosy": ("127.0.0.7", [XCLIENT, "smtpd_delay_reject=no",
+                                 "smtpd_client_restrictions=check_client_access,inline:{198.51.100.4=REJECT}"]),
         "both": ("127.0.0.6", [PROXY, "smtpd_authorized_xclient_hosts=192.0.2.9"]),
     })
     yield server
@@ -110,6 +112,15 @@ def test_xclient_is_refused(ehlod, fake):
     assert_failed(result, "ehlo", "refused", '"550 5.7.0 Error: insufficient authorization"')
     assert result["claimed"]["honoured"] is False and result["failure"]["enhanced"] == "5.7.0"
     assert [line.split(" ")[0] for line in mta.lines()] == ["EHLO", "XCLIENT", "QUIT"]
+
+
+def test_the_claimed_client_is_not_let_in(ehlod, postfix, seen):
+    """Postfix refuses whom it takes ehlod for, in its reply to XCLIENT: the claim was honoured all the same."""
+    result = checked(ehlod, postfix.services["choosy"], xclient={"ADDR": "198.51.100.4"})
+    assert_failed(result, "ehlo", "rejected", "XCLIENT was taken, but the client that it names was refused: "
+                  '"554 5.7.1 <unknown[198.51.100.4]>: Client host rejected: Access denied"')
+    assert result["claimed"]["honoured"] is True
+    assert seen()[-1] == "unknown[198.51.100.4]"
 
 
 # PROXY
