@@ -199,7 +199,7 @@ void client_broken(struct client *c, enum seam_break how, int64_t now_us)
     if (!is_courtesy(c, breaks[how].quit_flag))
         client_fail(c, breaks[how].reason, NULL,
                     arena_printf(c->arena, "the server %s the connection %s%s", breaks[how].did,
-                                 client_break_when(c), client_claim_broken(c)));
+                                 client_break_when(c), client_claim_hint(c)));
     client_break_here(c);
 }
 

@@ -106,13 +106,6 @@ const char *client_claim_hint(const struct client *c)
     return c->proxy_doubted ? " (it may not speak the PROXY protocol, or not take this header)" : "";
 }
 
-const char *client_claim_broken(struct client *c)
-{
-    if (c->proxy_doubted)
-        c->draft->claimed.honoured = RESULT_NOT_HONOURED;
-    return client_claim_hint(c);
-}
-
 /* XCLIENT */
 
 /* Phase ehlo, but after a STARTTLS that is wanted: as EHLO once more after it. */

@@ -320,6 +320,10 @@ static char *send_quit(struct client *c)
 
 static enum client_step_id got_quit(struct client *c, struct result_command *command)
 {
+    bool is_first = c->plan->stop_after < PHASE_EHLO; /* behind the greeting: it may be to a PROXY header */
+
+    if (is_first && command->reply.code != 221 && client_claim_is_misplaced(c, &command->reply))
+        return client_claim_misplaced(c, command);
     command->ok = command->reply.code == 221;
     if (!command->ok)
         client_note(c, FLAG_QUIT_CODE);

@@ -86,17 +86,15 @@ void client_claim_xclient_sent(struct client *c);
 enum client_step_id client_claim_got_xclient(struct client *c, struct result_command *command);
 /* EHLO was taken, so the header was, too. */
 void client_claim_greeted(struct client *c);
-/* Whether what seems to be the reply to EHLO is one to the header, and if so, the end. */
+/* Whether what seems to be the reply to the first command is one to the header, and if so, the end. */
 bool client_claim_is_misplaced(const struct client *c, const struct result_reply *reply);
 enum client_step_id client_claim_misplaced(struct client *c, struct result_command *command);
 /* The sentence about a reply that was not asked for, where the header explains it; else null. */
 const char *client_claim_say_unasked(struct client *c, const struct result_reply *reply);
 /* TLS is to come first, but the server spoke before the header was out. */
 void client_claim_in_the_clear(struct client *c, const char *line);
-/* A hint where the header may be why the connection, or TLS, broke, else ""; of the connection it is known to
- * have done no good. */
+/* A hint where the header may be why the connection, or TLS, broke, else "". */
 const char *client_claim_hint(const struct client *c);
-const char *client_claim_broken(struct client *c);
 
 /* Whether the step under way is no command: it has no reply and no place in the record. */
 bool client_step_is_silent(const struct client *c);

@@ -9,7 +9,7 @@ from certificates import NAME, Certificates
 from conftest import target
 from postfix import Postfix
 from service import run_ehlod, write_config
-from support import Program, accepts, wait_until, with_sbin
+from support import HOST, Program, accepts, free_port, wait_until, with_sbin
 
 PROXY = "smtpd_upstream_proxy_protocol=haproxy"
 XCLIENT = "smtpd_authorized_xclient_hosts=127.0.0.0/8"
@@ -155,7 +155,7 @@ def test_a_local_header_claims_nothing(ehlod, postfix, seen):
 def test_a_header_that_postfix_does_not_take(ehlod, postfix):
     """Postfix 3.7 knows no PROXY UNKNOWN, and says so with a 421."""
     result = checked(ehlod, postfix.services["proxy"], proxy_protocol={"version": 1, "command": "local"})
-    assert_failed(result, "banner", "deferred", 
+    assert_failed(result, "banner", "deferred",
                   'behind the PROXY header the connection was refused: "421 4.3.0 ')
     assert result["claimed"]["proxy"] == "PROXY UNKNOWN"
 
@@ -198,7 +198,15 @@ def test_a_server_that_hangs_up_on_a_header(ehlod, fake):
     result = checked(ehlod, mta.address, proxy_protocol={"version": 1, "source": V4})
     assert result["failure"]["phase"] == "banner" and result["failure"]["reason"] == "closed", result
     assert "it may not speak the PROXY protocol" in result["failure"]["message"]
-    assert result["claimed"]["honoured"] is False
+    assert result["claimed"]["honoured"] is None
+
+
+def test_a_run_that_ends_at_the_greeting_sees_the_refusal(ehlod, fake):
+    """The reply to the header comes behind QUIT: it is none to that."""
+    mta = fake(BANNER=b"", PROXY="220 fake.example.test ESMTP", QUIT="502 5.5.2 Error: command not recognized")
+    result = checked(ehlod, mta.address, proxy_protocol={"version": 1, "source": V4}, stop_after="banner")
+    assert_failed(result, "banner", "unsolicited", "the server took the PROXY header for a command: \"502 ")
+    assert result["claimed"]["honoured"] is False and result["routes"][0]["ok"] is None
 
 
 # relaying, as somebody else
@@ -242,10 +250,14 @@ backend mail
 @pytest.fixture
 def balancer(tmp_path, cleanup, postfix):
     """A HAProxy that waits for a header, and hands on whom it names: its address."""
-    host, port = "127.0.0.9", postfix.port
+    return start_balancer(tmp_path, cleanup, postfix.port, postfix.services["proxy"])
+
+
+def start_balancer(tmp_path, cleanup, port, server):
+    host = "127.0.0.9"
     config = os.path.join(tmp_path, "balancer.cfg")
     with open(config, "w", encoding="utf-8") as f:
-        f.write(HAPROXY_CFG.format(host=host, port=port, server=postfix.services["proxy"]))
+        f.write(HAPROXY_CFG.format(host=host, port=port, server=server))
     program = Program(["haproxy", "-db", "-f", config], tmp_path / "balancer.log", env=with_sbin())
     cleanup.callback(program.stop)
     program.wait_for(lambda: accepts(port, host), 10, "HAProxy listens")
@@ -271,6 +283,14 @@ def test_a_haproxy_that_waits_for_a_header_in_vain(ehlod, balancer):
     result = checked(ehlod, balancer, timeouts={"banner": "1s"})
     assert_failed(result, "banner", "timeout", "no greeting in 1.0")
     assert result["claimed"] == {"proxy": None, "xclient": None, "honoured": None}
+
+
+def test_a_haproxy_with_nobody_behind_it(ehlod, tmp_path, cleanup):
+    """It takes the header and closes, as one does that does not speak the protocol: nobody knows which it is."""
+    balancer = start_balancer(tmp_path, cleanup, free_port(), f"{HOST}:{free_port()}")
+    result = checked(ehlod, balancer, proxy_protocol={"source": V4})
+    assert_failed(result, "banner", "closed", "it may not speak the PROXY protocol, or not take this header")
+    assert result["claimed"]["honoured"] is None
 
 
 def test_check_claims_too(tmp_path, postfix):
