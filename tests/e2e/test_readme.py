@@ -6,8 +6,9 @@ import shlex
 
 import pytest
 from conftest import target
+from postfix import Postfix
 from service import run_ehlod, write_config
-from support import HOST, ROOT, free_port
+from support import HOST, ROOT, free_port, wait_until
 
 with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
     README = f.read()
@@ -24,6 +25,12 @@ def example(command):
         if first.startswith("$ " + command):
             return rest
     pytest.fail(f"README.md shows no: {command}")
+
+
+def shown_tail(command, output):
+    """As many lines of the output as the README shows with tail."""
+    lines = int(re.search(re.escape(command) + r" \| tail -n (\d+)", README)[1])
+    return "".join(output.splitlines(keepends=True)[-lines:])
 
 
 def same_shape(text):
@@ -87,11 +94,9 @@ def test_the_config_for_ones_own_server(fake, tmp_path):
         return "550 5.1.1 No such user" if "no-such-user" in line else "250 2.1.5 Ok"
     mta = fake(RCPT=rcpt)
     command = "build/ehlod check --config ehlod.yaml mx1"
-    lines = int(re.search(re.escape(command) + r" \| tail -n (\d+)", README)[1])
     done = run_ehlod("check", "--config", path, "--set", f"targets.mx1.address={mta.address}", "mx1")
     assert done.returncode == 2
-    tail = "".join(done.stdout.splitlines(keepends=True)[-lines:])
-    assert same_shape(tail) == same_shape(example(command))
+    assert same_shape(shown_tail(command, done.stdout)) == same_shape(example(command))
 
 
 def test_the_config_with_tags(ehlod, fake, tmp_path):
@@ -104,6 +109,28 @@ def test_the_config_with_tags(ehlod, fake, tmp_path):
     command = "curl -s 'localhost:8025/check?tag=inbound&min_pass=1&format=text'"
     tail = service.get("/check?tag=inbound&min_pass=1&format=text").text.splitlines(keepends=True)[-3:]
     assert same_shape("".join(tail)) == same_shape(example(command))
+
+
+def test_the_config_that_claims(tmp_path, cleanup):
+    """Against a Postfix that believes it, and whose log says so."""
+    postfix = Postfix(services={"as-client": ("127.0.0.2", ["smtpd_authorized_xclient_hosts=127.0.0.0/8"]),
+                                "balanced": ("127.0.0.3", ["smtpd_upstream_proxy_protocol=haproxy"])})
+    cleanup.callback(postfix.stop)
+    path = write_config(str(tmp_path), next(block for block in blocks("yaml") if block.startswith("# claimed.yaml")))
+    assert run_ehlod("validate", "--config", path).returncode == 0
+    for name, address in postfix.services.items():
+        command = f"build/ehlod check --config claimed.yaml {name}"
+        where = ["--config", path, "--set", f"targets.{name}.address={address}", name]
+        done = run_ehlod("check", *where)
+        assert done.returncode == 0, done
+        output = done.stdout.replace(address.replace(":", " 4711 "), "192.0.2.12 4711 25")
+        assert same_shape(shown_tail(command, output)) == same_shape(example(command))
+    output = run_ehlod("check", *where, "--format", "json").stdout
+    claimed = re.search(r'^`("claimed":{.*})`', README, re.M)[1]
+    assert claimed in output.replace(address.replace(":", " 4711 "), "192.0.2.12 4711 25"), output
+    clients = re.search(r"Postfix' log names `(.*)` and `(.*)` as its clients", README).groups()
+    wait_until(lambda: all(f" disconnect from {client} " in postfix.log() for client in clients), 5,
+               "its log shows both")
 
 
 def test_the_config_with_a_delivery_is_good(tmp_path):
