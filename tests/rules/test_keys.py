@@ -27,6 +27,7 @@ NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["m
          "targets.*.module": ["modules.*.timeout"],
          "targets.*.proxy_protocol.version": ["targets.*.proxy_protocol.source"],
          "targets.*.proxy_protocol.command": ["targets.*.proxy_protocol.source"],
+         "targets.*.mx_require": ["targets.*.mx"],
          "targets.*.routes[].mailbox": ["mailboxes.*.sink", "mailboxes.*.domains"]}
 
 
