@@ -14,6 +14,7 @@
 #include "probe/run_each_state.h"
 #include "probe/run_net.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- the end ---- */

@@ -562,6 +562,24 @@ static void d05_one_host_that_does_not_resolve_holds_up_no_other(void **state)
     assert_int_equal(asked[0].result->attempts[2].status, STATUS_PASS);
 }
 
+/* Where any will do and some work, one of which nobody knows is no reason to be silent. */
+static void any_and_one_is_unknown(void **state)
+{
+    const struct result *r;
+
+    (void)state;
+    a_domain();
+    plan.mx_require = MX_REQUIRE_ANY;
+    resolver.names[0].a = resolver.names[0].aaaa = (struct fake_rule){.manner = FAKE_SILENT};
+    plan.limits_us[LIMIT_DNS] = stage_scale_us(200);
+    r = run_to_end();
+    assert_int_equal(r->status, STATUS_WARN);
+    assert_true(has(r, FLAG_ONLY_SOME_WORK));
+    assert_int_equal(r->attempts[0].status, STATUS_UNKNOWN);
+    assert_non_null(
+        strstr(r->summary, "2 of 3 MX hosts work (mx_require: any); mx1.example.org: dns/timeout: "));
+}
+
 static void d12_more_hosts_than_are_tried(void **state)
 {
     static char names[10][8];
@@ -772,6 +790,7 @@ int main(void)
         EACH(d05_no_answer_about_the_domain),
         EACH(d05_no_answer_and_no_time),
         EACH(d05_one_host_that_does_not_resolve_holds_up_no_other),
+        EACH(any_and_one_is_unknown),
         EACH(d12_more_hosts_than_are_tried),
         EACH(d12_more_addresses_than_are_tried),
         EACH(seen_while_the_domain_is_looked_up),
