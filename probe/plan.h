@@ -148,8 +148,8 @@ bool plan_route_is_delivered(const struct plan_route *route);
 /* Whether it is carried out as several runs (probe/run_each.h). */
 bool plan_is_several(const struct plan *plan);
 
-/* What its addresses may be: the family asked for, as far as the source does not rule out the other one.
- * Never FAMILY_EACH. */
+/* What its addresses may be: the family asked for, as far as the source, be it real or claimed, does not rule
+ * out the other one. Never FAMILY_EACH. */
 enum family plan_family(const struct plan *plan);
 
 const char *family_name(enum family f);         /* "any" */

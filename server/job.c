@@ -32,10 +32,9 @@ static void log_part(struct log *log, const struct result *r)
     char address[ADDRESS_TEXT_SIZE];
 
     address_text(&r->peer, address);
-    log_event(log, LOG_LEVEL_INFO, "part ended", "target", r->target, "host", r->host, "address",
-              address, "status", status_name(r->status), "phase",
-              failed ? phase_name(r->failure.phase) : NULL, "reason",
-              failed ? reason_name(r->failure.reason) : NULL, "id", r->id, NULL);
+    log_event(log, LOG_LEVEL_INFO, "part ended", "target", r->target, "host", r->host, "address", address,
+              "status", status_name(r->status), "phase", failed ? phase_name(r->failure.phase) : NULL,
+              "reason", failed ? reason_name(r->failure.reason) : NULL, "id", r->id, NULL);
 }
 
 static void unlink_job(struct job *job)

@@ -118,6 +118,12 @@ static void test_which_family_is_left(void **state)
             assert_int_equal(address_parse(families[i].source, 0, &plan.source), 0);
         assert_int_equal(plan_family(&plan), families[i].left);
     }
+    /* One that is only claimed has to fit the address that is dialled, too. */
+    struct plan claims = {.family = FAMILY_EACH, .proxy = {.wanted = true}};
+    assert_int_equal(address_parse("2001:db8::9", 4711, &claims.proxy.source), 0);
+    assert_int_equal(plan_family(&claims), FAMILY_IPV6);
+    claims.proxy.local = true;
+    assert_int_equal(plan_family(&claims), FAMILY_ANY);
 }
 
 int main(void)
