@@ -14,6 +14,7 @@
 #include "config/target.h"
 #include "config/target_auth.h"
 #include "config/target_claim.h"
+#include "config/target_mx.h"
 #include "config/target_route.h"
 #include "config/target_tls.h"
 #include "config/value.h"
@@ -78,9 +79,13 @@ static const struct keys_row rows[] = {
      "words to ask for several targets by: /check?tag=eu"},
     {"targets.*.address", target_address, 0, NULL,
      "host:port, such as mx.example.org:25, 192.0.2.1:25 or [2001:db8::1]:25",
-     "the server; needed here or in the module"},
-    {"targets.*.family", target_family, TARGET(plan.family), "any", "any, ipv4 or ipv6",
-     "which kind of address to use"},
+     "the server; this or mx is needed, here or in the module"},
+    {"targets.*.mx", target_mx, 0, NULL, "a mail domain, such as example.org or example.org:2525",
+     "instead of address: every host that takes the mail of this domain, in a run of its own"},
+    {"targets.*.mx_require", target_mx_require, TARGET(plan.mx_require), "all", "all or any",
+     "how many of the runs must pass, with mx or family: each"},
+    {"targets.*.family", target_family, TARGET(plan.family), "any", "any, ipv4, ipv6 or each",
+     "which kind of address to use; each: every address in a run of its own"},
     {"targets.*.source", target_source, TARGET(plan.source), NULL,
      "an IP address of this machine, without port",
      "local address to dial from; default: the system chooses"},

@@ -66,6 +66,7 @@ void target_address(struct load *l, const struct keys_row *row, const struct nod
     const char *why = text ? endpoint_host(text, l->keep, &plan->host, &plan->port) : NULL;
     if (why)
         load_bad(l, node, why, row->expected);
+    plan->mx = false;
 }
 
 void target_family(struct load *l, const struct keys_row *row, const struct node *node, void *slot)

@@ -7,6 +7,7 @@
 #include "config/target_check.h"
 
 #include "config/endpoint.h"
+#include "config/target_mx.h"
 #include "config/value.h"
 #include "probe/base/clock.h"
 #include "probe/base/text.h"
@@ -91,7 +92,7 @@ static void check_source(struct load *l, const struct target *t)
     if (!source_said || source_said->kind != NODE_SCALAR || address_parse(source_said->text, 0, &host) != 0)
         return;
     enum family source = address_family(&plan->source) == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
-    if (plan->family != FAMILY_ANY && plan->family != source)
+    if ((plan->family == FAMILY_IPV4 || plan->family == FAMILY_IPV6) && plan->family != source)
         load_error(l, blame(t, "source", "family"), "source is an %s address, but family is %s",
                    names[source], family_name(plan->family));
     if (plan->host && address_parse(plan->host, 0, &host) == 0 &&
@@ -113,9 +114,9 @@ static void check_family(struct load *l, const struct target *t)
     struct address literal;
     const char *host;
     uint16_t port;
-    if (family == FAMILY_ANY || !is_family(said(t, "family"), family) || !address ||
-        address->kind != NODE_SCALAR || endpoint_host(address->text, l->scratch, &host, &port) ||
-        address_parse(host, 0, &literal) != 0)
+    if (t->is.plan.mx || (family != FAMILY_IPV4 && family != FAMILY_IPV6) ||
+        !is_family(said(t, "family"), family) || !address || address->kind != NODE_SCALAR ||
+        endpoint_host(address->text, l->scratch, &host, &port) || address_parse(host, 0, &literal) != 0)
         return;
     enum family its = address_family(&literal) == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
     if (its != family)
@@ -128,14 +129,16 @@ void target_check(struct load *l, const struct target *t)
     check_limits(l, t);
     check_source(l, t);
     check_family(l, t);
+    target_mx_check(l, t);
 }
 
 void target_check_complete(struct load *l, const struct target *t)
 {
     bool module_unknown = !t->module && node_get(t->own, "module");
     bool module_broken = t->module && t->module->own->kind != NODE_MAP;
-    if (!said(t, "address") && !module_unknown && !module_broken)
-        load_missing(l, t->own, "address", keys_row("targets.*.address")->expected);
+    if (!said(t, "address") && !said(t, "mx") && !module_unknown && !module_broken)
+        load_missing(l, t->own, "address",
+                     arena_printf(l->scratch, "%s; or mx", keys_row("targets.*.address")->expected));
 }
 
 /* In the order written where the names are the same but for case. */
@@ -198,7 +201,7 @@ static void check_ends(struct load *l, const struct target *targets, size_t coun
     size_t known = 0;
     for (size_t i = 0; i < count; i++) {
         const struct plan *plan = &targets[i].is.plan;
-        if (plan->host)
+        if (plan->host && !plan->mx) /* a domain may be checked in several ways */
             ends[known++] = (struct end){spell_host(l->scratch, plan->host), plan->port, &targets[i]};
     }
     qsort(ends, known, sizeof(*ends), order_ends);

@@ -172,7 +172,8 @@ static void check_family(struct load *l, const struct target *t)
     const struct plan *plan = &t->is.plan;
     const struct address *source = &plan->proxy.source;
     struct address host;
-    if (plan->family != FAMILY_ANY && (plan->family == FAMILY_IPV4) != (address_family(source) == AF_INET))
+    bool is_one = plan->family == FAMILY_IPV4 || plan->family == FAMILY_IPV6;
+    if (is_one && (plan->family == FAMILY_IPV4) != (address_family(source) == AF_INET))
         load_error(l, blame(t, key, "family"), "proxy_protocol.source is an %s address, but family is %s",
                    family_of(source), family_name(plan->family));
     if (plan->host && address_parse(plan->host, 0, &host) == 0 &&

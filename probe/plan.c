@@ -12,6 +12,12 @@ static const char *const family_names[FAMILY_COUNT] = {
     [FAMILY_ANY] = "any",
     [FAMILY_IPV4] = "ipv4",
     [FAMILY_IPV6] = "ipv6",
+    [FAMILY_EACH] = "each",
+};
+
+static const char *const mx_require_names[MX_REQUIRE_COUNT] = {
+    [MX_REQUIRE_ALL] = "all",
+    [MX_REQUIRE_ANY] = "any",
 };
 
 static const struct {
@@ -53,6 +59,30 @@ const char *family_name(enum family f)
 {
     assert(f < FAMILY_COUNT);
     return family_names[f];
+}
+
+const char *mx_require_name(enum mx_require r)
+{
+    assert(r < MX_REQUIRE_COUNT);
+    return mx_require_names[r];
+}
+
+bool plan_is_several(const struct plan *plan)
+{
+    return plan->mx || plan->family == FAMILY_EACH;
+}
+
+enum family plan_family(const struct plan *plan)
+{
+    int source = address_family(&plan->source);
+
+    if (source == AF_UNSPEC && plan->proxy.wanted && !plan->proxy.local)
+        source = address_family(&plan->proxy.source);
+    if (plan->family == FAMILY_IPV4 || plan->family == FAMILY_IPV6)
+        return plan->family;
+    if (source == AF_UNSPEC)
+        return FAMILY_ANY;
+    return source == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
 }
 
 const char *limit_key(enum limit l)

@@ -17,7 +17,16 @@
  * it until the run is over. All durations are microseconds.
  */
 
-enum family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6, FAMILY_COUNT };
+enum family {
+    FAMILY_ANY,
+    FAMILY_IPV4,
+    FAMILY_IPV6,
+    FAMILY_EACH, /* a run of its own for each address */
+    FAMILY_COUNT
+};
+
+/* Of several runs, how many must pass. */
+enum mx_require { MX_REQUIRE_ALL, MX_REQUIRE_ANY, MX_REQUIRE_COUNT };
 
 /* The limits of a run, by the config key that sets them. */
 enum limit {
@@ -110,6 +119,8 @@ struct plan {
     const char *target; /* its name in the config */
     const char *host;   /* a name, or an IP literal without brackets */
     uint16_t port;
+    bool mx; /* host is a mail domain: each host that takes its mail is dialled, in a run of its own */
+    enum mx_require mx_require; /* where there are several runs */
     enum family family;
     struct address source; /* to dial from; AF_UNSPEC = as the system chooses */
     const char *helo;      /* placeholders already replaced */
@@ -136,8 +147,16 @@ bool plan_route_sends(const struct plan_route *route);
 /* Whether its verdict waits until the message is seen in the mailbox. */
 bool plan_route_is_delivered(const struct plan_route *route);
 
-const char *family_name(enum family f); /* "any" */
-const char *limit_key(enum limit l);    /* "timeout", "timeouts.dns" */
+/* Whether it is carried out as several runs (probe/run_each.h). */
+bool plan_is_several(const struct plan *plan);
+
+/* What its addresses may be: the family asked for, as far as the source, be it real or claimed, does not rule
+ * out the other one. Never FAMILY_EACH. */
+enum family plan_family(const struct plan *plan);
+
+const char *family_name(enum family f);         /* "any" */
+const char *mx_require_name(enum mx_require r); /* "all" */
+const char *limit_key(enum limit l);            /* "timeout", "timeouts.dns" */
 int64_t limit_default_us(enum limit l);
 const char *expect_name(enum expect e);     /* "accepted" */
 const char *tls_mode_name(enum tls_mode m); /* "starttls" */
@@ -158,6 +177,8 @@ void plan_say_over(const struct plan *plan, char out_r[PLAN_OVER_SIZE]);
 #define PLAN_AUTH_COMMANDS    (PLAN_MAX_ROUNDS + 2) /* likewise: AUTH, responses, and "*" */
 #define PLAN_MAX_ADDRESSES    8
 #define PLAN_MAX_DIALOGUE     (256 * 1024) /* bytes received in a run */
+
+#define PLAN_SMTP_PORT 25
 
 /* RFC 5321 section 4.5.3.1 */
 #define PLAN_MAX_PATH 254 /* an address without its brackets */

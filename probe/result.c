@@ -172,6 +172,9 @@ static void put_attempts(struct copier *c, struct result *r)
     for (size_t i = 0; i < r->attempt_count; i++) {
         struct result_attempt copy = from[i];
         copy.failure = put_failure(c, copy.failure);
+        copy.host = put_text(c, copy.host);
+        copy.id = put_text(c, copy.id);
+        copy.summary = put_text(c, copy.summary);
         if (to)
             to[i] = copy;
     }

@@ -145,12 +145,21 @@ struct result_claimed {
     enum result_honour honoured; /* also no where the server would not have listened */
 };
 
-/* One address that was dialled. */
+/* One address that was dialled; or, of a plan that is several runs, one of these. */
 struct result_attempt {
-    struct address address;
-    struct result_failure failure; /* reason REASON_NONE: connected */
-    int64_t connect_us;            /* how long it took */
+    struct address address;        /* AF_UNSPEC: of a host that has none, or of which none is known yet */
+    struct result_failure failure; /* reason REASON_NONE: connected; of a run, that it did not fail */
+    int64_t connect_us;            /* how long it took; not of a run */
+
+    /* of a run */
+    const char *host; /* whose address it is; null = this is no run */
+    const char *id;   /* null = it has not begun, or ended, yet */
+    enum status status;
+    const char *summary;            /* cut where it is long, like the failure's message */
+    int64_t timing_us[PHASE_COUNT]; /* CLOCK_NONE = never begun */
 };
+
+#define RESULT_MAX_PART 1024 /* octets of a summary or a message there */
 
 struct result {
     enum status status;
@@ -183,7 +192,7 @@ struct result {
     size_t command_count;
     const struct result_route *routes;
     size_t route_count;
-    const struct result_attempt *attempts; /* in the order dialled; empty when there was but one address */
+    const struct result_attempt *attempts; /* in the order dialled; empty where one run had but one address */
     size_t attempt_count;
 };
 

@@ -122,18 +122,6 @@ static void begin_connect(struct run *r)
 
 /* ---- names ---- */
 
-/* A source address of one family rules the other out, be it real or claimed. */
-static enum family family_of(const struct plan *plan)
-{
-    int source = address_family(&plan->source);
-
-    if (source == AF_UNSPEC && plan->proxy.wanted && !plan->proxy.local)
-        source = address_family(&plan->proxy.source);
-    if (plan->family != FAMILY_ANY || source == AF_UNSPEC)
-        return plan->family;
-    return source == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
-}
-
 static bool suits(const struct address *literal, enum family family)
 {
     return family == FAMILY_ANY || (address_family(literal) == AF_INET) == (family == FAMILY_IPV4);
@@ -216,8 +204,16 @@ static void begin_dns(struct run *r)
     r->stage = STAGE_DNS;
     r->stage_us = clock_mono_us();
     deadline_us = lookup_deadline(r, &clipped);
-    r->lookup = lookup_start(r->net->dns, r->net->loop, r->plan.host, family_of(&r->plan), deadline_us,
+    r->lookup = lookup_start(r->net->dns, r->net->loop, r->plan.host, plan_family(&r->plan), deadline_us,
                              on_looked_up, r);
+}
+
+/* As if it had been looked up just now, in the time that has gone by until the answer. */
+static void take_known(struct run *r)
+{
+    r->stage = STAGE_DNS;
+    r->stage_us = r->asked_us;
+    on_looked_up(r, r->known);
 }
 
 /* ---- the beginning, and what is asked from outside ---- */
@@ -244,12 +240,12 @@ static void begin_literal(struct run *r)
 {
     const struct plan *plan = &r->plan;
 
-    if (!suits(&r->addresses[0], family_of(plan))) {
+    if (!suits(&r->addresses[0], plan_family(plan))) {
         run_fail(r, (struct result_failure){
                         .phase = PHASE_CONNECT,
                         .reason = REASON_NO_ADDRESS_FOR_FAMILY,
                         .message = arena_printf(&r->arena, "%s is no %s address", plan->host,
-                                                family_of(plan) == FAMILY_IPV4 ? "IPv4" : "IPv6"),
+                                                plan_family(plan) == FAMILY_IPV4 ? "IPv4" : "IPv6"),
                         .limit_us = CLOCK_NONE});
         return;
     }
@@ -263,7 +259,7 @@ static void begin_literal(struct run *r)
 
 static void leave_line(struct run *r, int64_t now_us)
 {
-    r->line_us = now_us - r->asked_us;
+    r->line_us = now_us - r->queued_us;
     r->stage = STAGE_START;
     r->stage_us = now_us;
     settle_start(r, now_us);
@@ -282,6 +278,8 @@ static void on_begin(uv_timer_t *timer)
         leave_line(r, now_us);
     if (r->is_literal)
         begin_literal(r);
+    else if (r->known)
+        take_known(r);
     else
         begin_dns(r);
 }
@@ -302,7 +300,7 @@ static void queue_up(struct run *r)
     switch (run_net_enter(r->net, &r->place)) {
     case 1:
         r->stage = STAGE_START;
-        handle_at(r->turn, on_begin, r->asked_us);
+        handle_at(r->turn, on_begin, r->queued_us);
         break;
     case 0:
         handle_at(r->turn, on_line_over, r->ends_us);
@@ -311,8 +309,18 @@ static void queue_up(struct run *r)
         r->refused =
             arena_printf(&r->arena, "the line is full: %u %s under way, %u waiting (server.max_runs)",
                          line->inside, line->inside == 1 ? "run" : "runs", line->waiting);
-        handle_at(r->turn, on_line_over, r->asked_us);
+        handle_at(r->turn, on_line_over, r->queued_us);
     }
+}
+
+/* Whatever the host looks like: an MX record that names an IP address is known not to be good. */
+static void know(struct run *r, const struct lookup_answer *answer)
+{
+    struct lookup_answer *copy = arena_alloc(&r->arena, sizeof *copy);
+
+    *copy = *answer;
+    r->known = copy;
+    r->draft.timing_us[PHASE_DNS] = answer->at_us - r->asked_us;
 }
 
 struct run *run_start(struct run_net *net, const struct run_order *order, run_done *done, void *context)
@@ -324,8 +332,9 @@ struct run *run_start(struct run_net *net, const struct run_order *order, run_do
     r->last_ok = order->last_ok;
     r->done = done;
     r->context = context;
-    r->asked_wall_us = clock_wall_us();
-    r->asked_us = r->stage_us = clock_mono_us();
+    r->queued_us = r->stage_us = clock_mono_us();
+    r->asked_us = order->begun ? order->begun->asked_us : r->queued_us;
+    r->asked_wall_us = order->begun ? order->begun->asked_wall_us : clock_wall_us();
     r->ends_us = r->asked_us + r->plan.limits_us[LIMIT_RUN];
     r->dial.socket.fd = -1;
     r->draft.id = arena_dup(&r->arena, order->id);
@@ -334,8 +343,10 @@ struct run *run_start(struct run_net *net, const struct run_order *order, run_do
     r->draft.host = order->plan->host;
     r->draft.port = order->plan->port;
     client_init(&r->client, &r->plan, &r->arena, &r->draft, r->asked_us);
-    run_show_start(r, &r->draft, r->asked_us);
-    r->is_literal = !address_parse(r->plan.host, r->plan.port, &r->addresses[0]);
+    run_show_start(r, &r->draft, r->queued_us);
+    if (order->begun && order->begun->answer)
+        know(r, order->begun->answer);
+    r->is_literal = !r->known && !address_parse(r->plan.host, r->plan.port, &r->addresses[0]);
     r->turn = handle_timer(net->loop, r);
     queue_up(r);
     return r;

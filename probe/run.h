@@ -38,11 +38,21 @@ void run_net_set_limits(struct run_net *net, const struct run_net_order *order);
 unsigned run_net_in_flight(const struct run_net *net); /* out of the line and not over */
 unsigned run_net_waiting(const struct run_net *net);   /* in line */
 
+/* What is known already to a run that is one of several (probe/run_each.h): its time, and with it all that it
+ * shows, counts from when all of them were asked for, and so it has its part of the looking up in it. */
+struct lookup_answer;
+struct run_begun {
+    int64_t asked_us;
+    int64_t asked_wall_us;
+    const struct lookup_answer *answer; /* of looking its host up; copied. Null: the host is an address */
+};
+
 struct run_order {
     const struct plan *plan; /* the caller keeps it until done was called */
     const char *id;          /* these three are copied */
     const char *vantage;
-    const struct result *last_ok; /* the last passed run of the target, or null; borrowed until done */
+    const struct result *last_ok;  /* the last passed run of the target, or null; borrowed until done */
+    const struct run_begun *begun; /* null: nothing is known, it begins now */
 };
 
 /* The run is over: the result is the callee's (one reference). Called once, from the loop, never from

@@ -15,7 +15,8 @@ enum { GOOD_PART = 10 };
 
 enum phase run_show_phase(const struct run *r)
 {
-    return r->stage == STAGE_CONNECT || (r->stage < STAGE_DNS && r->is_literal) ? PHASE_CONNECT : PHASE_DNS;
+    return r->stage == STAGE_CONNECT || (r->stage < STAGE_DNS && (r->is_literal || r->known)) ? PHASE_CONNECT
+                                                                                              : PHASE_DNS;
 }
 
 static double seconds(int64_t us)
@@ -28,12 +29,12 @@ const char *run_show_line(const struct run *r, struct arena *arena, int64_t now_
     unsigned runs = r->net->line.inside;
 
     return arena_printf(arena, "waited %.3f s in line: %u %s under way (server.max_runs)",
-                        seconds(now_us - r->asked_us), runs, runs == 1 ? "run was" : "runs were");
+                        seconds(now_us - r->queued_us), runs, runs == 1 ? "run was" : "runs were");
 }
 
 static int64_t in_line_us(const struct run *r, int64_t now_us)
 {
-    return r->stage == STAGE_LINE ? now_us - r->asked_us : r->line_us;
+    return r->stage == STAGE_LINE ? now_us - r->queued_us : r->line_us;
 }
 
 void run_show_start(const struct run *r, struct result *draft, int64_t now_us)
@@ -82,7 +83,7 @@ static void blame_waiting(const struct run *r, struct arena *arena, struct resul
                           int64_t since_us)
 {
     struct result_failure *failure = &draft->failure;
-    int64_t line_us = part_after(since_us, r->asked_us, in_line_us(r, now_us));
+    int64_t line_us = part_after(since_us, r->queued_us, in_line_us(r, now_us));
     int64_t address_us = part_after(since_us, r->dial.start_us, dial_waited_us(&r->dial, now_us));
 
     if (failure->reason != REASON_DEADLINE || line_us + address_us <= (now_us - since_us) / GOOD_PART)

@@ -22,12 +22,14 @@ struct run {
     int64_t stage_us; /* when it began */
     int64_t asked_us; /* when the run was asked for */
     int64_t asked_wall_us;
-    int64_t ends_us; /* its deadline */
+    int64_t queued_us; /* when it was in line, or past it: later than asked for where names were known */
+    int64_t ends_us;   /* its deadline */
     struct line_place place;
-    int64_t line_us;     /* how long it was in line */
-    const char *refused; /* the line was full: what there is to say of it */
-    bool is_literal;     /* the host is an address; it is the first of addresses */
-    uv_timer_t *turn;    /* begins and stops the run from the loop, and ends its waiting in line */
+    int64_t line_us;                   /* how long it was in line */
+    const char *refused;               /* the line was full: what there is to say of it */
+    bool is_literal;                   /* the host is an address; it is the first of addresses */
+    const struct lookup_answer *known; /* it has been looked up before; null = it has not */
+    uv_timer_t *turn; /* begins and stops the run from the loop, and ends its waiting in line */
     struct lookup *lookup;
     struct address addresses[LOOKUP_MAX_ADDRESSES];
     size_t address_count;

@@ -44,6 +44,8 @@ enum reason {
     REASON_NO_ADDRESS,
     REASON_SERVFAIL,
     REASON_MALFORMED,
+    REASON_NULL_MX,
+    REASON_MX_INVALID,
     /* connecting; refused also for a resolver that refuses */
     REASON_REFUSED,
     REASON_UNREACHABLE,
@@ -121,6 +123,7 @@ enum flag {
     FLAG_ADDRESS_UNREACHABLE, /* an earlier address of the same name could not be reached */
     FLAG_DNS_PARTIAL,         /* one of A and AAAA could not be asked for */
     FLAG_DNS_MANY,            /* more addresses than are tried */
+    FLAG_ONLY_SOME_WORK,      /* of several runs, where mx_require is any */
     FLAG_BARE_LF,             /* a reply line ended without CR */
     FLAG_BARE_CR,             /* a CR stood inside a reply line */
     FLAG_STRAY_EMPTY_LINE,

@@ -25,6 +25,18 @@ static void log_run(struct log *log, const struct result *r)
               failed ? r->failure.message : NULL, NULL);
 }
 
+/* One of several runs. */
+static void log_part(struct log *log, const struct result *r)
+{
+    bool failed = r->failure.reason != REASON_NONE;
+    char address[ADDRESS_TEXT_SIZE];
+
+    address_text(&r->peer, address);
+    log_event(log, LOG_LEVEL_INFO, "part ended", "target", r->target, "host", r->host, "address", address,
+              "status", status_name(r->status), "phase", failed ? phase_name(r->failure.phase) : NULL,
+              "reason", failed ? reason_name(r->failure.reason) : NULL, "id", r->id, NULL);
+}
+
 static void unlink_job(struct job *job)
 {
     if (job->prev != NULL)
@@ -46,7 +58,7 @@ static void free_job(struct job *job)
     free(job);
 }
 
-/* Keeps what the run showed, for one who asks the place or by its id. */
+/* Keeps what the run showed, for one who asks by its id. */
 static struct record *keep_record(struct job *job, struct result *result)
 {
     struct jobs *jobs = job->jobs;
@@ -54,7 +66,6 @@ static struct record *keep_record(struct job *job, struct result *result)
         record_new(jobs->letters, result, job->snapshot, job->target, job->plan.stop_after);
 
     runs_add(jobs->runs, record);
-    shelf_keep(job->place, record);
     return record;
 }
 
@@ -65,6 +76,7 @@ static void on_run_done(void *context, struct result *result)
 
     log_run(jobs->order.log, result);
     struct record *record = keep_record(job, result);
+    shelf_keep(job->place, record);
     /* From here on a waiter that is answered may ask again, and begins another run. */
     unlink_job(job);
     letters_sent(jobs->letters, &job->plan, result);
@@ -75,6 +87,22 @@ static void on_run_done(void *context, struct result *result)
     free_job(job);
     if (jobs->first == NULL)
         jobs_over(jobs);
+}
+
+static void on_part_over(void *context, struct result *result)
+{
+    struct job *job = context;
+
+    log_part(job->jobs->order.log, result);
+    record_unref(keep_record(job, result));
+}
+
+static const char *name_part(void *context)
+{
+    struct job *job = context;
+
+    ulid_next(&job->jobs->ulid, clock_wall_us(), job->part_id);
+    return job->part_id;
 }
 
 static struct job *new_job(struct jobs *jobs, struct shelf *shelf, struct place *place,
@@ -97,6 +125,14 @@ static struct job *new_job(struct jobs *jobs, struct shelf *shelf, struct place 
     return job;
 }
 
+static void stop(struct job *job)
+{
+    if (job->each != NULL)
+        run_each_stop(job->each);
+    else
+        run_stop(job->run);
+}
+
 struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *place, const struct jobs_ask *ask,
                       const struct plan *plan)
 {
@@ -111,14 +147,24 @@ struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *plac
         .vantage = jobs->order.snapshot->server_name,
         .last_ok = job->last_ok,
     };
-    job->run = run_start(jobs->net, &order, on_run_done, job);
+    if (plan_is_several(&job->plan))
+        job->each = run_each_start(
+            jobs->net, &(struct run_each_order){.run = order, .name = name_part, .part_over = on_part_over},
+            on_run_done, job);
+    else
+        job->run = run_start(jobs->net, &order, on_run_done, job);
     if (jobs->stopping)
-        run_stop(job->run);
+        stop(job);
     return job;
+}
+
+struct result *job_peek(const struct job *job, int64_t limit_us)
+{
+    return job->each != NULL ? run_each_peek(job->each, limit_us) : run_peek(job->run, limit_us);
 }
 
 void job_stop_all(struct jobs *jobs)
 {
     for (struct job *job = jobs->first; job != NULL; job = job->next)
-        run_stop(job->run);
+        stop(job);
 }

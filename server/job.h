@@ -3,6 +3,7 @@
 #define SERVER_JOB_H
 
 #include "probe/run.h"
+#include "probe/run_each.h"
 #include "server/jobs.h"
 #include "server/letters.h"
 #include "server/shelf.h"
@@ -45,8 +46,10 @@ struct job {
     const struct snapshot_target *target;
     struct plan plan;
     struct arena letters; /* what the plan's letters are made of */
-    struct run *run;
-    struct result *last_ok; /* lent to the run */
+    struct run *run;      /* one of the two; null = it is several runs */
+    struct run_each *each;
+    char part_id[ULID_SIZE]; /* the name of its newest run, of several */
+    struct result *last_ok;  /* lent to the run */
     struct waiters waiters;
 };
 
@@ -79,6 +82,9 @@ void jobs_over(struct jobs *jobs);
 struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *place, const struct jobs_ask *ask,
                       const struct plan *plan);
 void job_stop_all(struct jobs *jobs);
+
+/* The run as it stands, for one who waited that long; as run_peek. */
+struct result *job_peek(const struct job *job, int64_t limit_us);
 
 /* waiter.c: one who waits for nothing yet, then for a run, then for the deliveries of its record, for which
  * it may be answered at once. A waiter that waits for deliveries is answered with what it has by

@@ -21,13 +21,23 @@
 /* So many runs may wait in line for each that may be under way. */
 #define JOBS_WAITING_PER_RUN 4u
 
+/* All runs that asking for every target begins at once, at the most. */
+static unsigned most_runs(const struct snapshot *snapshot)
+{
+    unsigned runs = 0;
+
+    for (size_t i = 0; i < snapshot->target_count; i++)
+        runs += plan_is_several(&snapshot->targets[i].plan) ? PLAN_MAX_ADDRESSES : 1;
+    return runs;
+}
+
 static struct run_net_order net_order(const struct jobs_order *order)
 {
     unsigned max_runs = order->max_runs > 0 ? order->max_runs : order->snapshot->max_runs;
     unsigned max_waiting = max_runs * JOBS_WAITING_PER_RUN;
 
-    if (max_waiting < order->snapshot->target_count) /* /check asks for all of them at once */
-        max_waiting = (unsigned)order->snapshot->target_count;
+    if (max_waiting < most_runs(order->snapshot)) /* as /check does */
+        max_waiting = most_runs(order->snapshot);
     return (struct run_net_order){.loop = order->loop,
                                   .max_runs = max_runs,
                                   .max_waiting = max_waiting,

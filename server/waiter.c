@@ -66,7 +66,7 @@ static void on_timeout(uv_timer_t *timer)
     struct jobs_waiter *w = timer->data;
 
     if (w->job != NULL)
-        answer(w, jobs_show_peek(w->jobs, w->job, run_peek(w->job->run, w->timeout_us)));
+        answer(w, jobs_show_peek(w->jobs, w->job, job_peek(w->job, w->timeout_us)));
     else
         waiter_answer(w);
 }

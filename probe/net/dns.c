@@ -2,7 +2,8 @@
 /*
  * Questions to resolvers with c-ares 1.18 on a libuv loop (RFC 1035, RFC 3596). A query cannot be taken back:
  * its cookie (struct dns_query) stays until c-ares has done with it and then finds nobody. Channels are
- * destroyed from our timer or from outside, never from inside a callback.
+ * destroyed from our timer or from outside, never from inside a callback. What an answer means is
+ * dns_answer.c's.
  * Limits: the hosts file is read anew each time; nsswitch.conf is not looked at; the aliases in an answer
  * must stand in their order, as c-ares reads them.
  */
@@ -10,6 +11,7 @@
 
 #include "probe/base/buffer.h"
 #include "probe/base/mem.h"
+#include "probe/net/dns_answer.h"
 #include "probe/net/handle.h"
 #include "probe/net/watches.h"
 
@@ -18,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@
 #define RESOLV_CONF "/etc/resolv.conf"
 
 /* The first repetition comes after one second, not after five: the usual limit of a lookup is five. */
-enum { REPEAT_MS = 1000, TRIES = 4, TICK_MS = 200, MAX_ALIASES = 16 };
+enum { REPEAT_MS = 1000, TRIES = 4, TICK_MS = 200 };
 
 /*
  * c-ares says "connection refused" of all that went wrong before a usable answer: a resolver that is not
@@ -66,7 +67,9 @@ struct dns_query {
     bool bare;   /* asked as it stands, without the search list */
     bool inside; /* dns_ask has not returned yet */
     bool over;
-    dns_answered *answered; /* null: nobody waits any more */
+    bool is_mx;
+    dns_answered *answered; /* both null: nobody waits any more */
+    dns_mx_answered *mx_answered;
     void *context;
     char host[];
 };
@@ -215,208 +218,73 @@ static struct resolver *resolver_get(struct dns *dns)
     return r;
 }
 
-/* ---- answers ---- */
-
-__attribute__((format(printf, 3, 4))) static void say(struct dns_answer *a, enum reason reason,
-                                                      const char *format, ...)
-{
-    va_list list;
-
-    a->reason = reason;
-    va_start(list, format);
-    vsnprintf(a->message, sizeof a->message, format, list);
-    va_end(list);
-}
-
-static void keep(struct dns_answer *answer, int family, const void *bytes)
-{
-    struct address a = {0};
-
-    a.any.sa_family = (sa_family_t)family;
-    if (family == AF_INET)
-        memcpy(&a.v4.sin_addr, bytes, sizeof a.v4.sin_addr);
-    else
-        memcpy(&a.v6.sin6_addr, bytes, sizeof a.v6.sin6_addr);
-    for (size_t i = 0; i < answer->count; i++)
-        if (address_same_host(&answer->addresses[i], &a))
-            return;
-    if (answer->count < PLAN_MAX_ADDRESSES)
-        answer->addresses[answer->count++] = a;
-    else
-        answer->many = true;
-}
-
-/* The owners of the aliases in an answer that has been parsed before, and where the last one leads. All are
- * to be freed. */
-static size_t read_aliases(const unsigned char *packet, int len, char *owners[MAX_ALIASES + 1],
-                           char **target_r)
-{
-    const unsigned char *at = packet + NS_HFIXEDSZ, *end = packet + len;
-    size_t count = 0;
-    char *name;
-    long used;
-
-    *target_r = NULL;
-    if (ares_expand_name(at, packet, len, &name, &used))
-        return 0;
-    ares_free_string(name);
-    at += used + NS_QFIXEDSZ;
-    for (int left = packet[6] << 8 | packet[7]; left > 0 && count <= MAX_ALIASES; left--) {
-        if (at >= end || ares_expand_name(at, packet, len, &name, &used))
-            break;
-        at += used;
-        if (end - at < NS_RRFIXEDSZ || (at[0] << 8 | at[1]) != ns_t_cname) {
-            ares_free_string(name);
-            break;
-        }
-        owners[count++] = name;
-        ares_free_string(*target_r);
-        *target_r = NULL;
-        (void)ares_expand_name(at + NS_RRFIXEDSZ, packet, len, target_r, &used);
-        at += NS_RRFIXEDSZ + (at[8] << 8 | at[9]);
-    }
-    return count;
-}
-
-/* Whether the aliases bite their own tail, or are too many to follow. */
-static bool aliases_loop(const unsigned char *packet, int len)
-{
-    char *owners[MAX_ALIASES + 1], *target;
-    size_t count = read_aliases(packet, len, owners, &target);
-    bool loop = count > MAX_ALIASES;
-
-    for (size_t i = 0; i < count; i++) {
-        loop = loop || (target && !strcasecmp(owners[i], target));
-        ares_free_string(owners[i]);
-    }
-    ares_free_string(target);
-    return loop;
-}
-
-static void read_packet(const struct dns_query *q, const unsigned char *packet, int len, struct dns_answer *a)
-{
-    bool v4 = q->type == DNS_A;
-    struct hostent *host = NULL;
-    int status = v4 ? ares_parse_a_reply(packet, len, &host, NULL, NULL)
-                    : ares_parse_aaaa_reply(packet, len, &host, NULL, NULL);
-
-    for (char **at = host ? host->h_addr_list : NULL; at && *at; at++)
-        keep(a, v4 ? AF_INET : AF_INET6, *at);
-    if (host)
-        ares_free_hostent(host);
-    if (a->count)
-        return;
-    if (status == ARES_ENOMEM)
-        say(a, REASON_LOCAL_RESOURCE, "no memory to look up %s", q->host);
-    else if (status != ARES_SUCCESS && status != ARES_ENODATA)
-        say(a, REASON_MALFORMED, "the resolver's answer for %s cannot be read", q->host);
-    else if (aliases_loop(packet, len))
-        say(a, REASON_MALFORMED,
-            "the aliases (CNAME) of %s lead nowhere: they go round in a circle, or on and on", q->host);
-    else
-        say(a, REASON_NO_ADDRESS, "%s has no %s record", q->host, v4 ? "A" : "AAAA");
-}
-
-/* No resolver could be talked to. c-ares does not say why; but that no socket is to be had can be seen. */
-static void say_nobody(const struct dns_query *q, struct dns_answer *a)
-{
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0) {
-        say(a, REASON_LOCAL_RESOURCE, "cannot look up %s: %s", q->host, strerrordesc_np(errno));
-        return;
-    }
-    close(fd);
-    say(a, REASON_TIMEOUT, "cannot look up %s: no resolver could be reached (%s)", q->host,
-        q->resolver->servers);
-}
-
-static void say_status(const struct dns_query *q, int status, struct dns_answer *a)
-{
-    const char *by = q->resolver->servers;
-
-    switch (status) {
-    case ARES_ENOTFOUND:
-        say(a, REASON_NXDOMAIN, "there is no host named %s (NXDOMAIN)", q->host);
-        break;
-    case ARES_ENODATA:
-        say(a, REASON_NO_ADDRESS, "%s has no %s record", q->host, q->type == DNS_A ? "A" : "AAAA");
-        break;
-    case ARES_ESERVFAIL:
-        say(a, REASON_SERVFAIL,
-            "the resolver (%s) failed to look up %s (SERVFAIL): it is ill, or the domain's "
-            "servers or DNSSEC signatures are",
-            by, q->host);
-        break;
-    case ARES_EREFUSED:
-    case ARES_ENOTIMP:
-    case ARES_EFORMERR:
-        say(a, REASON_REFUSED, "the resolver (%s) refused to look up %s (%s)", by, q->host,
-            status == ARES_EREFUSED  ? "REFUSED"
-            : status == ARES_ENOTIMP ? "NOTIMP"
-                                     : "FORMERR");
-        break;
-    case ARES_EBADRESP:
-        say(a, REASON_MALFORMED, "the resolver's answer for %s cannot be read", q->host);
-        break;
-    case ARES_EBADNAME:
-    case ARES_EBADSTR:
-        say(a, REASON_MALFORMED, "\"%s\" cannot be looked up: it is no valid host name", q->host);
-        break;
-    case ARES_ETIMEOUT:
-        say(a, REASON_TIMEOUT, "cannot look up %s: no answer from the resolver (%s)", q->host, by);
-        break;
-    case ARES_ECONNREFUSED:
-    case ARES_ENOTINITIALIZED: /* there is no channel */
-        say_nobody(q, a);
-        break;
-    default: /* no memory, no file, the end of the program */
-        say(a, REASON_LOCAL_RESOURCE, "cannot look up %s: %s", q->host, ares_strerror(status));
-    }
-}
-
 /* ---- questions ---- */
 
 static void query_send(struct dns_query *q);
 
+/* One more try, in another way, at a question that was not really answered. */
+static bool ask_otherwise(struct dns_query *q, int status)
+{
+    if (!q->closer && (status == ARES_ECONNREFUSED || status == ARES_ETIMEOUT)) {
+        q->closer = true;
+        return true;
+    }
+    /* With what resolv.conf wants to append it is none; that is not the name's fault. */
+    if (!q->bare && status == ARES_EBADNAME) {
+        q->bare = true;
+        return true;
+    }
+    return false;
+}
+
+static void tell(const struct dns_query *q, int status, const unsigned char *packet, int len)
+{
+    struct dns_reply reply = {.name = q->host,
+                              .servers = q->resolver->servers,
+                              .status = status,
+                              .packet = packet,
+                              .len = len,
+                              .closer = q->closer};
+    struct dns_answer answer;
+    struct dns_mx_answer mx;
+
+    if (q->mx_answered) {
+        dns_answer_read_mx(&reply, &mx);
+        q->mx_answered(q->context, &mx);
+    } else if (q->answered) {
+        dns_answer_read(&reply, q->type, &answer);
+        q->answered(q->context, q->type, &answer);
+    }
+}
+
 static void on_answer(void *arg, int status, int timeouts, unsigned char *packet, int len)
 {
     struct dns_query *q = arg;
-    struct dns_answer a = {0};
 
     (void)timeouts;
     q->resolver->pending--;
-    if (q->answered && !q->closer && (status == ARES_ECONNREFUSED || status == ARES_ETIMEOUT)) {
-        q->closer = true;
+    if ((q->answered || q->mx_answered) && ask_otherwise(q, status)) {
         query_send(q);
         return;
     }
-    /* With what resolv.conf wants to append it is none; that is not the name's fault. */
-    if (q->answered && !q->bare && status == ARES_EBADNAME) {
-        q->bare = true;
-        query_send(q);
-        return;
-    }
-    if (q->answered) {
-        if (q->closer && packet && len >= NS_HFIXEDSZ && (packet[2] & 0x02))
-            say(&a, REASON_MALFORMED,
-                "the resolver's answer for %s is truncated, and it gives no other over TCP", q->host);
-        else if (status == ARES_SUCCESS)
-            read_packet(q, packet, len, &a);
-        else
-            say_status(q, status, &a);
-        q->answered(q->context, q->type, &a);
-    }
+    tell(q, status, packet, len);
     q->over = true;
     if (!q->inside)
         free(q);
+}
+
+static int wire_type(const struct dns_query *q)
+{
+    if (q->is_mx)
+        return ns_t_mx;
+    return q->type == DNS_A ? ns_t_a : ns_t_aaaa;
 }
 
 static void query_send(struct dns_query *q)
 {
     struct resolver *r = q->resolver;
     ares_channel channel = r->channels[q->closer ? CLOSER_LOOK : NORMAL].ares;
-    int type = q->type == DNS_A ? ns_t_a : ns_t_aaaa;
+    int type = wire_type(q);
 
     r->pending++;
     if (!uv_is_active((const uv_handle_t *)r->tick))
@@ -429,17 +297,19 @@ static void query_send(struct dns_query *q)
         ares_search(channel, q->host, ns_c_in, type, on_answer, q);
 }
 
-struct dns_query *dns_ask(struct dns *dns, const char *host, enum dns_type type, dns_answered *answered,
-                          void *context)
+static struct dns_query *query_new(struct dns *dns, const char *name)
 {
-    size_t size = strlen(host) + 1;
+    size_t size = strlen(name) + 1;
     struct dns_query *q = mem_alloc(sizeof *q + size);
 
     q->resolver = resolver_get(dns);
-    q->type = type;
-    q->answered = answered;
-    q->context = context;
-    memcpy(q->host, host, size);
+    memcpy(q->host, name, size);
+    return q;
+}
+
+/* Null when it is over already. */
+static struct dns_query *query_begin(struct dns_query *q)
+{
     q->inside = true;
     query_send(q);
     q->inside = false;
@@ -449,10 +319,35 @@ struct dns_query *dns_ask(struct dns *dns, const char *host, enum dns_type type,
     return NULL;
 }
 
+struct dns_query *dns_ask(struct dns *dns, const char *host, bool absolute, enum dns_type type,
+                          dns_answered *answered, void *context)
+{
+    struct dns_query *q = query_new(dns, host);
+
+    q->type = type;
+    q->bare = absolute;
+    q->answered = answered;
+    q->context = context;
+    return query_begin(q);
+}
+
+struct dns_query *dns_ask_mx(struct dns *dns, const char *domain, dns_mx_answered *answered, void *context)
+{
+    struct dns_query *q = query_new(dns, domain);
+
+    q->is_mx = true;
+    q->bare = true;
+    q->mx_answered = answered;
+    q->context = context;
+    return query_begin(q);
+}
+
 void dns_forget(struct dns_query *query)
 {
-    if (query)
-        query->answered = NULL;
+    if (!query)
+        return;
+    query->answered = NULL;
+    query->mx_answered = NULL;
 }
 
 struct hosts {
@@ -474,9 +369,9 @@ static void on_hosts(void *arg, int status, int timeouts, struct ares_addrinfo *
         if (n->ai_family != family)
             continue;
         if (family == AF_INET)
-            keep(h->answer, family, &((struct sockaddr_in *)n->ai_addr)->sin_addr);
+            dns_answer_keep(h->answer, family, &((struct sockaddr_in *)n->ai_addr)->sin_addr);
         else
-            keep(h->answer, family, &((struct sockaddr_in6 *)n->ai_addr)->sin6_addr);
+            dns_answer_keep(h->answer, family, &((struct sockaddr_in6 *)n->ai_addr)->sin6_addr);
     }
     ares_freeaddrinfo(list);
 }
@@ -493,9 +388,12 @@ bool dns_hosts(struct dns *dns, const char *host, enum dns_type type, struct dns
         ares_getaddrinfo(r->channels[NORMAL].ares, host, NULL, &hints, on_hosts, &h);
     if (!h.there)
         return false;
-    if (!answer.count)
-        say(&answer, REASON_NO_ADDRESS, "%s stands in the hosts file without an %s address", host,
-            type == DNS_A ? "IPv4" : "IPv6");
+    answer.operators = true;
+    if (!answer.count) {
+        answer.reason = REASON_NO_ADDRESS;
+        snprintf(answer.message, sizeof answer.message, "%s stands in the hosts file without an %s address",
+                 host, type == DNS_A ? "IPv4" : "IPv6");
+    }
     *answer_r = answer;
     return true;
 }

@@ -38,7 +38,9 @@ const char *dns_version(void);
 struct dns_answer {
     struct address addresses[PLAN_MAX_ADDRESSES]; /* ports are 0, each once */
     size_t count;
-    bool many; /* there were more */
+    bool many;      /* there were more */
+    bool alias;     /* the name is an alias of another (CNAME) */
+    bool operators; /* from the hosts file: the word of who runs this machine */
     /* REASON_NONE when there are addresses; else nxdomain, no_address, servfail, refused, malformed,
      * local_resource, or timeout: no resolver could be talked to. */
     enum reason reason;
@@ -48,11 +50,33 @@ struct dns_answer {
 /* The answer is the callee's only while it is called. */
 typedef void dns_answered(void *context, enum dns_type type, const struct dns_answer *answer);
 
-/* Asks the resolvers, with the search domains of resolv.conf. The callback comes once, at some time (c-ares
- * gives up after half a minute), and may come from inside: then null is returned. It must not free the dns.
- */
-struct dns_query *dns_ask(struct dns *dns, const char *host, enum dns_type type, dns_answered *answered,
-                          void *context);
+/* Asks the resolvers, with the search domains of resolv.conf unless the name is absolute. The callback comes
+ * once, at some time (c-ares gives up after half a minute), and may come from inside: then null is returned.
+ * It must not free the dns. */
+struct dns_query *dns_ask(struct dns *dns, const char *host, bool absolute, enum dns_type type,
+                          dns_answered *answered, void *context);
+
+/* A mail exchanger, as an answer names it: "" is the root, and it may be no host name at all. One that is
+ * too long for any is cut, and ends with "...". */
+#define DNS_NAME_SIZE 256
+struct dns_mx {
+    unsigned preference;
+    char host[DNS_NAME_SIZE];
+};
+
+struct dns_mx_answer {
+    struct dns_mx hosts[PLAN_MAX_ADDRESSES]; /* the most preferred first, each host once */
+    size_t count;
+    bool many; /* there were more */
+    /* As in dns_answer; no_address: the domain is there, but has no MX record. */
+    enum reason reason;
+    char message[DNS_MESSAGE_SIZE];
+};
+
+typedef void dns_mx_answered(void *context, const struct dns_mx_answer *answer);
+
+/* The same for the mail exchangers of a domain, which is absolute. */
+struct dns_query *dns_ask_mx(struct dns *dns, const char *domain, dns_mx_answered *answered, void *context);
 
 /* The answer, when it comes, finds nobody. Null is fine. */
 void dns_forget(struct dns_query *query);

@@ -25,6 +25,7 @@ struct lookup {
     struct dns *dns;
     char *host;
     enum family family;
+    bool absolute;
     int64_t deadline_us;
     int64_t at_us; /* when it was settled; CLOCK_NONE = not yet */
     uv_timer_t *timer;
@@ -104,6 +105,10 @@ static void conclude(const struct lookup *l, struct lookup_answer *answer)
     enum dns_type only = only_type(l);
 
     answer->at_us = l->at_us;
+    for (int type = 0; type < DNS_TYPES; type++) {
+        answer->alias = answer->alias || l->findings[type].answer.alias;
+        answer->operators = answer->operators || l->findings[type].answer.operators;
+    }
     if (only < DNS_TYPES && l->findings[only].known && l->findings[only].answer.reason == REASON_NO_ADDRESS) {
         judge_family(l, only, answer);
         return;
@@ -158,7 +163,7 @@ static void ask(struct lookup *l, enum dns_type type)
 
     f->asked = true;
     l->asking = true;
-    f->query = dns_ask(l->dns, l->host, type, on_answer, l);
+    f->query = dns_ask(l->dns, l->host, l->absolute, type, on_answer, l);
     l->asking = false;
 }
 
@@ -208,22 +213,28 @@ static bool in_hosts_file(struct lookup *l)
     return true;
 }
 
-struct lookup *lookup_start(struct dns *dns, uv_loop_t *loop, const char *host, enum family family,
-                            int64_t deadline_us, lookup_done *done, void *context)
+static struct lookup *start(struct dns *dns, uv_loop_t *loop, const char *host, enum family family,
+                            bool absolute, int64_t deadline_us)
 {
     struct lookup *l = mem_alloc(sizeof *l);
-    enum dns_type only;
 
     l->dns = dns;
     l->host = mem_dup(host);
     l->family = family;
+    l->absolute = absolute;
     l->deadline_us = deadline_us;
     l->at_us = CLOCK_NONE;
     l->timer = handle_timer(loop, l);
+    handle_at(l->timer, on_over, deadline_us);
+    return l;
+}
+
+static struct lookup *begin(struct lookup *l, lookup_done *done, void *context)
+{
+    enum dns_type only = only_type(l);
+
     l->done = done;
     l->context = context;
-    only = only_type(l);
-    handle_at(l->timer, on_over, deadline_us);
     if (!in_hosts_file(l)) {
         for (int type = 0; type < DNS_TYPES; type++)
             if (only == DNS_TYPES || only == (enum dns_type)type)
@@ -231,6 +242,18 @@ struct lookup *lookup_start(struct dns *dns, uv_loop_t *loop, const char *host, 
     }
     settle(l);
     return l;
+}
+
+struct lookup *lookup_start(struct dns *dns, uv_loop_t *loop, const char *host, enum family family,
+                            int64_t deadline_us, lookup_done *done, void *context)
+{
+    return begin(start(dns, loop, host, family, false, deadline_us), done, context);
+}
+
+struct lookup *lookup_start_absolute(struct dns *dns, uv_loop_t *loop, const char *host, enum family family,
+                                     int64_t deadline_us, lookup_done *done, void *context)
+{
+    return begin(start(dns, loop, host, family, true, deadline_us), done, context);
 }
 
 void lookup_cancel(struct lookup *lookup)

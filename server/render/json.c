@@ -361,7 +361,7 @@ static json_t *attempt_timing(struct doc *d, const struct result_attempt *a)
     int64_t us[PHASE_COUNT];
     for (enum phase p = 0; p < PHASE_COUNT; p++)
         us[p] = p == PHASE_CONNECT ? a->connect_us : CLOCK_NONE;
-    return timing(d, us);
+    return timing(d, a->host ? a->timing_us : us);
 }
 
 static json_t *attempts(struct doc *d, const struct result *r)
@@ -370,12 +370,14 @@ static json_t *attempts(struct doc *d, const struct result *r)
     for (size_t i = 0; i < r->attempt_count; i++) {
         const struct result_attempt *from = &r->attempts[i];
         const struct result_failure *f = &from->failure;
+        enum status status = from->host ? from->status : verdict_status(f->phase, f->reason, 0);
         json_t *o = json_object();
         set(d, o, "address", address(&from->address));
-        set(d, o, "status", json_string(status_name(verdict_status(f->phase, f->reason, 0))));
+        set(d, o, "status", json_string(status_name(status)));
         set(d, o, "failure", failure(d, f, NULL));
         set(d, o, "timing_ms", attempt_timing(d, from));
-        set(d, o, "id", json_null());
+        set(d, o, "id", string(d, from->id));
+        set(d, o, "host", string(d, from->host ? from->host : r->host));
         append(d, list, o);
     }
     return list;
@@ -485,7 +487,7 @@ static json_t *target(struct doc *d, const struct snapshot_target *from, const s
     char host[RENDER_HOST_SIZE];
     json_t *o = json_object();
 
-    render_host(from->plan.host, from->plan.port, host);
+    render_target(&from->plan, host);
     set(d, o, "name", string(d, from->name));
     set(d, o, "tags", tags(d, from));
     set(d, o, "address", string(d, host));

@@ -113,6 +113,16 @@ void render_address(const struct address *a, char out_r[RENDER_HOST_SIZE])
     render_host(text, address_port(a), out_r);
 }
 
+void render_target(const struct plan *plan, char out_r[RENDER_HOST_SIZE])
+{
+    if (!plan->mx)
+        render_host(plan->host, plan->port, out_r);
+    else if (plan->port == PLAN_SMTP_PORT)
+        snprintf(out_r, RENDER_HOST_SIZE, "mx:%.260s", plan->host);
+    else
+        snprintf(out_r, RENDER_HOST_SIZE, "mx:%.260s:%u", plan->host, plan->port);
+}
+
 int64_t render_age_us(const struct result *r, int64_t now_us)
 {
     return render_since_us(r->ended_mono_us, now_us);

@@ -88,6 +88,9 @@ void render_seconds(int64_t us, char out_r[RENDER_NUMBER_SIZE]);  /* the shortes
 void render_host(const char *host, uint16_t port, char out_r[RENDER_HOST_SIZE]);
 void render_address(const struct address *a, char out_r[RENDER_HOST_SIZE]);
 
+/* Where a target's runs go, as its config says it: a host, or "mx:example.org". */
+void render_target(const struct plan *plan, char out_r[RENDER_HOST_SIZE]);
+
 /* How old the result is, and how long something is past; never negative. */
 int64_t render_age_us(const struct result *r, int64_t now_us);
 int64_t render_since_us(int64_t past_us, int64_t now_us);

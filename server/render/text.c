@@ -249,6 +249,41 @@ static void last_ok(struct buffer *out, const struct result *r)
     buffer_printf(out, "run %s\n", r->last_ok.run);
 }
 
+/* mx2.example.org [192.0.2.2] */
+static void place(struct buffer *out, const char *host, const struct address *a)
+{
+    char address[ADDRESS_TEXT_SIZE];
+
+    address_text(a, address);
+    buffer_puts(out, host);
+    if (address_family(a) != AF_UNSPEC && strcmp(address, host) != 0)
+        buffer_printf(out, " [%s]", address);
+}
+
+/*   FAIL  mx2.example.org [192.0.2.2]: rcpt/rejected: wanted 2xx, got "550 5.1.1 No" (run 01JD9J) */
+static void part(struct buffer *out, const struct result_attempt *a)
+{
+    buffer_printf(out, "  %s  ", status_words[a->status]);
+    place(out, a->host, &a->address);
+    buffer_printf(out, ": %s", a->summary);
+    if (a->id)
+        buffer_printf(out, " (run %s)", a->id);
+    buffer_puts(out, "\n");
+}
+
+/* Of several runs, each. What stands above was one of them. */
+static void parts(struct buffer *out, const struct result *r)
+{
+    if (!r->attempt_count || !r->attempts[0].host)
+        return;
+    buffer_puts(out, "all runs (the above is that of ");
+    place(out, r->host, &r->peer);
+    buffer_puts(out, "):\n");
+    for (size_t i = 0; i < r->attempt_count; i++)
+        part(out, &r->attempts[i]);
+    buffer_puts(out, "\n");
+}
+
 /* FAIL mx1  rcpt/timeout: no reply to RCPT TO:<void@example.org> in 5.000 s (timeouts.reply) */
 static void verdict(struct buffer *out, const struct result *r)
 {
@@ -303,6 +338,7 @@ static void show(struct buffer *out, const struct result *r, int64_t now_us, str
     flags(out, r);
     if (text_claimed_any(&r->claimed) || r->tls || r->route_count || r->flags)
         buffer_puts(out, "\n");
+    parts(out, r);
     verdict(out, r);
     if (r->failure.reason == REASON_NONE)
         worked(out, r);

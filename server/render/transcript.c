@@ -181,16 +181,18 @@ static void complaint(struct buffer *out, const struct result *r, size_t command
  * could took. */
 static void attempts(struct buffer *out, const struct result *r, int64_t *connect_r)
 {
+    size_t count = r->attempt_count && r->attempts[0].host ? 0 : r->attempt_count; /* runs are none */
+
     *connect_r = r->timing_us[PHASE_CONNECT];
-    for (size_t i = 0; i < r->attempt_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct result_attempt *a = &r->attempts[i];
         if (a->failure.reason == REASON_NONE)
             *connect_r = a->connect_us;
         else
             row(out, CLOCK_NONE, a->connect_us, "!", a->failure.message);
     }
-    if (r->attempt_count == 0 && address_family(&r->peer) != AF_UNSPEC &&
-        address_family(&r->local) == AF_UNSPEC && r->failure.reason != REASON_NONE)
+    if (count == 0 && address_family(&r->peer) != AF_UNSPEC && address_family(&r->local) == AF_UNSPEC &&
+        r->failure.reason != REASON_NONE)
         row(out, CLOCK_NONE, r->timing_us[PHASE_CONNECT], "!", r->failure.message);
 }
 

@@ -20,13 +20,14 @@ class FakeMta:
     """Answers are text (without the last CRLF) or bytes (as they are), None for silence, or a callable that
     is given the command line and gives one of these; it may wait, say on an event."""
 
-    def __init__(self, host=HOST, **answers):
+    def __init__(self, host=HOST, port=0, **answers):
         self.answers = {**GOOD, **answers}
         self.lock = threading.Lock()
         self.dialogues = []  # one list of command lines a connection
         self.sockets = set()
         self.stopped = False
-        self.listener = socket.create_server((host, 0), backlog=256)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, port), family=family, backlog=256)
         self.port = self.listener.getsockname()[1]
         self.address = f"{host}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import uuid
 
+import fake_dns
 from fake_mta import FakeMta
 from postfix import AS_ROOT
 from service import SANITIZER, write_config
@@ -78,13 +79,20 @@ class Net:
         """The router takes that address for its own."""
         as_root("ip", "-n", self.there, "addr", "add", address, "dev", "lo")
 
-    def mail_server(self, namespace, host, **answers):
+    def mail_server(self, namespace, host, port=0, **answers):
         """A FakeMta in there; its port."""
-        program = subprocess.Popen([*self._enter(namespace), "/usr/bin/python3", "-B", os.path.abspath(__file__),
-                                    host, json.dumps(answers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   env=with_sbin())
+        return int(self._run(namespace, __file__, host, str(port), json.dumps(answers)))
+
+    def resolver(self, zone):
+        """A FakeDns there, which is asked here."""
+        assert self._run(self.there, fake_dns.__file__, "198.51.100.2", json.dumps(zone)) == b"ready\n"
+
+    def _run(self, namespace, program, *arguments):
+        """A Python program in there; the first line that it says."""
+        program = subprocess.Popen([*self._enter(namespace), "/usr/bin/python3", "-B", os.path.abspath(program),
+                                    *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=with_sbin())
         self.programs.append(program)
-        return int(program.stdout.readline())
+        return program.stdout.readline()
 
     def start(self, folder, config, *arguments):
         """`ehlod check` here, of all targets when no argument names one; finish() it."""
@@ -134,7 +142,7 @@ class Net:
 
 
 def main():
-    mta = FakeMta(host=sys.argv[1], **json.loads(sys.argv[2]))
+    mta = FakeMta(host=sys.argv[1], port=int(sys.argv[2]), **json.loads(sys.argv[3]))
     print(mta.port, flush=True)
     sys.stdin.read()
     mta.stop()

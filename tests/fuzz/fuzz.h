@@ -20,6 +20,7 @@ int fuzz_sink(const uint8_t *data, size_t size);
 int fuzz_config(const uint8_t *data, size_t size);
 int fuzz_url(const uint8_t *data, size_t size);
 int fuzz_message(const uint8_t *data, size_t size);
+int fuzz_dns(const uint8_t *data, size_t size);
 
 /* A promise that holds for every input. When it does not, says which and ends the process. */
 void fuzz_require(bool holds, const char *promise);

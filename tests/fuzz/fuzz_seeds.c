@@ -299,6 +299,27 @@ static void give_longest(struct giver *g)
     buffer_free(&b);
 }
 
+#define DNS_HEAD(type, count)    "0\0\0\x81\x80\0\1\0" count "\0\0\0\0\7example\3org\0\0" type "\0\1"
+#define DNS_RECORD(type, length) "\300\14\0" type "\0\1\0\0\0\74\0" length
+
+/* Answers of a resolver hold many a NUL. */
+static void give_answers(struct giver *g)
+{
+    static const char mx[] =
+        DNS_HEAD("\17", "\2") DNS_RECORD("\17", "\7") "\0\12\2mx\300\14" DNS_RECORD("\17", "\3") "\0\0";
+    static const char alias[] =
+        DNS_HEAD("\1", "\2") DNS_RECORD("\5", "\4") "\1b\300\14"
+                                                    "\300\51\0\1\0\1\0\0\0\74\0\4\300\0\2\1";
+    static const char six[] =
+        DNS_HEAD("\34", "\1") DNS_RECORD("\34", "\20") " \1\15\270\0\0\0\0\0\0\0\0\0\0\0\1";
+    static const char pointer[] = DNS_HEAD("\17", "\1") DNS_RECORD("\17", "\4") "\0\12\300\53";
+
+    give(g, "dns", "mx", (struct span){mx, sizeof mx});
+    give(g, "dns", "alias", (struct span){alias, sizeof alias - 1});
+    give(g, "dns", "six", (struct span){six, sizeof six - 1});
+    give(g, "dns", "pointer", (struct span){pointer, sizeof pointer - 1});
+}
+
 void fuzz_seeds(fuzz_take_seed *take, void *context)
 {
     struct giver g = {take, context, 0};
@@ -311,4 +332,5 @@ void fuzz_seeds(fuzz_take_seed *take, void *context)
     for (size_t i = 0; i < sizeof(logins) / sizeof(logins[0]); i++)
         give_login(&g, i);
     give_longest(&g);
+    give_answers(&g);
 }

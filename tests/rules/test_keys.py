@@ -31,6 +31,7 @@ NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["m
             for key, proof in (("mechanism", "password"), ("username", "password"), ("password", "password"),
                                ("password_file", "password_file"), ("token", "token"), ("token_file", "token_file"),
                                ("allow_plaintext", "password"), ("expect", "password"))},
+         "targets.*.mx_require": ["targets.*.mx"],
          "targets.*.routes[].mailbox": ["mailboxes.*.sink", "mailboxes.*.domains"]}
 
 

@@ -60,7 +60,7 @@ BREAKS = [
     (rules.wrong_libraries, including("server/check.c", "<microhttpd.h>"), "only server/http.c may"),
     (rules.wrong_libraries, including("server/render/text.c", "<jansson.h>"), "only server/render/json.c may"),
     (rules.wrong_libraries, including("config/load.c", "<libfyaml.h>"), "only config/yaml.c may"),
-    (rules.wrong_libraries, including("probe/run.c", "<ares.h>"), "only probe/net/dns.c may"),
+    (rules.wrong_libraries, including("probe/run.c", "<ares.h>"), "only probe/net/dns"),
     (rules.wrong_libraries, including("server/http.c", "<uv.h>", "<libxml/tree.h>"), "no door"),
     (rules.wrong_libraries, including("config/load.c", "<uv.h>"), "no loop"),
     (rules.wrong_libraries, including("probe/proto/client.c", "<uv.h>"), "no loop"),

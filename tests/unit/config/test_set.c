@@ -209,7 +209,7 @@ static void test_order(void **state)
     static const char *const sets[] = {"targets.a.tls=b", "server.name=~", "targets.a.tls=a", NULL};
     static const char *const errors[] = {
         ":1:10: server.nam: unknown key (did you mean name?)",
-        ":2:40: targets.a.family: unknown value (expected any, ipv4 or ipv6, found \"c\")",
+        ":2:40: targets.a.family: unknown value (expected any, ipv4, ipv6 or each, found \"c\")",
         "--set server.name: server.name: wrong kind of value (expected a short text, found nothing)",
         "--set targets.a.tls: targets.a.tls: unknown value (expected off, opportunistic, starttls or implicit, found \"a\")",
         NULL,

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_PROBE_FAKE_SMTP_H
 #define TESTS_UNIT_PROBE_FAKE_SMTP_H
 
-/* A mail server on 127.0.0.1, on the test's own loop, that greets and says yes to everything. */
+/* A mail server on loopback, on the test's own loop, that greets and says yes to everything. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +12,12 @@
 
 struct fake_smtp {
     uv_tcp_t listener;
-    uint16_t port;
-    bool silent;     /* takes connections and never greets */
-    int connections; /* in all */
-    int open;        /* now */
-    int polite;      /* that ended with QUIT */
+    const char *host; /* null = 127.0.0.1 */
+    uint16_t port;    /* 0 = one that is free */
+    bool silent;      /* takes connections and never greets */
+    int connections;  /* in all */
+    int open;         /* now */
+    int polite;       /* that ended with QUIT */
 };
 
 struct fake_session {
@@ -108,7 +109,7 @@ static inline void fake_smtp_start(struct fake_smtp *server, uv_loop_t *loop)
     struct sockaddr_in at;
     int len = sizeof at;
 
-    uv_ip4_addr("127.0.0.1", 0, &at);
+    uv_ip4_addr(server->host ? server->host : "127.0.0.1", server->port, &at);
     uv_tcp_init(loop, &server->listener);
     server->listener.data = server;
     if (uv_tcp_bind(&server->listener, (struct sockaddr *)&at, 0) ||

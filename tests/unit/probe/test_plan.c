@@ -81,13 +81,58 @@ static void test_tls_settings_have_names(void **state)
     assert_int_equal(((struct plan_tls){0}).min_version, TLS_MIN_12);
 }
 
+static void test_how_many_must_work_has_names(void **state)
+{
+    (void)state;
+    assert_string_equal(mx_require_name(MX_REQUIRE_ALL), "all");
+    assert_string_equal(mx_require_name(MX_REQUIRE_ANY), "any");
+    assert_string_equal(family_name(FAMILY_EACH), "each");
+}
+
+static void test_what_is_several_runs(void **state)
+{
+    (void)state;
+    assert_false(plan_is_several(&(struct plan){.family = FAMILY_ANY}));
+    assert_false(plan_is_several(&(struct plan){.family = FAMILY_IPV6}));
+    assert_true(plan_is_several(&(struct plan){.family = FAMILY_EACH}));
+    assert_true(plan_is_several(&(struct plan){.mx = true}));
+    assert_true(plan_is_several(&(struct plan){.mx = true, .family = FAMILY_IPV4}));
+}
+
+static void test_which_family_is_left(void **state)
+{
+    static const struct {
+        enum family family;
+        const char *source;
+        enum family left;
+    } families[] = {
+        {FAMILY_ANY, NULL, FAMILY_ANY},          {FAMILY_EACH, NULL, FAMILY_ANY},
+        {FAMILY_IPV4, NULL, FAMILY_IPV4},        {FAMILY_IPV6, NULL, FAMILY_IPV6},
+        {FAMILY_ANY, "192.0.2.7", FAMILY_IPV4},  {FAMILY_EACH, "2001:db8::7", FAMILY_IPV6},
+        {FAMILY_IPV4, "192.0.2.7", FAMILY_IPV4}, {FAMILY_EACH, "192.0.2.7", FAMILY_IPV4},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        struct plan plan = {.family = families[i].family};
+        if (families[i].source)
+            assert_int_equal(address_parse(families[i].source, 0, &plan.source), 0);
+        assert_int_equal(plan_family(&plan), families[i].left);
+    }
+    /* One that is only claimed has to fit the address that is dialled, too. */
+    struct plan claims = {.family = FAMILY_EACH, .proxy = {.wanted = true}};
+    assert_int_equal(address_parse("2001:db8::9", 4711, &claims.proxy.source), 0);
+    assert_int_equal(plan_family(&claims), FAMILY_IPV6);
+    claims.proxy.local = true;
+    assert_int_equal(plan_family(&claims), FAMILY_ANY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_how_far_a_route_goes),
-        cmocka_unit_test(test_expectations_have_names),
-        cmocka_unit_test(test_tls_settings_have_names),
-        cmocka_unit_test(test_the_end_of_a_run_is_said),
+        cmocka_unit_test(test_how_far_a_route_goes),         cmocka_unit_test(test_expectations_have_names),
+        cmocka_unit_test(test_tls_settings_have_names),      cmocka_unit_test(test_the_end_of_a_run_is_said),
+        cmocka_unit_test(test_how_many_must_work_has_names), cmocka_unit_test(test_what_is_several_runs),
+        cmocka_unit_test(test_which_family_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

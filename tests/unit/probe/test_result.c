@@ -88,7 +88,11 @@ static void add_rest(struct arena *a, struct result *r)
     r->extensions = extensions;
     r->extension_count = 1;
     attempts[0] = (struct result_attempt){.failure = a_failure(a, "unreachable"), .connect_us = 5};
-    attempts[1] = (struct result_attempt){.connect_us = 6};
+    attempts[1] = (struct result_attempt){.connect_us = 6,
+                                          .host = arena_dup(a, "mx2.example.org"),
+                                          .id = arena_dup(a, "01JD9K"),
+                                          .status = STATUS_WARN,
+                                          .summary = arena_dup(a, "it works")};
     r->attempts = attempts;
     r->attempt_count = 2;
     r->last_ok = (struct result_last_ok){text(a, "01JD9J"), 11, 250, 12};
@@ -197,6 +201,11 @@ static void check_lists(const struct result *r)
     assert_string_equal(r->attempts[0].failure.route, "in");
     assert_null(r->attempts[1].failure.message);
     assert_int_equal(r->attempts[1].connect_us, 6);
+    assert_null(r->attempts[0].host);
+    assert_string_equal(r->attempts[1].host, "mx2.example.org");
+    assert_string_equal(r->attempts[1].id, "01JD9K");
+    assert_string_equal(r->attempts[1].summary, "it works");
+    assert_int_equal(r->attempts[1].status, STATUS_WARN);
 }
 
 static void check_tls(const struct result_tls *tls)

@@ -25,6 +25,8 @@ static const char *const reasons_known[] = {
     "servfail",
     "refused",
     "malformed",
+    "null_mx",
+    "mx_invalid",
     "unreachable",
     "loop",
     "no_address_for_family",
@@ -70,10 +72,11 @@ static const char *const reasons_known[] = {
     "lost",
     "mailbox_unreachable",
 };
-/* Those that the fault catalogue calls degraded; any other flag only notes. */
-static const char *const flags_that_warn[] = {"address_unreachable",  "smtp_fixup", "ehlo_code",
-                                              "rset_failed",          "slow",       "duplicate",
-                                              "certificate_expiring", "auth_code"};
+/* Those that the fault catalogue calls degraded, and that mx_require: any makes a warning of; any other flag
+ * only notes. */
+static const char *const flags_that_warn[] = {"address_unreachable",  "smtp_fixup",     "ehlo_code",
+                                              "rset_failed",          "slow",           "duplicate",
+                                              "certificate_expiring", "only_some_work", "auth_code"};
 
 static bool is_in(const char *name, const char *const *list, size_t count)
 {

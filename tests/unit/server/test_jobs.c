@@ -8,7 +8,7 @@
 #include "config/route.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
-#include "probe/run.h"
+#include "probe/run_net.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,22 +38,23 @@ struct run {
 static struct run runs[MAX_RUNS];
 static size_t run_count;
 
-struct run_net {
-    int nothing;
-};
-
-static unsigned limit_of_runs;
+static unsigned limit_of_runs, limit_of_waiting;
 
 struct run_net *run_net_new(const struct run_net_order *order)
 {
+    struct run_net *net = mem_alloc(sizeof *net);
+
     limit_of_runs = order->max_runs;
-    return mem_alloc(sizeof(struct run_net));
+    limit_of_waiting = order->max_waiting;
+    net->loop = order->loop;
+    return net;
 }
 
 void run_net_set_limits(struct run_net *net, const struct run_net_order *order)
 {
     (void)net;
     limit_of_runs = order->max_runs;
+    limit_of_waiting = order->max_waiting;
 }
 
 void run_net_free(struct run_net *net)
@@ -629,12 +630,79 @@ static void test_free_from_the_last_answer(void **state)
     assert_null(stage->jobs);
 }
 
+/* Several runs are one job. Those of an address need no resolver. */
+static void test_several_runs_are_shared_and_each_is_kept(void **state)
+{
+    struct stage *stage = *state;
+    struct caller callers[2];
+
+    targets[0].plan.host = "192.0.2.1";
+    targets[0].plan.family = FAMILY_EACH;
+    for (size_t i = 0; i < 2; i++)
+        ask(stage, &callers[i], 0, PHASE_COUNT, CLOCK_NEVER);
+    assert_int_equal(run_count, 1);
+    end_run(&runs[0], STATUS_PASS);
+    assert_ptr_equal(callers[0].result, callers[1].result);
+    const struct result *whole = callers[0].result;
+    assert_int_equal(whole->attempt_count, 1);
+    assert_string_equal(whole->attempts[0].id, runs[0].id);
+    assert_string_not_equal(whole->id, runs[0].id);
+    struct result *latest = jobs_latest(stage->jobs, &targets[0]);
+    struct result *part = jobs_find(stage->jobs, runs[0].id);
+    struct result *again = jobs_find(stage->jobs, whole->id);
+    assert_string_equal(latest->id, whole->id);
+    assert_int_equal(part->attempt_count, 0);
+    assert_int_equal(again->attempt_count, 1);
+    result_unref(latest);
+    result_unref(part);
+    result_unref(again);
+    for (size_t i = 0; i < 2; i++)
+        drop(&callers[i]);
+}
+
+static void test_several_runs_are_seen_and_stopped(void **state)
+{
+    struct stage *stage = *state;
+    struct caller hasty;
+
+    targets[0].plan.host = "192.0.2.1";
+    targets[0].plan.family = FAMILY_EACH;
+    ask(stage, &hasty, 0, PHASE_COUNT, 5 * CLOCK_US_PER_MS);
+    for (int i = 0; i < 5000 && hasty.result == NULL; i++)
+        pass_time(stage, 1);
+    assert_int_equal(hasty.result->attempt_count, 1);
+    assert_int_equal(hasty.result->attempts[0].status, STATUS_FAIL);
+    drop(&hasty);
+    jobs_stop(stage->jobs, 0, on_stopped, stage);
+    for (int i = 0; i < 5000 && !runs[0].stopped; i++)
+        pass_time(stage, 1);
+    assert_true(runs[0].stopped);
+    assert_false(stage->stopped);
+    end_run(&runs[0], STATUS_UNKNOWN);
+    assert_true(stage->stopped);
+}
+
+/* Asking for all targets fills no line. */
+static void test_the_line_has_room_for_several_runs_of_each(void **state)
+{
+    struct stage *stage = *state;
+
+    targets[0].plan.mx = true;
+    snapshot.max_runs = 1;
+    jobs_reload(stage->jobs, &snapshot, 1);
+    snapshot.max_runs = 0;
+    assert_int_equal(limit_of_waiting, PLAN_MAX_ADDRESSES + 1);
+}
+
 #define JOBS_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         JOBS_TEST(test_many_callers_share_one_run),
+        JOBS_TEST(test_several_runs_are_shared_and_each_is_kept),
+        JOBS_TEST(test_several_runs_are_seen_and_stopped),
+        JOBS_TEST(test_the_line_has_room_for_several_runs_of_each),
         JOBS_TEST(test_only_equal_plans_share),
         JOBS_TEST(test_kept_result_is_shared_while_young),
         JOBS_TEST(test_timeout_ends_only_the_waiting),

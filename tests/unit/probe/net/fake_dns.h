@@ -3,8 +3,8 @@
 #define TESTS_UNIT_PROBE_NET_FAKE_DNS_H
 
 /*
- * A resolver on loopback, on the test's own loop, that answers A and AAAA as it is told. There is nothing
- * behind its port over TCP.
+ * A resolver on loopback, on the test's own loop, that answers A, AAAA and MX as it is told, of any name the
+ * same but for those that have rules of their own. There is nothing behind its port over TCP.
  */
 #include "probe/base/address.h"
 
@@ -28,17 +28,31 @@ enum fake_manner {
     FAKE_NOTHING    /* a datagram of no length, and then the addresses */
 };
 
+/* What an MX rule says instead of addresses. */
+struct fake_mx {
+    int preference;
+    const char *host; /* "" is the root */
+};
+
 struct fake_rule {
     enum fake_manner manner;
     int code;
     const char *addresses[16];
+    struct fake_mx mx[16];
     int count;    /* that many of 192.0.2.0/24 instead of addresses */
     int delay_ms; /* before the answer */
+    bool alias;   /* an alias stands before the addresses */
+};
+
+struct fake_name {
+    const char *name; /* null = none */
+    struct fake_rule a, aaaa;
 };
 
 struct fake_dns {
     uv_udp_t socket;
-    struct fake_rule a, aaaa;
+    struct fake_rule a, aaaa, mx;
+    struct fake_name names[16];
     int asked; /* questions that came in */
     char servers[32];
 };
@@ -81,18 +95,51 @@ static inline void fake_addresses(struct fake_answer *a, const struct fake_rule 
 {
     struct address address;
     char text[32];
+    static const unsigned char other[] = {5, 'o', 't', 'h', 'e', 'r', 0};
+    int owner = 12;
 
+    if (rule->alias) {
+        fake_record(a, owner, 5, other, sizeof other);
+        owner = (int)(a->len - sizeof other);
+    }
     for (int i = 0; i < rule->count; i++) {
         snprintf(text, sizeof text, "192.0.2.%d", i + 1);
         address_parse(text, 0, &address);
-        fake_record(a, 12, type, &address.v4.sin_addr, 4);
+        fake_record(a, owner, type, &address.v4.sin_addr, 4);
     }
     for (int i = 0; rule->addresses[i]; i++) {
         address_parse(rule->addresses[i], 0, &address);
         if (type == 1)
-            fake_record(a, 12, type, &address.v4.sin_addr, 4);
+            fake_record(a, owner, type, &address.v4.sin_addr, 4);
         else
-            fake_record(a, 12, type, &address.v6.sin6_addr, 16);
+            fake_record(a, owner, type, &address.v6.sin6_addr, 16);
+    }
+}
+
+/* As it goes over the wire; a label of any bytes but a dot. */
+static inline size_t fake_name_wire(const char *name, unsigned char *out)
+{
+    size_t len = 0;
+
+    while (*name) {
+        size_t label = strcspn(name, ".");
+        out[len++] = (unsigned char)label;
+        memcpy(out + len, name, label);
+        len += label;
+        name += label + (name[label] == '.');
+    }
+    out[len++] = 0;
+    return len;
+}
+
+static inline void fake_exchangers(struct fake_answer *a, const struct fake_rule *rule)
+{
+    unsigned char data[300];
+
+    for (int i = 0; i < 16 && rule->mx[i].host; i++) {
+        data[0] = (unsigned char)(rule->mx[i].preference >> 8);
+        data[1] = (unsigned char)rule->mx[i].preference;
+        fake_record(a, 12, 15, data, 2 + fake_name_wire(rule->mx[i].host, data + 2));
     }
 }
 
@@ -124,7 +171,10 @@ static inline void fake_fill(struct fake_answer *a, const struct fake_rule *rule
         break;
     case FAKE_ADDRESSES:
     case FAKE_NOTHING:
-        fake_addresses(a, rule, type);
+        if (type == 15)
+            fake_exchangers(a, rule);
+        else
+            fake_addresses(a, rule, type);
         break;
     case FAKE_EMPTY:
     case FAKE_SILENT:
@@ -153,6 +203,18 @@ static inline void fake_wait(struct fake_answer *a, int delay_ms)
     uv_timer_start(&a->timer, fake_send, delay_ms ? (uint64_t)delay_ms + 1 : 0, 0);
 }
 
+static inline const struct fake_rule *fake_rule_of(const struct fake_dns *dns, const struct fake_answer *a)
+{
+    unsigned char wire[300];
+    int type = a->packet[a->len - 3];
+
+    for (int i = 0; i < 16 && dns->names[i].name; i++)
+        if (type != 15 && fake_name_wire(dns->names[i].name, wire) == a->len - 16 &&
+            !memcmp(wire, a->packet + 12, a->len - 16))
+            return type == 1 ? &dns->names[i].a : &dns->names[i].aaaa;
+    return type == 1 ? &dns->a : type == 15 ? &dns->mx : &dns->aaaa;
+}
+
 static inline void fake_asked(uv_udp_t *socket, ssize_t len, const uv_buf_t *buffer,
                               const struct sockaddr *from, unsigned flags)
 {
@@ -168,7 +230,7 @@ static inline void fake_asked(uv_udp_t *socket, ssize_t len, const uv_buf_t *buf
         memcpy(a->packet, buffer->base, (size_t)len);
         a->len = 12 + strlen(buffer->base + 12) + 1 + 4; /* what may follow the question is left out */
         type = a->packet[a->len - 3];
-        rule = type == 1 ? &dns->a : &dns->aaaa;
+        rule = fake_rule_of(dns, a);
         a->dns = dns;
         memcpy(&a->to, from, sizeof(struct sockaddr_in));
         a->packet[2] = 0x81;

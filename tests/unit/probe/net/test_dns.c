@@ -277,6 +277,25 @@ static void what_a_resolver_said_goes_before_silence(void **state)
     assert_int_equal(look_up("mx.example.org", FAMILY_ANY, 200), REASON_TIMEOUT);
 }
 
+/* What resolv.conf appends is for what people type: a wildcard there must not stand in for a host that is
+ * gone. */
+static void a_complete_name_is_not_searched_for(void **state)
+{
+    (void)state;
+    setenv("LOCALDOMAIN", "wild.example", 1); /* the search list, for c-ares */
+    server.a = server.aaaa = (struct fake_rule){.manner = FAKE_RCODE, .code = 3};
+    server.names[0] = (struct fake_name){.name = "gone.example.org.wild.example",
+                                         .a = {.manner = FAKE_ADDRESSES, .addresses = {"192.0.2.1"}}};
+    assert_int_equal(look_up("gone.example.org", FAMILY_ANY, 2000), REASON_NONE);
+    times = 0;
+    lookup_start_absolute(dns, &loop, "gone.example.org", FAMILY_ANY, clock_mono_us() + scale(2000), on_done,
+                          NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    unsetenv("LOCALDOMAIN");
+    assert_int_equal(times, 1);
+    assert_int_equal(got.reason, REASON_NXDOMAIN);
+}
+
 static void no_valid_name(void **state)
 {
     char label[80];
@@ -324,6 +343,7 @@ int main(void)
         TEST(d20_slow_but_good),
         TEST(only_the_other_family),
         TEST(what_a_resolver_said_goes_before_silence),
+        TEST(a_complete_name_is_not_searched_for),
         TEST(no_valid_name),
         TEST(no_descriptor_left),
     };
