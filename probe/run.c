@@ -333,7 +333,7 @@ struct run *run_start(struct run_net *net, const struct run_order *order, run_do
     r->draft.port = order->plan->port;
     client_init(&r->client, &r->plan, &r->arena, &r->draft, r->asked_us);
     run_show_start(r, &r->draft, r->asked_us);
-    r->is_literal = !address_parse(r->plan.host, r->plan.port, &r->addresses[0]);
+    r->is_literal = !address_parse_host(r->plan.host, r->plan.port, &r->addresses[0]);
     r->turn = handle_timer(net->loop, r);
     queue_up(r);
     return r;

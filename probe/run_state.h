@@ -26,7 +26,7 @@ struct run {
     struct line_place place;
     int64_t line_us;     /* how long it was in line */
     const char *refused; /* the line was full: what there is to say of it */
-    bool is_literal;     /* the host is an address; it is the first of addresses */
+    bool is_literal;     /* the host is an address or a path; it is the first of addresses */
     uv_timer_t *turn;    /* begins and stops the run from the loop, and ends its waiting in line */
     struct lookup *lookup;
     struct address addresses[LOOKUP_MAX_ADDRESSES];
