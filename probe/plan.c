@@ -14,6 +14,11 @@ static const char *const family_names[FAMILY_COUNT] = {
     [FAMILY_IPV6] = "ipv6",
 };
 
+static const char *const protocol_names[PROTOCOL_COUNT] = {
+    [PROTOCOL_SMTP] = "smtp",
+    [PROTOCOL_LMTP] = "lmtp",
+};
+
 static const struct {
     const char *key;
     int64_t seconds;
@@ -53,6 +58,12 @@ const char *family_name(enum family f)
 {
     assert(f < FAMILY_COUNT);
     return family_names[f];
+}
+
+const char *protocol_name(enum protocol p)
+{
+    assert(p < PROTOCOL_COUNT);
+    return protocol_names[p];
 }
 
 const char *limit_key(enum limit l)

@@ -18,6 +18,9 @@
 
 enum family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6, FAMILY_COUNT };
 
+/* What is spoken: SMTP (RFC 5321) or LMTP (RFC 2033). */
+enum protocol { PROTOCOL_SMTP, PROTOCOL_LMTP, PROTOCOL_COUNT };
+
 /* The limits of a run, by the config key that sets them. */
 enum limit {
     LIMIT_RUN,     /* timeout: the whole run */
@@ -107,8 +110,9 @@ struct plan_letter {
 
 struct plan {
     const char *target; /* its name in the config */
-    const char *host;   /* a name, or an IP literal without brackets */
-    uint16_t port;
+    const char *host;   /* a name, an IP literal without brackets, or a path behind ADDRESS_UNIX */
+    uint16_t port;      /* 0 with a path */
+    enum protocol protocol;
     enum family family;
     struct address source; /* to dial from; AF_UNSPEC = as the system chooses */
     const char *helo;      /* placeholders already replaced */
@@ -134,8 +138,9 @@ bool plan_route_sends(const struct plan_route *route);
 /* Whether its verdict waits until the message is seen in the mailbox. */
 bool plan_route_is_delivered(const struct plan_route *route);
 
-const char *family_name(enum family f); /* "any" */
-const char *limit_key(enum limit l);    /* "timeout", "timeouts.dns" */
+const char *family_name(enum family f);     /* "any" */
+const char *protocol_name(enum protocol p); /* "smtp" */
+const char *limit_key(enum limit l);        /* "timeout", "timeouts.dns" */
 int64_t limit_default_us(enum limit l);
 const char *expect_name(enum expect e);     /* "accepted" */
 const char *tls_mode_name(enum tls_mode m); /* "starttls" */
