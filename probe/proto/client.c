@@ -113,7 +113,9 @@ struct result_command *client_add_command(struct client *c, enum phase phase, co
 {
     size_t count = c->draft->command_count;
 
-    assert(count < PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS + 2); /* banner, and one not asked for */
+    /* the banner, and one not asked for; of LMTP a reply to the message for each RCPT that was sent */
+    assert(count < PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS + 2 +
+                       (c->plan->protocol == PROTOCOL_LMTP ? PLAN_MAX_COMMANDS : 0));
     c->commands = arena_grow(c->arena, c->commands, count, sizeof(*c->commands));
     c->commands[count] = (struct result_command){.phase = phase,
                                                  .route = c->route_begun ? (int)c->route : -1,
@@ -304,7 +306,7 @@ static void feed(struct client *c, struct span bytes, int64_t first_us);
 /* What came in one piece with a reply. */
 static void feed_rest(struct client *c, struct span rest, int64_t first_us)
 {
-    if (c->step->body)
+    if (c->step->body || client_lmtp_is_owed(c))
         feed(c, rest, first_us);
     else
         client_break_unasked(c, rest);

@@ -74,6 +74,7 @@ void client_break_reply_unasked(struct client *c, struct result_reply reply)
     const char *explained = client_claim_say_unasked(c, &reply);
 
     command->route = route;
+    command->unasked = true;
     command->at_us = command->first_byte_us = command->reply_us = at_us;
     command->replied = true;
     command->reply = reply;

@@ -142,16 +142,16 @@ static void endpoints(struct buffer *out, const struct result *r)
 {
     char host[RENDER_HOST_SIZE];
     char peer[RENDER_HOST_SIZE];
-    char local[RENDER_HOST_SIZE];
+    char ends[RENDER_ENDS_SIZE];
 
     buffer_puts(out, "  ");
     if (r->failure.reason != REASON_NONE && r->failure.route)
         buffer_printf(out, "route %s; ", r->failure.route);
     render_host(r->host, r->port, host);
     render_address(&r->peer, peer);
-    render_address(&r->local, local);
+    render_ends(r, ends);
     if (address_family(&r->local) != AF_UNSPEC) {
-        buffer_printf(out, "%s -> %s, ", local, peer);
+        buffer_printf(out, "%s, ", ends);
         tls_in_short(out, r->tls);
     } else if (address_family(&r->peer) == AF_UNSPEC) {
         buffer_printf(out, "%s; nothing was dialled", host);

@@ -194,8 +194,7 @@ static void attempts(struct buffer *out, const struct result *r, int64_t *connec
 
 static void connection(struct buffer *out, const struct result *r)
 {
-    char local[RENDER_HOST_SIZE];
-    char peer[RENDER_HOST_SIZE];
+    char ends[RENDER_ENDS_SIZE];
     int64_t connect_us;
 
     if (r->timing_us[PHASE_DNS] != CLOCK_NONE) {
@@ -207,11 +206,10 @@ static void connection(struct buffer *out, const struct result *r)
     attempts(out, r, &connect_us);
     if (address_family(&r->local) == AF_UNSPEC)
         return;
-    render_address(&r->local, local);
-    render_address(&r->peer, peer);
+    render_ends(r, ends);
     bool banner = r->command_count > 0 && !r->commands[0].sent;
     columns(out, banner ? r->commands[0].at_us : CLOCK_NONE, connect_us, "");
-    buffer_printf(out, "connected %s -> %s\n", local, peer);
+    buffer_printf(out, "connected %s\n", ends);
 }
 
 static void route_heading(struct buffer *out, const struct result_route *route)
