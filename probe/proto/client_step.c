@@ -148,13 +148,11 @@ static void learn(struct client *c, const struct result_reply *reply)
 static const char *hint_of(const struct client *c, const struct result_reply *reply)
 {
     static const char *const names[] = {"helo", "ehlo", NULL};
-    static const char *const lmtp[] = {"lhlo", "lmtp", NULL};
     bool unknown = reply->code == 500 || reply->code == 502;
 
-    if (speaks_lmtp(c))
-        return unknown ? " (the server may speak SMTP: protocol)" : "";
-    if (reply_mentions(reply, lmtp) || reply_mentions(&c->commands[0].reply, lmtp))
-        return " (the server may speak LMTP: protocol)";
+    if (unknown)
+        return speaks_lmtp(c) ? " (the server may speak SMTP: protocol)"
+                              : " (the server may speak LMTP: protocol)";
     return reply_mentions(reply, names) ? " (the server may want another name than this one: helo)" : "";
 }
 
