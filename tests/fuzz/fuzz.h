@@ -74,7 +74,8 @@ struct fuzz_peer {
 void fuzz_play(struct fuzz_peer *p, struct span input);
 
 /* The plans that the client is fuzzed with: as many as FUZZ_PLANS, then the first again. */
-#define FUZZ_PLANS 15
+#define FUZZ_PLANS     18
+#define FUZZ_PLAN_LMTP 14 /* from this one on they are of LMTP, but for the last */
 const struct plan *fuzz_plan(uint8_t number);
 
 /* What holds for every result, whatever a server did: its texts are clean, its times do not run backwards, it

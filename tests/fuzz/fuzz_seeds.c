@@ -85,6 +85,8 @@ static char plan_alike(const struct plan *plan)
         return plan_has_xclient(plan) ? 13 : 11;
     if (plan_has_xclient(plan))
         return 12;
+    if (plan->protocol == PROTOCOL_LMTP)
+        return (char)(FUZZ_PLAN_LMTP + (plan->route_count > 1));
     for (size_t i = 0; i < plan->route_count; i++)
         sends = sends || plan_route_sends(&plan->routes[i]);
     if (sends)
