@@ -41,12 +41,16 @@ static void head(struct buffer *out, const struct result *r, int64_t now_us)
 static void recipient(struct buffer *out, const struct result_route *route, const struct result_recipient *to,
                       struct render_share *share)
 {
+    bool unanswered = !to->code && route->sent_us != CLOCK_NONE;
+
     buffer_printf(out, "  <%s> -> <%s>", route->from, to->to);
     if (to->code) {
         buffer_puts(out, ": ");
         text_message_reply(out, to->code, to->enhanced, to->text, share);
     }
-    buffer_printf(out, "%s\n", to->ok == TRI_FALSE && to->code ? "  (not as wanted)" : "");
+    if (unanswered)
+        buffer_puts(out, ": no reply to the message");
+    buffer_printf(out, "%s\n", to->ok == TRI_FALSE && (to->code || unanswered) ? "  (not as wanted)" : "");
 }
 
 static void routes(struct buffer *out, const struct result *r, int64_t now_us, struct render_share *share)
