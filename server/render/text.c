@@ -41,7 +41,7 @@ static void head(struct buffer *out, const struct result *r, int64_t now_us)
 static void recipient(struct buffer *out, const struct result_route *route, const struct result_recipient *to,
                       struct render_share *share)
 {
-    bool unanswered = !to->code && route->sent_us != CLOCK_NONE;
+    bool unanswered = !to->code && route->message_id && route->sent_us != CLOCK_NONE;
 
     buffer_printf(out, "  <%s> -> <%s>", route->from, to->to);
     if (to->code) {
