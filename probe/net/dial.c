@@ -293,6 +293,16 @@ static void waiting_over(struct dial *d)
         attempt_next(d);
 }
 
+/* Asks a full listener once more. Returns whether the attempt goes on, or is over and another one begun. */
+static bool attempt_knock(struct dial *d)
+{
+    if (!attempt_open(d)) {
+        attempt_next(d);
+        return true;
+    }
+    return !d->knocking || clock_mono_us() < d->begun_us + d->share_us;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct dial *d = timer->data;
@@ -301,17 +311,12 @@ static void on_timer(uv_timer_t *timer)
         waiting_over(d);
         return;
     }
-    if (d->knocking && clock_mono_us() < d->begun_us + d->share_us) {
-        if (!attempt_open(d))
-            attempt_next(d);
-        return;
-    }
     if (d->socket.fd < 0 && !d->knocking) { /* all addresses are through */
         d->done(d->context);
         return;
     }
-    /* The loop may have been late, and the socket be connected or refused already. */
-    if (!d->knocking && attempt_look(d))
+    /* The loop may have been late, and the socket be connected or refused already, or have room again. */
+    if (d->knocking ? attempt_knock(d) : attempt_look(d))
         return;
     d->knocking = false;
     attempt_over(d, d->clipped ? REASON_DEADLINE : REASON_TIMEOUT,

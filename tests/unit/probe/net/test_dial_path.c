@@ -311,6 +311,23 @@ static void a_full_queue_that_empties_lets_it_in(void **state)
     close(fd);
 }
 
+/* The loop comes back when all time is over: there is room by then. */
+static void a_late_loop_still_gets_in(void **state)
+{
+    int filler, fd = serve_full(&filler), taken;
+
+    (void)state;
+    start(stage_scale_us(100));
+    uv_run(&loop, UV_RUN_NOWAIT);
+    taken = accept(fd, NULL, NULL);
+    stage_be_late(stage_scale_us(150));
+    assert_true(stage_run_until(&loop, &over));
+    assert_int_equal(dial.attempts[0].failure.reason, REASON_NONE);
+    close(taken);
+    close(filler);
+    close(fd);
+}
+
 /* The server ends while its queue is full. */
 static void a_full_queue_that_is_closed(void **state)
 {
@@ -358,6 +375,7 @@ int main(void)
         TEST(another_path_of_ours_is_no_loop),
         TEST(a_full_queue_is_a_timeout),
         TEST(a_full_queue_that_empties_lets_it_in),
+        TEST(a_late_loop_still_gets_in),
         TEST(a_full_queue_that_is_closed),
         TEST(cleared_before_a_full_queue_it_is_silent),
     };
