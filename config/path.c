@@ -6,6 +6,8 @@
  */
 #include "config/path.h"
 
+#include "probe/base/address.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -37,4 +39,21 @@ char *path_resolve(struct arena *a, const char *config_file, const char *path)
     append(out, folder);
     append(out, path);
     return *out ? out : strcpy(out, ".");
+}
+
+const char *path_socket(struct arena *a, const char *config_file, const char *path, const char **path_r)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (*path == '\0')
+        return "the path is missing";
+    if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return "the path names a folder";
+    const char *resolved = path_resolve(a, config_file, path);
+    size_t len = strlen(resolved);
+    if (len > ADDRESS_MAX_PATH)
+        return arena_printf(a, "the path of a socket has at most %d octets, but this one has %zu",
+                            ADDRESS_MAX_PATH, len);
+    *path_r = resolved;
+    return NULL;
 }

@@ -9,4 +9,7 @@
  * be a link. Touches no file. */
 char *path_resolve(struct arena *a, const char *config_file, const char *path);
 
+/* The same of a Unix socket's: null, or what is wrong with it; nothing is written then. */
+const char *path_socket(struct arena *a, const char *config_file, const char *path, const char **path_r);
+
 #endif

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define MAX_LISTEN 64
-#define UNIX       "unix:" /* what a path begins with */
 
 bool server_addresses_clash(const struct address *a, const struct address *b)
 {
@@ -21,30 +20,12 @@ bool server_addresses_clash(const struct address *a, const struct address *b)
     return address_same_host(a, b) || address_is_wildcard(a) || address_is_wildcard(b);
 }
 
-/* The path of a Unix socket; null, or what is wrong with it. */
-static const char *read_path(struct load *l, const char *text, const char **path_r)
-{
-    const char *slash = strrchr(text, '/');
-    const char *name = slash ? slash + 1 : text;
-    if (*text == '\0')
-        return "the path is missing";
-    if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return "the path names a folder";
-    const char *path = path_resolve(l->keep, l->file, text);
-    size_t len = strlen(path);
-    if (len > SNAPSHOT_MAX_PATH)
-        return arena_printf(l->scratch, "the path of a socket has at most %d octets, but this one has %zu",
-                            SNAPSHOT_MAX_PATH, len);
-    *path_r = path;
-    return NULL;
-}
-
 /* Null, or what is wrong with the text. */
 static const char *read_listen(struct load *l, const char *text, struct snapshot_listen *listen_r)
 {
     *listen_r = (struct snapshot_listen){0};
-    if (strncmp(text, UNIX, strlen(UNIX)) == 0)
-        return read_path(l, text + strlen(UNIX), &listen_r->path);
+    if (address_is_path(text))
+        return path_socket(l->keep, l->file, text + strlen(ADDRESS_UNIX), &listen_r->path);
     return endpoint_literal(text, &listen_r->address);
 }
 

@@ -79,16 +79,17 @@ static int compare_names(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
-/* The addresses among the places to listen at. */
+/* The places to listen at, none of which is to be dialled. */
 static void collect_own(struct owned *s)
 {
     struct address *own = arena_alloc(&s->arena, s->is.listen_count * sizeof(*own));
-    size_t count = 0;
-    for (size_t i = 0; i < s->is.listen_count; i++)
-        if (!s->is.listen[i].path)
-            own[count++] = s->is.listen[i].address;
+    for (size_t i = 0; i < s->is.listen_count; i++) {
+        own[i] = s->is.listen[i].address;
+        if (s->is.listen[i].path)
+            (void)address_of_path(s->is.listen[i].path, &own[i]); /* its length is known to be good */
+    }
     s->is.own = own;
-    s->is.own_count = count;
+    s->is.own_count = s->is.listen_count;
 }
 
 /* What needs the whole of it: every plan knows where ehlod listens, every name can be found. */

@@ -18,7 +18,6 @@ struct snapshot_listen {
     struct address address;
     const char *path; /* of a Unix socket, as bind() takes it; null = the address is meant */
 };
-#define SNAPSHOT_MAX_PATH 107 /* octets; sockaddr_un has room for one more */
 
 /* Who may POST /-/reload. */
 enum snapshot_reload { SNAPSHOT_RELOAD_LOOPBACK, SNAPSHOT_RELOAD_ANYONE, SNAPSHOT_RELOAD_NOBODY };
@@ -48,7 +47,7 @@ struct snapshot {
     const char *server_name;              /* this vantage point */
     const struct snapshot_listen *listen; /* at least one */
     size_t listen_count;
-    const struct address *own; /* the addresses among them: also every plan's own */
+    const struct address *own; /* the same as addresses: also every plan's own */
     size_t own_count;
     unsigned max_runs;        /* at least 1 */
     unsigned max_per_address; /* at least 1 */

@@ -8,6 +8,7 @@
 
 #include "config/endpoint.h"
 #include "config/nearest.h"
+#include "config/path.h"
 #include "config/placeholder.h"
 #include "config/scalar.h"
 #include "config/target_auth.h"
@@ -59,11 +60,26 @@ void target_module(struct load *l, const struct keys_row *row, const struct node
         load_bad_guess(l, node, "no such module", row->expected, nearest_module(l, name));
 }
 
+/* unix:/path, the path as the system wants it; null, or what is wrong with it. */
+static const char *read_path(struct load *l, const char *text, struct plan *plan)
+{
+    const char *path;
+    const char *why = path_socket(l->scratch, l->file, text + strlen(ADDRESS_UNIX), &path);
+    if (why)
+        return why;
+    plan->host = arena_printf(l->keep, ADDRESS_UNIX "%s", path);
+    plan->port = 0;
+    return NULL;
+}
+
 void target_address(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     struct plan *plan = &((struct target *)slot)->is.plan;
     const char *text = scalar_read(l, row, node);
-    const char *why = text ? endpoint_host(text, l->keep, &plan->host, &plan->port) : NULL;
+    const char *why = NULL;
+    if (text)
+        why = address_is_path(text) ? read_path(l, text, plan)
+                                    : endpoint_host(text, l->keep, &plan->host, &plan->port);
     if (why)
         load_bad(l, node, why, row->expected);
     plan->mx = false;
@@ -84,6 +100,16 @@ void target_source(struct load *l, const struct keys_row *row, const struct node
     const char *text = scalar_read(l, row, node);
     if (text && address_parse(text, 0, slot) != 0)
         load_bad(l, node, "not an IP address", row->expected);
+}
+
+void target_protocol(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    const char *names[PROTOCOL_COUNT];
+    for (int i = 0; i < PROTOCOL_COUNT; i++)
+        names[i] = protocol_name((enum protocol)i);
+    int protocol = scalar_word(l, row, node, names, PROTOCOL_COUNT);
+    if (protocol >= 0)
+        *(enum protocol *)slot = (enum protocol)protocol;
 }
 
 /* Known placeholders are filled in later, by the target; here they only have to be known. */
@@ -161,16 +187,24 @@ static const struct target *module_of(const struct load *l, const struct node *n
     return name && name->kind == NODE_SCALAR ? find_module(l, name->text) : NULL;
 }
 
+/* {{address}} of a greeting: a literal for EHLO has no scope, and a Unix socket is on this machine. */
+static const char *greeting_address(struct load *l, const char *host)
+{
+    struct address literal;
+    if (address_is_path(host))
+        return "localhost";
+    if (address_parse(host, 0, &literal) != 0)
+        return host;
+    return arena_printf(l->scratch, address_family(&literal) == AF_INET6 ? "[IPv6:%.*s]" : "[%.*s]",
+                        (int)strcspn(host, "%"), host);
+}
+
 /* The greeting of this target, all placeholders replaced. */
 static void fill_helo(struct load *l, struct target *t)
 {
     struct plan *plan = &t->is.plan;
-    struct address literal;
     const char *why;
-    const char *address = plan->host ? plan->host : "";
-    if (address_parse(address, 0, &literal) == 0) /* a literal for EHLO has no scope */
-        address = arena_printf(l->scratch, address_family(&literal) == AF_INET6 ? "[IPv6:%.*s]" : "[%.*s]",
-                               (int)strcspn(address, "%"), address);
+    const char *address = greeting_address(l, plan->host ? plan->host : "");
     struct placeholder known[] = {{"hostname", l->hostname}, {"target", t->is.name}, {"address", address}};
     const char *helo = placeholder_fill(l->keep, plan->helo, known, sizeof(known) / sizeof(known[0]), &why);
     if (!helo)

@@ -22,6 +22,7 @@ keys_parse target_module;  /* struct target */
 keys_parse target_address; /* struct target */
 keys_parse target_family;
 keys_parse target_source;
+keys_parse target_protocol;
 keys_parse target_helo;
 keys_parse target_stop_after;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What no single key can tell: limits that do not fit, a source that cannot reach the address, names that
- * differ only by case. A contradiction is blamed on the target where it says one side of it itself, else on
- * the module, at the module's own line, where any number of targets makes it one mistake.
+ * What no single key can tell: limits that do not fit, a source that cannot reach the address, keys that have
+ * no place with a Unix socket, names that differ only by case. A contradiction is blamed on the target where
+ * it says one side of it itself, else on the module, at the module's own line, where any number of targets
+ * makes it one mistake.
  */
 #include "config/target_check.h"
 
@@ -124,11 +125,39 @@ static void check_family(struct load *l, const struct target *t)
                    its == FAMILY_IPV4 ? "IPv4" : "IPv6", family_name(family));
 }
 
+/* Of two keys that have no place together: the one that has none with a Unix socket, and address. */
+static void refuse_with_path(struct load *l, const struct target *t, const char *key, const char *why)
+{
+    load_error(l, blame(t, key, "address"), "address is a Unix socket, %s", why);
+}
+
+/* A path has no family and no local address, and its name is none that a certificate could be for. What a
+ * module leaves unsaid its targets may say. */
+static void check_path(struct load *l, const struct target *t)
+{
+    const struct plan *plan = &t->is.plan;
+    const struct node *address = said(t, "address"), *source = said(t, "source"), *family = said(t, "family");
+    struct address literal;
+    if (!plan->host || !address_is_path(plan->host) || address->kind != NODE_SCALAR ||
+        !address_is_path(address->text))
+        return;
+    if (source && source->kind == NODE_SCALAR && address_parse(source->text, 0, &literal) == 0)
+        refuse_with_path(l, t, "source", "which is not dialled from a source address");
+    if (plan->family != FAMILY_ANY && is_family(family, plan->family))
+        refuse_with_path(l, t, "family",
+                         arena_printf(l->scratch, "but family is %s", family_name(plan->family)));
+    if (!is_module(t) && plan->tls.mode != TLS_MODE_OFF && !said(t, "tls_config.server_name") &&
+        !plan->tls.insecure_skip_verify)
+        refuse_with_path(l, t, "tls",
+                         "so tls needs tls_config.server_name: whom the certificate must be for");
+}
+
 void target_check(struct load *l, const struct target *t)
 {
     check_limits(l, t);
     check_source(l, t);
     check_family(l, t);
+    check_path(l, t);
     target_mx_check(l, t);
 }
 
@@ -159,7 +188,8 @@ struct end {
 
 static int compare_ends(const struct end *a, const struct end *b)
 {
-    int order = strcasecmp(a->host, b->host);
+    bool paths = address_is_path(a->host) && address_is_path(b->host);
+    int order = paths ? strcmp(a->host, b->host) : strcasecmp(a->host, b->host);
     return order ? order : (a->port > b->port) - (a->port < b->port);
 }
 
@@ -179,6 +209,8 @@ static const char *spell_host(struct arena *a, const char *host)
     char text[ADDRESS_TEXT_SIZE];
     struct address literal;
     size_t len = strlen(host);
+    if (address_is_path(host))
+        return host;
     if (address_parse(host, 0, &literal) == 0) {
         address_text(&literal, text);
         return arena_dup(a, text);
@@ -207,7 +239,8 @@ static void check_ends(struct load *l, const struct target *targets, size_t coun
     qsort(ends, known, sizeof(*ends), order_ends);
     for (size_t i = 1, first = 0; i < known; i++) {
         if (compare_ends(&ends[first], &ends[i]) == 0)
-            load_key_warning(l, ends[i].target->own, "has the same host and port as target %s",
+            load_key_warning(l, ends[i].target->own, "has the same %s as target %s",
+                             address_is_path(ends[i].host) ? "address" : "host and port",
                              node_show(l->scratch, ends[first].target->is.name));
         else
             first = i;

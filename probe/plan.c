@@ -20,6 +20,11 @@ static const char *const mx_require_names[MX_REQUIRE_COUNT] = {
     [MX_REQUIRE_ANY] = "any",
 };
 
+static const char *const protocol_names[PROTOCOL_COUNT] = {
+    [PROTOCOL_SMTP] = "smtp",
+    [PROTOCOL_LMTP] = "lmtp",
+};
+
 static const struct {
     const char *key;
     int64_t seconds;
@@ -83,6 +88,12 @@ enum family plan_family(const struct plan *plan)
     if (source == AF_UNSPEC)
         return FAMILY_ANY;
     return source == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
+}
+
+const char *protocol_name(enum protocol p)
+{
+    assert(p < PROTOCOL_COUNT);
+    return protocol_names[p];
 }
 
 const char *limit_key(enum limit l)

@@ -28,6 +28,9 @@ enum family {
 /* Of several runs, how many must pass. */
 enum mx_require { MX_REQUIRE_ALL, MX_REQUIRE_ANY, MX_REQUIRE_COUNT };
 
+/* What is spoken: SMTP (RFC 5321) or LMTP (RFC 2033). */
+enum protocol { PROTOCOL_SMTP, PROTOCOL_LMTP, PROTOCOL_COUNT };
+
 /* The limits of a run, by the config key that sets them. */
 enum limit {
     LIMIT_RUN,     /* timeout: the whole run */
@@ -117,10 +120,11 @@ struct plan_letter {
 
 struct plan {
     const char *target; /* its name in the config */
-    const char *host;   /* a name, or an IP literal without brackets */
-    uint16_t port;
+    const char *host;   /* a name, an IP literal without brackets, or a path behind ADDRESS_UNIX */
+    uint16_t port;      /* 0 with a path */
     bool mx; /* host is a mail domain: each host that takes its mail is dialled, in a run of its own */
     enum mx_require mx_require; /* where there are several runs */
+    enum protocol protocol;
     enum family family;
     struct address source; /* to dial from; AF_UNSPEC = as the system chooses */
     const char *helo;      /* placeholders already replaced */
@@ -156,6 +160,7 @@ enum family plan_family(const struct plan *plan);
 
 const char *family_name(enum family f);         /* "any" */
 const char *mx_require_name(enum mx_require r); /* "all" */
+const char *protocol_name(enum protocol p);     /* "smtp" */
 const char *limit_key(enum limit l);            /* "timeout", "timeouts.dns" */
 int64_t limit_default_us(enum limit l);
 const char *expect_name(enum expect e);     /* "accepted" */

@@ -30,11 +30,13 @@ struct result_reply {
     bool escaped; /* at least one line is shown by text_escape */
 };
 
-/* One command with its reply; the banner is one that was not sent. */
+/* One command with its reply; the banner is one that was not sent, and so is each further reply to a message
+ * (LMTP), which counts from the one before it. */
 struct result_command {
     enum phase phase;
     int route;        /* index into routes, -1 = none */
-    const char *sent; /* without CRLF, secrets masked; null for the banner */
+    const char *sent; /* without CRLF, secrets masked; null where nothing was */
+    bool unasked;     /* nobody waited for it */
     int64_t at_us;    /* last byte written (banner: connected) */
     int64_t first_byte_us;
     int64_t reply_us; /* last byte of the final line */
@@ -46,13 +48,15 @@ struct result_command {
 
 struct result_recipient {
     const char *to;
-    int code; /* 0 = was never asked, or no answer; where MAIL was refused, of that reply */
+    int code; /* of the last reply about it (LMTP: to the message); 0 = was never asked, or no answer; where
+                 MAIL was refused, of that reply */
     struct enhanced enhanced;
     const char *text; /* of the reply, its lines joined (reply_text in probe/proto); null without a reply */
     enum tri ok;
 };
 
-/* What was said to the message: the reply to the dot, or a refusal before it. */
+/* What was said to the message: the reply to the dot, or a refusal before it. Of several replies (LMTP) the
+ * first that is not as wanted, else the last that took it, else the last. */
 struct result_final {
     int code; /* 0 = nothing was said */
     struct enhanced enhanced;
@@ -175,8 +179,8 @@ struct result {
     int64_t ended_mono_us; /* its age counts from here */
     int64_t duration_us;   /* to the last reply that decides: without QUIT */
 
-    const char *host; /* as configured */
-    uint16_t port;
+    const char *host;      /* as configured */
+    uint16_t port;         /* 0 where it has none */
     struct address peer;   /* AF_UNSPEC: nothing was dialled */
     const char *peer_name; /* as the server calls itself in banner or EHLO; null = it did not */
     struct address local;  /* AF_UNSPEC: never connected */

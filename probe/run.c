@@ -346,7 +346,7 @@ struct run *run_start(struct run_net *net, const struct run_order *order, run_do
     run_show_start(r, &r->draft, r->queued_us);
     if (order->begun && order->begun->answer)
         know(r, order->begun->answer);
-    r->is_literal = !r->known && !address_parse(r->plan.host, r->plan.port, &r->addresses[0]);
+    r->is_literal = !r->known && !address_parse_host(r->plan.host, r->plan.port, &r->addresses[0]);
     r->turn = handle_timer(net->loop, r);
     queue_up(r);
     return r;

@@ -27,7 +27,7 @@ struct run {
     struct line_place place;
     int64_t line_us;                   /* how long it was in line */
     const char *refused;               /* the line was full: what there is to say of it */
-    bool is_literal;                   /* the host is an address; it is the first of addresses */
+    bool is_literal;                   /* the host is an address or a path; it is the first of addresses */
     const struct lookup_answer *known; /* it has been looked up before; null = it has not */
     uv_timer_t *turn; /* begins and stops the run from the loop, and ends its waiting in line */
     struct lookup *lookup;

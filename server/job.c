@@ -79,12 +79,14 @@ static void on_run_done(void *context, struct result *result)
     shelf_keep(job->place, record);
     /* From here on a waiter that is answered may ask again, and begins another run. */
     unlink_job(job);
+    jobs->telling = true;
     letters_sent(jobs->letters, &job->plan, result);
     while (job->waiters.first != NULL)
         waiter_run_over(job->waiters.first, record);
     record_unref(record);
     result_unref(result);
     free_job(job);
+    jobs->telling = false;
     if (jobs->first == NULL)
         jobs_over(jobs);
 }

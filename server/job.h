@@ -60,6 +60,7 @@ struct jobs {
     struct runs *runs;
     struct ulid ulid;
     struct job *first;
+    bool telling; /* a run is over, and those who waited for it are being answered: they may free the jobs */
     struct waiters settling; /* they wait for deliveries */
     uv_timer_t *settle;      /* answers those for whom nothing is left to wait */
     uv_timer_t grace;

@@ -352,7 +352,7 @@ void jobs_free(struct jobs *jobs)
         return;
     jobs->freeing = true;
     jobs->stopped = NULL;
-    if (jobs->first == NULL)
+    if (jobs->first == NULL && !jobs->telling)
         close_handles(jobs);
     job_stop_all(jobs);
 }

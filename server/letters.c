@@ -151,6 +151,7 @@ static uint64_t wish_of(const struct plan *plan, const struct plan_route *route)
     uint64_t hash = mix_text(UINT64_C(14695981039346656037), plan->host);
 
     hash = mix(hash, &plan->port, sizeof plan->port);
+    hash = mix(hash, &plan->protocol, sizeof plan->protocol);
     hash = mix_text(mix_text(hash, route->from), route->mailbox);
     for (size_t i = 0; i < route->to_count; i++)
         hash = mix_text(hash, route->to[i]);
@@ -254,13 +255,14 @@ static struct delivery delivery_of(const struct result *r, const struct result_r
     return d;
 }
 
-/* For how many the server took the message. */
+/* For how many the server took the message. Of a recipient without a reply to it (LMTP) nobody knows: only
+ * when that one has it too, everybody does. */
 static size_t count_accepted(const struct result_route *route)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < route->recipient_count; i++)
-        count += route->recipients[i].code / 100 == 2;
+        count += route->recipients[i].code / 100 == 2 || route->recipients[i].code == 0;
     return count;
 }
 

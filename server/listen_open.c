@@ -85,7 +85,7 @@ static struct sockaddr_un unix_address(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    memcpy(address.sun_path, path, strlen(path)); /* SNAPSHOT_MAX_PATH: it fits, and a NUL follows */
+    memcpy(address.sun_path, path, strlen(path)); /* ADDRESS_MAX_PATH: it fits, and a NUL follows */
     return address;
 }
 

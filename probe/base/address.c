@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * IP literals to socket addresses and back. inet_pton reads only the full dotted form, so octal, hexadecimal
- * and short IPv4 are refused. A scope ("fe80::1%eth0") is taken for IPv6; it is printed as a number.
+ * and short IPv4 are refused. A scope ("fe80::1%eth0") is taken for IPv6; it is printed as a number. Paths of
+ * Unix sockets are taken as they are; there are no abstract ones, which begin with NUL.
  */
 #include "probe/base/address.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,29 @@ int address_parse(const char *literal, uint16_t port, struct address *address_r)
     return 0;
 }
 
+int address_of_path(const char *path, struct address *address_r)
+{
+    size_t len = strlen(path);
+
+    if (len < 1 || len > ADDRESS_MAX_PATH)
+        return -1;
+    *address_r = (struct address){.path = {.sun_family = AF_UNIX}};
+    memcpy(address_r->path.sun_path, path, len);
+    return 0;
+}
+
+bool address_is_path(const char *host)
+{
+    return strncmp(host, ADDRESS_UNIX, strlen(ADDRESS_UNIX)) == 0;
+}
+
+int address_parse_host(const char *host, uint16_t port, struct address *address_r)
+{
+    if (address_is_path(host))
+        return address_of_path(host + strlen(ADDRESS_UNIX), address_r);
+    return address_parse(host, port, address_r);
+}
+
 void address_text(const struct address *a, char out_r[ADDRESS_TEXT_SIZE])
 {
     out_r[0] = '\0';
@@ -58,6 +83,8 @@ void address_text(const struct address *a, char out_r[ADDRESS_TEXT_SIZE])
             size_t len = strlen(out_r);
             snprintf(out_r + len, ADDRESS_TEXT_SIZE - len, "%%%u", a->v6.sin6_scope_id);
         }
+    } else if (a->any.sa_family == AF_UNIX) {
+        snprintf(out_r, ADDRESS_TEXT_SIZE, "%.*s", ADDRESS_MAX_PATH, a->path.sun_path);
     }
 }
 
@@ -83,6 +110,8 @@ void address_set_port(struct address *a, uint16_t port)
 
 socklen_t address_len(const struct address *a)
 {
+    if (a->any.sa_family == AF_UNIX)
+        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(a->path.sun_path) + 1);
     return a->any.sa_family == AF_INET ? sizeof(a->v4) : sizeof(a->v6);
 }
 
@@ -103,12 +132,22 @@ static struct host host_of(const struct address *a)
     return host;
 }
 
-static int compare_hosts(const struct address *a, const struct address *b)
+static int compare_ips(const struct address *a, const struct address *b)
 {
     struct host one = host_of(a), other = host_of(b);
     int by_ip = memcmp(&one.ip, &other.ip, sizeof one.ip);
 
     return by_ip ? by_ip : (one.scope > other.scope) - (one.scope < other.scope);
+}
+
+/* Paths come behind all IP addresses. */
+static int compare_hosts(const struct address *a, const struct address *b)
+{
+    bool is_path = a->any.sa_family == AF_UNIX, other_is = b->any.sa_family == AF_UNIX;
+
+    if (is_path && other_is)
+        return strncmp(a->path.sun_path, b->path.sun_path, sizeof a->path.sun_path);
+    return is_path || other_is ? is_path - other_is : compare_ips(a, b);
 }
 
 bool address_same_host(const struct address *a, const struct address *b)

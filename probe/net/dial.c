@@ -5,14 +5,18 @@
  * wait in line for a place (dial_lines.h), which it keeps until the socket is closed. Two traps are looked at
  * once a connection stands: that it leads to a listener of our own, and that a closed port of this machine
  * was "connected" because the system chose that very port as ours (TCP's simultaneous open with oneself).
+ * Where the queue of a listener is full TCP goes on trying; for a Unix socket that is done here.
  */
 #include "probe/net/dial.h"
 
 #include "probe/base/clock.h"
 #include "probe/net/handle.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { KNOCK_MS = 10 };
 
 static void on_timer(uv_timer_t *timer);
 
@@ -22,6 +26,10 @@ void dial_text(const struct address *a, char out_r[DIAL_TEXT_SIZE])
     bool v6 = address_family(a) == AF_INET6;
 
     address_text(a, host);
+    if (address_family(a) == AF_UNIX) {
+        snprintf(out_r, DIAL_TEXT_SIZE, ADDRESS_UNIX "%s", host);
+        return;
+    }
     snprintf(out_r, DIAL_TEXT_SIZE, "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", address_port(a));
 }
 
@@ -61,8 +69,13 @@ static const char *say_error(struct dial *d, enum reason reason, const struct so
 
     dial_text(dial_present(d), to);
     socket_error_text(error->number, what);
+    if (error->is_path && reason == REASON_LOCAL_RESOURCE && error->number == EACCES)
+        return arena_printf(d->arena, "connect to %s: %s: ehlod may not write to this socket", to, what);
+    if (error->is_path && error->number != ECONNREFUSED)
+        return arena_printf(d->arena, "connect to %s: %s", to, what);
     if (reason == REASON_REFUSED)
-        return arena_printf(d->arena, "connect to %s: connection refused", to);
+        return arena_printf(d->arena, "connect to %s: connection refused%s", to,
+                            error->is_path ? ", nobody listens at this path" : "");
     if (address_family(&d->order.plan->source) == AF_UNSPEC)
         return arena_printf(d->arena, "connect to %s: %s", to, what);
     address_text(&d->order.plan->source, from);
@@ -134,7 +147,9 @@ static bool is_loop(const struct dial *d)
     for (size_t i = 0; i < plan->own_count; i++) {
         const struct address *own = &plan->own[i];
 
-        if (address_port(own) == address_port(&d->peer) &&
+        if (socket_is_same_path(own, &d->peer))
+            return true;
+        if (address_port(own) == address_port(&d->peer) && address_family(own) != AF_UNIX &&
             (address_same_host(own, &d->peer) || (address_is_wildcard(own) && socket_is_local(&d->peer))))
             return true;
     }
@@ -143,7 +158,7 @@ static bool is_loop(const struct dial *d)
 
 static bool is_itself(const struct dial *d)
 {
-    return address_port(&d->socket.local) == address_port(&d->peer) &&
+    return address_family(&d->peer) != AF_UNIX && address_port(&d->socket.local) == address_port(&d->peer) &&
            address_same_host(&d->socket.local, &d->peer);
 }
 
@@ -202,23 +217,35 @@ static void on_called(void *context)
     handle_at(d->timer, on_timer, clock_mono_us());
 }
 
+/* Begins to connect. Returns whether the attempt is under way; if not, it is over. */
+static bool attempt_open(struct dial *d)
+{
+    int64_t share_ends_us = d->begun_us + d->share_us,
+            again_us = clock_mono_us() + KNOCK_MS * CLOCK_US_PER_MS;
+    struct socket_error error;
+    bool failed =
+        socket_open(&d->socket, d->loop, dial_present(d), &d->order.plan->source, on_socket, d, &error);
+
+    d->knocking = failed && socket_is_full(&error);
+    if (failed && !d->knocking) {
+        attempt_failed(d, &error);
+        return false;
+    }
+    handle_at(d->timer, on_timer, d->knocking && again_us < share_ends_us ? again_us : share_ends_us);
+    return true;
+}
+
 /* The place is taken. Returns whether the attempt is under way; if not, it is over. */
 static bool attempt_begin(struct dial *d)
 {
     int64_t own_us = d->start_us + d->waited_us + d->order.limit_us, left_us;
-    struct socket_error error;
 
     d->begun_us = clock_mono_us();
     d->dialled = true;
     d->clipped = d->order.ends_us < own_us;
     left_us = (d->clipped ? d->order.ends_us : own_us) - d->begun_us;
     d->share_us = left_us / (int64_t)(d->order.count - d->attempt_count);
-    if (socket_open(&d->socket, d->loop, dial_present(d), &d->order.plan->source, on_socket, d, &error)) {
-        attempt_failed(d, &error);
-        return false;
-    }
-    handle_at(d->timer, on_timer, d->begun_us + d->share_us);
-    return true;
+    return attempt_open(d);
 }
 
 /* Begins with the next address that can be begun with, or waits for it; when there is none, says so in the
@@ -266,6 +293,16 @@ static void waiting_over(struct dial *d)
         attempt_next(d);
 }
 
+/* Asks a full listener once more. Returns whether the attempt goes on, or is over and another one begun. */
+static bool attempt_knock(struct dial *d)
+{
+    if (!attempt_open(d)) {
+        attempt_next(d);
+        return true;
+    }
+    return !d->knocking || clock_mono_us() < d->begun_us + d->share_us;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct dial *d = timer->data;
@@ -274,13 +311,14 @@ static void on_timer(uv_timer_t *timer)
         waiting_over(d);
         return;
     }
-    if (d->socket.fd < 0) { /* all addresses are through */
+    if (d->socket.fd < 0 && !d->knocking) { /* all addresses are through */
         d->done(d->context);
         return;
     }
-    /* The loop may have been late, and the socket be connected or refused already. */
-    if (attempt_look(d))
+    /* The loop may have been late, and the socket be connected or refused already, or have room again. */
+    if (d->knocking ? attempt_knock(d) : attempt_look(d))
         return;
+    d->knocking = false;
     attempt_over(d, d->clipped ? REASON_DEADLINE : REASON_TIMEOUT,
                  say_timeout(d, clock_mono_us() - d->begun_us), d->share_us > 0 ? d->share_us : 0);
     attempt_next(d);

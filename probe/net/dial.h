@@ -38,8 +38,9 @@ struct dial {
     int64_t share_us; /* its part of the time */
     int64_t waited_us;
     bool waiting;
-    bool dialled; /* at least one attempt was begun */
-    bool clipped; /* the present attempt's time ends with the run */
+    bool knocking; /* too many wait at the Unix socket: it is asked again and again until the share is over */
+    bool dialled;  /* at least one attempt was begun */
+    bool clipped;  /* the present attempt's time ends with the run */
 
     /* What comes of it. */
     struct socket socket; /* fd -1: not connected */
@@ -69,7 +70,7 @@ const char *dial_say_waiting(const struct dial *d, struct arena *arena, int64_t 
  * fine for one with fd -1 that never started. */
 void dial_clear(struct dial *d);
 
-/* "192.0.2.1:25", "[2001:db8::1]:25" */
+/* "192.0.2.1:25", "[2001:db8::1]:25", "unix:/run/lmtp" */
 #define DIAL_TEXT_SIZE (ADDRESS_TEXT_SIZE + 8)
 void dial_text(const struct address *a, char out_r[DIAL_TEXT_SIZE]);
 

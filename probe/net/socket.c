@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A TCP client socket on a loop. Times of what is received are the kernel's software receive stamps
- * (SO_TIMESTAMPING), so that a busy prober does not slow what it measures. They are wall clock: both clocks
- * are read right after the bytes, and the stamp is moved to the monotonic one and kept between the last
- * stamp and now. The kernel keeps the stamp of the last segment of what is read at once. Who is dialled, and
- * for how long, is the caller's business.
+ * A client socket on a loop, of TCP or of the Unix kind. Times of what is received are the kernel's software
+ * receive stamps (SO_TIMESTAMPING), so that a busy prober does not slow what it measures. They are wall
+ * clock: both clocks are read right after the bytes, and the stamp is moved to the monotonic one and kept
+ * between the last stamp and now. The kernel keeps the stamp of the last segment of what is read at once, and
+ * none for Unix sockets: there the time of reading is taken. Who is dialled, and for how long, is the
+ * caller's business.
  */
 #include "probe/net/socket.h"
 
@@ -16,6 +17,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -125,7 +127,8 @@ fail:
     number = errno;
     if (new.fd >= 0)
         close(new.fd);
-    *error_r = (struct socket_error){.number = number, .doing = doing};
+    *error_r =
+        (struct socket_error){.number = number, .doing = doing, .is_path = address_family(to) == AF_UNIX};
     return -1;
 }
 
@@ -265,6 +268,11 @@ void socket_peer(const struct socket *s, const struct address *dialled, struct a
     struct address peer = {0};
     socklen_t len = sizeof peer;
 
+    if (address_family(dialled) ==
+        AF_UNIX) { /* the system knows what the server called it, maybe by a relative path */
+        *peer_r = *dialled;
+        return;
+    }
     *peer_r = getpeername(s->fd, &peer.any, &len) ? *dialled : peer;
 }
 
@@ -283,8 +291,42 @@ bool socket_is_local(const struct address *a)
     return local;
 }
 
+bool socket_is_same_path(const struct address *a, const struct address *b)
+{
+    struct stat one, other;
+
+    if (address_family(a) != AF_UNIX || address_family(b) != AF_UNIX)
+        return false;
+    if (address_same_host(a, b))
+        return true;
+    return !stat(a->path.sun_path, &one) && !stat(b->path.sun_path, &other) && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+bool socket_is_full(const struct socket_error *error)
+{
+    return error->is_path && error->number == EAGAIN;
+}
+
+/* Of a Unix socket: that nobody serves there is as if a port were closed; what the file system forbids is
+ * between ehlod and its own machine. */
+static enum reason path_reason(int number)
+{
+    switch (number) {
+    case ECONNREFUSED:
+    case ENOENT:
+    case ENOTDIR:
+    case EPROTOTYPE: /* a socket, but none for streams */
+        return REASON_REFUSED;
+    default:
+        return REASON_LOCAL_RESOURCE;
+    }
+}
+
 enum reason socket_reason(const struct socket_error *error)
 {
+    if (error->is_path && strcmp(error->doing, "connect") == 0)
+        return path_reason(error->number);
     switch (error->number) {
     case ECONNREFUSED:
         return REASON_REFUSED;

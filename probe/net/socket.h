@@ -10,9 +10,9 @@
 #include <uv.h>
 
 /*
- * One TCP connection that never blocks, watched by a loop. A zeroed struct socket with fd -1 is
- * none; it must not move in memory while open. It raises no signal, keeps no data back (TCP_NODELAY) and is
- * not inherited by other programs.
+ * One TCP connection, or one to a Unix socket, that never blocks, watched by a loop. A zeroed struct socket
+ * with fd -1 is none; it must not move in memory while open. It raises no signal, keeps no data back
+ * (TCP_NODELAY) and is not inherited by other programs.
  */
 typedef void socket_ready(void *context);
 
@@ -31,6 +31,7 @@ struct socket {
 struct socket_error {
     int number;        /* errno; 0 = the peer closed the connection in good order */
     const char *doing; /* "socket", "bind", "connect", "poll", "read", "write" */
+    bool is_path;      /* of a Unix socket, where some numbers mean something else */
 };
 
 /* Begins to connect; source may be AF_UNSPEC. 0, or -1 with nothing left open. ready is called (never from
@@ -74,8 +75,15 @@ int socket_keep_stamps(void);
 /* The peer as the system sees it (0.0.0.0 was dialled: 127.0.0.1), else what was dialled. */
 void socket_peer(const struct socket *s, const struct address *dialled, struct address *peer_r);
 
-/* Whether the address is one of this machine's. */
+/* Whether the IP address is one of this machine's. */
 bool socket_is_local(const struct address *a);
+
+/* Whether two Unix sockets are the same, whatever their paths are called. */
+bool socket_is_same_path(const struct address *a, const struct address *b);
+
+/* Whether a connection to a Unix socket failed only because too many wait there to be accepted: it may be
+ * tried again. (TCP tries by itself.) */
+bool socket_is_full(const struct socket_error *error);
 
 /* What an error of connecting means: refused, unreachable, timeout, reset or local_resource. */
 enum reason socket_reason(const struct socket_error *error);

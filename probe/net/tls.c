@@ -235,7 +235,9 @@ static void note_hello(int written, int version, int type, const void *data, siz
         t->hello_version = bytes[4] << 8 | bytes[5];
 }
 
-/* A name goes out as SNI, without the dot that makes it absolute; an address never does (RFC 6066). */
+/* A name goes out as SNI, without the dot that makes it absolute; an address never does (RFC 6066), nor a
+ * path.
+ */
 static void ask_for(struct tls *t)
 {
     struct address address;
@@ -245,7 +247,7 @@ static void ask_for(struct tls *t)
     if (len && name[len - 1] == '.')
         name[len - 1] = '\0';
     /* Longer than a name can be: it is not asked for, and matches nothing. */
-    if (address_parse(t->host, 0, &address) != 0)
+    if (address_parse_host(t->host, 0, &address) != 0)
         SSL_set_tlsext_host_name(t->ssl, name);
     free(name);
 }

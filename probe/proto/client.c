@@ -114,8 +114,9 @@ struct result_command *client_add_command(struct client *c, enum phase phase, co
 {
     size_t count = c->draft->command_count;
 
-    assert(count < PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS + PLAN_AUTH_COMMANDS +
-                       2); /* banner, and one not asked for */
+    /* the banner, and one not asked for; of LMTP a reply to the message for each RCPT that was sent */
+    assert(count < PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS + PLAN_AUTH_COMMANDS + 2 +
+                       (c->plan->protocol == PROTOCOL_LMTP ? PLAN_MAX_COMMANDS : 0));
     c->commands = arena_grow(c->arena, c->commands, count, sizeof(*c->commands));
     c->commands[count] = (struct result_command){.phase = phase,
                                                  .route = c->route_begun ? (int)c->route : -1,
@@ -344,7 +345,7 @@ static void feed_rest(struct client *c, struct span rest, int64_t first_us)
 {
     if (c->want == SEAM_TLS)
         client_tls_injected(c, rest);
-    else if (c->step->body)
+    else if (c->step->body || client_lmtp_is_owed(c))
         feed(c, rest, first_us);
     else if (c->want != SEAM_LINGER && c->want != SEAM_DONE)
         client_break_unasked(c, rest);

@@ -12,8 +12,8 @@
 #include "probe/result.h"
 
 /*
- * The SMTP client: one dialogue as a state machine that touches no socket and knows no clock (RFC 5321).
- * Bytes and times come in through the calls below; what it wants is asked of it:
+ * The client of SMTP (RFC 5321) and LMTP (RFC 2033): one dialogue as a state machine that touches no socket
+ * and knows no clock. Bytes and times come in through the calls below; what it wants is asked of it:
  *
  *     client_init                                      before names are resolved
  *     client_start                                     connected
@@ -66,7 +66,7 @@ struct client {
     bool started;
     struct client_auth auth;
     size_t route;       /* the route that is being played, or is next */
-    size_t recipient;   /* and its recipient */
+    size_t recipient;   /* and its recipient; LMTP: also whom the next reply to the message is about */
     bool route_begun;   /* its MAIL was sent */
     bool transaction;   /* its MAIL was accepted: RSET is owed */
     bool secured;       /* TLS is up */

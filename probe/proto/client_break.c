@@ -79,6 +79,7 @@ void client_break_reply_unasked(struct client *c, struct result_reply reply)
     if (c->replied == PHASE_AUTH)
         client_auth_hide(c->arena, &reply);
     command->route = route;
+    command->unasked = true;
     command->at_us = command->first_byte_us = command->reply_us = at_us;
     command->replied = true;
     command->reply = reply;

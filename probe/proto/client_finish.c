@@ -9,15 +9,15 @@
 #include <string.h>
 
 /* A route without a verdict: not gone to by order (stop_after) decides nothing, anything else is a failure.
- * Of a message that was sent whole and not answered nobody knows what becomes; a route that broke before
- * there was any answer is skipped, as those after it. */
+ * Of a message that was sent whole and not answered (LMTP: for one recipient) nobody knows what becomes; a
+ * route that broke before there was any answer is skipped, as those after it. */
 static void complete_route(const struct client *c, size_t i, struct result_route *route)
 {
     bool by_order = c->plan->stop_after < PHASE_RCPT || route->state == ROUTE_SKIPPED;
     bool is_begun = c->route_begun && i == c->route;
     bool broken_off = is_begun && (c->recipient < route->recipient_count || route->ok == TRI_NULL);
 
-    if (is_begun && route->ok == TRI_NULL && route->sent_us != CLOCK_NONE)
+    if (broken_off && route->sent_us != CLOCK_NONE)
         route->state = ROUTE_UNCERTAIN;
     if (broken_off && !by_order)
         route->ok = TRI_FALSE;
@@ -36,13 +36,17 @@ static bool was_asked_for(const struct client *c)
     return last->phase == PHASE_RCPT && last->sent;
 }
 
-/* The recipient that was asked for when it broke is not as wanted; those after it were never asked for. */
+/* The recipient that was asked for when it broke is not as wanted; those after it were never asked for. But
+ * of those for whom no reply to the message came (LMTP) none is. */
 static void complete_recipients(const struct client *c, struct arena *arena, struct result_route *route)
 {
     struct result_recipient *copy = arena_alloc(arena, route->recipient_count * sizeof(*copy));
     memcpy(copy, route->recipients, route->recipient_count * sizeof(*copy));
     if (copy[c->recipient].ok == TRI_NULL && was_asked_for(c))
         copy[c->recipient].ok = TRI_FALSE;
+    for (size_t i = c->recipient; i < route->recipient_count && route->sent_us != CLOCK_NONE; i++)
+        if (copy[i].ok == TRI_NULL)
+            copy[i].ok = TRI_FALSE;
     route->recipients = copy;
 }
 

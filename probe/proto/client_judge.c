@@ -268,6 +268,36 @@ bool client_judge_message(struct client *c, const struct result_reply *reply)
     return reason == REASON_NONE;
 }
 
+/* What is shown of the route is the first reply that is not as wanted, else the last that took the message.
+ */
+bool client_judge_final(struct client *c, const struct result_reply *reply)
+{
+    struct result_route *route = &c->routes[c->route];
+    enum reason reason = judge(route_of(c), AT_MESSAGE, reply);
+    const struct result_recipient *to = keep_reply(c, c->recipient, reply, reason == REASON_NONE);
+    bool taken = outcome_of(reply) == EXPECT_ACCEPTED;
+
+    if (route->ok != TRI_FALSE && (reason != REASON_NONE || taken || route->state != ROUTE_QUEUED)) {
+        keep_final(c, reply);
+        route->state = taken ? ROUTE_QUEUED : state_of(reply);
+    }
+    if (reason != REASON_NONE) {
+        route->ok = TRI_FALSE;
+        client_fail(c, reason, reply,
+                    sentence(c, reason, arena_printf(c->arena, "the message for <%s>", to->to),
+                             client_judge_message_wanted(c), reply));
+    }
+    return reason == REASON_NONE;
+}
+
+void client_judge_all_final(struct client *c)
+{
+    struct result_route *route = &c->routes[c->route];
+
+    if (route->ok == TRI_NULL)
+        route->ok = TRI_TRUE;
+}
+
 void client_judge_early(struct client *c, const struct result_reply *reply)
 {
     struct result_route *route = &c->routes[c->route];
@@ -289,6 +319,8 @@ void client_judge_senseless(struct client *c, const struct result_reply *reply)
         keep_reply(c, c->recipient, reply, false);
         return;
     }
+    if (client_lmtp_recipient(c))
+        keep_reply(c, c->recipient, reply, false);
     keep_final(c, reply);
     route->ok = TRI_FALSE;
     if (c->step->phase == PHASE_FINAL)

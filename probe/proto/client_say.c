@@ -39,6 +39,8 @@ const char *client_say_asked(const struct client *c, struct arena *a)
 
     if (c->step == &client_step_table[STEP_PROXY])
         return "the PROXY header";
+    if (last && last->phase == PHASE_FINAL && client_lmtp_recipient(c))
+        return client_say_cut(a, arena_printf(a, "the message for <%s>", client_lmtp_recipient(c)));
     if (!last || !last->sent)
         return NULL;
     if (last->phase == PHASE_MESSAGE || last->phase == PHASE_FINAL)

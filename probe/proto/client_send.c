@@ -2,7 +2,8 @@
 /*
  * The steps that send a message (RFC 5321 section 4.1.1.4): DATA, the message itself with its dot, the reply
  * to it. Nothing of a message goes out before 354. The message is one entry of the record, shown as its dot:
- * of phase message while it is being sent, of phase final from the last byte on.
+ * of phase message while it is being sent, of phase final from the last byte on. What LMTP has besides is
+ * client_lmtp.c's.
  */
 #include "probe/proto/client_step.h"
 #include "probe/proto/queue_id.h"
@@ -73,6 +74,7 @@ void client_send_message_sent(struct client *c)
     c->step = &client_step_table[STEP_FINAL];
     client_last_command(c)->phase = PHASE_FINAL;
     c->routes[c->route].sent_us = c->now_us - c->start_us;
+    client_lmtp_begin(c);
 }
 
 /* the reply to it */
@@ -95,8 +97,8 @@ enum client_step_id client_send_got_final(struct client *c, struct result_comman
         client_judge_senseless(c, reply);
         return client_step_refused(c, command, "the message was");
     }
-    command->ok = client_judge_message(c, reply);
-    if (reply->code / 100 == 2)
+    command->ok = client_lmtp_recipient(c) ? client_judge_final(c, reply) : client_judge_message(c, reply);
+    if (reply->code / 100 == 2 && !c->routes[c->route].queue_id)
         c->routes[c->route].queue_id = queue_id(c, reply);
-    return client_step_next_route(c, reply);
+    return client_lmtp_next(c) ? STEP_FINAL : client_step_next_route(c, reply);
 }

@@ -9,6 +9,8 @@
  *     [-> XCLIENT -> EHLO [-> HELO]] [-> AUTH [-> response ...] [-> *]]           client_claim.c, client_auth.c
  *     -> ( MAIL -> RCPT ... -> RSET ) for each route -> QUIT
  *                     \-> DATA -> message -> final                               client_send.c
+ *
+ * LMTP says LHLO instead of EHLO, knows no HELO, and has a final for each recipient (client_lmtp.c).
  */
 #include "probe/proto/client_step.h"
 
@@ -109,7 +111,12 @@ static enum client_step_id got_banner(struct client *c, struct result_command *c
     return farewell(reply);
 }
 
-/* EHLO, and HELO where EHLO is not known */
+/* EHLO, and HELO where EHLO is not known; LHLO of LMTP (RFC 2033 section 4.1) */
+
+static bool speaks_lmtp(const struct client *c)
+{
+    return c->plan->protocol == PROTOCOL_LMTP;
+}
 
 /* Only right after a refused EHLO (RFC 5321 section 3.2). */
 static bool helo_applies(const struct client *c)
@@ -119,7 +126,7 @@ static bool helo_applies(const struct client *c)
 
 static char *send_ehlo(struct client *c)
 {
-    return command_build(c->arena, "EHLO ", c->plan->helo, COMMAND_END);
+    return command_build(c->arena, speaks_lmtp(c) ? "LHLO " : "EHLO ", c->plan->helo, COMMAND_END);
 }
 
 static char *send_helo(struct client *c)
@@ -137,13 +144,22 @@ static void learn(struct client *c, const struct result_reply *reply)
         c->draft->peer_name = c->ehlo.name;
 }
 
+/* What the refusal may come of: a server of the other protocol knows no such command. */
+static const char *hint_of(const struct client *c, const struct result_reply *reply)
+{
+    static const char *const names[] = {"helo", "ehlo", NULL};
+    bool unknown = reply->code == 500 || reply->code == 502;
+
+    if (unknown)
+        return speaks_lmtp(c) ? " (the server may speak SMTP: protocol)"
+                              : " (the server may speak LMTP: protocol)";
+    return reply_mentions(reply, names) ? " (the server may want another name than this one: helo)" : "";
+}
+
 static enum client_step_id hello_refused(struct client *c, struct result_command *command)
 {
-    const char *verb = c->step == &client_step_table[STEP_EHLO] ? "EHLO" : "HELO";
-    static const char *const names[] = {"helo", "ehlo", NULL};
-    const char *hint = reply_mentions(&command->reply, names)
-                           ? " (the server may want another name than this one: helo)"
-                           : "";
+    const char *verb = c->step != &client_step_table[STEP_EHLO] ? "HELO" : speaks_lmtp(c) ? "LHLO" : "EHLO";
+    const char *hint = hint_of(c, &command->reply);
 
     return client_step_refused(c, command, arena_printf(c->arena, "%s %s%s was", verb, c->plan->helo, hint));
 }
@@ -165,7 +181,7 @@ static enum client_step_id got_ehlo(struct client *c, struct result_command *com
 
     if (client_claim_is_misplaced(c, reply))
         return client_claim_misplaced(c, command);
-    if (reply->code / 100 == 5 && !c->proxy_doubted)
+    if (reply->code / 100 == 5 && !c->proxy_doubted && !speaks_lmtp(c))
         return STEP_HELO;
     if (client_tls_is_greeting(c, reply))
         return greeted_again(c, reply);
@@ -335,13 +351,6 @@ bool client_step_is_silent(const struct client *c)
     return c->step == &client_step_table[STEP_PROXY] || c->step == &client_step_table[STEP_TLS];
 }
 
-/* The reply is awaited in it, but it is never entered: the message's last byte leads there. */
-static bool never(const struct client *c)
-{
-    (void)c;
-    return false;
-}
-
 const struct client_step client_step_table[STEP_END + 1] = {
     [STEP_PROXY] = {PHASE_CONNECT, LIMIT_CONNECT, client_claim_proxy_applies, NULL, NULL, NULL, NULL,
                     client_claim_proxy_sent},
@@ -368,7 +377,8 @@ const struct client_step client_step_table[STEP_END + 1] = {
                    client_judge_data_wanted, client_send_got_data, NULL, client_send_data_sent},
     [STEP_MESSAGE] = {PHASE_MESSAGE, LIMIT_MESSAGE, client_send_message_applies, client_send_message,
                       client_judge_message_wanted, NULL, client_send_body, client_send_message_sent},
-    [STEP_FINAL] = {PHASE_FINAL, LIMIT_FINAL, never, NULL, NULL, client_send_got_final, NULL, NULL},
+    [STEP_FINAL] = {PHASE_FINAL, LIMIT_FINAL, client_lmtp_final_applies, NULL, client_judge_message_wanted,
+                    client_send_got_final, NULL, NULL},
     [STEP_RSET] = {PHASE_RSET, LIMIT_REPLY, rset_applies, send_rset, expect_250, got_rset, NULL, NULL},
     [STEP_QUIT] = {PHASE_QUIT, LIMIT_QUIT, always, send_quit, expect_221, got_quit, NULL, NULL},
     [STEP_END] = {PHASE_QUIT, LIMIT_QUIT, always, NULL, NULL, NULL, NULL, NULL},

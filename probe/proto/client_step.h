@@ -6,9 +6,9 @@
 
 /*
  * The dialogue as a table. Private to the client: client.c drives it, client_step.c fills it (client_send.c
- * the rows of the message, client_tls.c those of TLS, client_claim.c those that claim to be somebody else),
- * client_judge.c decides about routes, client_break.c
- * ends it before its time, client_say.c has the sentences, client_finish.c the end.
+ * the rows of the message, client_lmtp.c what LMTP has besides, client_tls.c the rows of TLS, client_claim.c
+ * those that claim to be somebody else), client_judge.c decides about routes, client_break.c ends it before
+ * its time, client_say.c has the sentences, client_finish.c the end.
  */
 enum client_step_id {
     STEP_PROXY, /* the PROXY header: before anything else */
@@ -51,6 +51,15 @@ struct client_step {
 };
 
 extern const struct client_step client_step_table[STEP_END + 1];
+
+/* What LMTP has besides (client_lmtp.c): the reply to the message for each recipient that was taken. */
+bool client_lmtp_final_applies(const struct client *c);
+bool client_lmtp_is_owed(const struct client *c); /* one more is awaited now */
+void client_lmtp_begin(struct client *c);         /* the message is sent: all of them are owed */
+/* The reply about one recipient came; returns whether there is another one to wait for. */
+bool client_lmtp_next(struct client *c);
+/* Whom the reply that is awaited is about; null where replies are about the message. */
+const char *client_lmtp_recipient(const struct client *c);
 
 /* What the steps share (client_step.c): a refusal or nonsense where only success leads on, "DATA was"; the
  * route is over, and the next one follows if the server goes on. */
@@ -184,6 +193,11 @@ bool client_judge_recipients(struct client *c);
 /* The reply to the message, to its dot or to DATA when that was refused; returns whether it is as wanted. A
  * refusal while the message is still being sent never is. */
 bool client_judge_message(struct client *c, const struct result_reply *reply);
+
+/* LMTP: the reply to the message for the recipient whose turn it is; returns whether it is as wanted. The
+ * route is as wanted when the last of them was judged, if all were. */
+bool client_judge_final(struct client *c, const struct result_reply *reply);
+void client_judge_all_final(struct client *c);
 void client_judge_early(struct client *c, const struct result_reply *reply);
 
 /* A reply that is neither acceptance nor refusal: kept with its recipient, or with its message; the route is

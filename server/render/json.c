@@ -102,10 +102,13 @@ static json_t *address(const struct address *a)
 {
     char text[ADDRESS_TEXT_SIZE];
 
-    if (address_family(a) == AF_UNSPEC)
-        return json_null();
     address_text(a, text);
-    return json_string(text);
+    return *text ? json_string(text) : json_null();
+}
+
+static json_t *port(uint16_t number)
+{
+    return number ? json_integer(number) : json_null();
 }
 
 static json_t *family(const struct address *a)
@@ -115,6 +118,8 @@ static json_t *family(const struct address *a)
         return json_string(family_name(FAMILY_IPV4));
     case AF_INET6:
         return json_string(family_name(FAMILY_IPV6));
+    case AF_UNIX:
+        return json_string("unix");
     default:
         return json_null();
     }
@@ -150,7 +155,7 @@ static json_t *peer(struct doc *d, const struct result *r)
 {
     json_t *o = json_object();
     set(d, o, "host", string(d, r->host));
-    set(d, o, "port", json_integer(r->port));
+    set(d, o, "port", port(r->port));
     set(d, o, "address", address(&r->peer));
     set(d, o, "family", family(&r->peer));
     set(d, o, "name", said(d, r->peer_name));
@@ -163,7 +168,7 @@ static json_t *local(struct doc *d, const struct result *r)
         return json_null();
     json_t *o = json_object();
     set(d, o, "address", address(&r->local));
-    set(d, o, "port", json_integer(address_port(&r->local)));
+    set(d, o, "port", port(address_port(&r->local)));
     return o;
 }
 

@@ -103,6 +103,10 @@ void render_seconds(int64_t us, char out_r[RENDER_NUMBER_SIZE])
 void render_host(const char *host, uint16_t port, char out_r[RENDER_HOST_SIZE])
 {
     bool literal = strchr(host, ':');
+    if (address_is_path(host)) {
+        snprintf(out_r, RENDER_HOST_SIZE, "%.260s", host);
+        return;
+    }
     snprintf(out_r, RENDER_HOST_SIZE, "%s%.260s%s:%u", literal ? "[" : "", host, literal ? "]" : "", port);
 }
 
@@ -110,6 +114,10 @@ void render_address(const struct address *a, char out_r[RENDER_HOST_SIZE])
 {
     char text[ADDRESS_TEXT_SIZE];
     address_text(a, text);
+    if (address_family(a) == AF_UNIX) {
+        snprintf(out_r, RENDER_HOST_SIZE, ADDRESS_UNIX "%s", text);
+        return;
+    }
     render_host(text, address_port(a), out_r);
 }
 
@@ -121,6 +129,16 @@ void render_target(const struct plan *plan, char out_r[RENDER_HOST_SIZE])
         snprintf(out_r, RENDER_HOST_SIZE, "mx:%.260s", plan->host);
     else
         snprintf(out_r, RENDER_HOST_SIZE, "mx:%.260s:%u", plan->host, plan->port);
+}
+
+void render_ends(const struct result *r, char out_r[RENDER_ENDS_SIZE])
+{
+    char local[RENDER_HOST_SIZE], peer[RENDER_HOST_SIZE];
+    bool named = address_family(&r->local) != AF_UNIX;
+
+    render_address(&r->local, local);
+    render_address(&r->peer, peer);
+    snprintf(out_r, RENDER_ENDS_SIZE, "%s%s-> %s", named ? local : "", named ? " " : "", peer);
 }
 
 int64_t render_age_us(const struct result *r, int64_t now_us)
@@ -167,9 +185,8 @@ bool render_is_message(const struct result_command *c)
 static bool is_about(const struct result *r, const struct result_command *c)
 {
     const char *route = r->failure.route;
-    bool unasked = !c->sent && c->phase != PHASE_BANNER;
 
-    if (c->phase != r->failure.phase || (unasked && r->failure.reason != REASON_UNSOLICITED))
+    if (c->phase != r->failure.phase || (c->unasked && r->failure.reason != REASON_UNSOLICITED))
         return false;
     if (!route)
         return true;

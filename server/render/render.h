@@ -83,13 +83,18 @@ void render_ms(int64_t us, char out_r[RENDER_NUMBER_SIZE]);       /* to the micr
 void render_ms_tenth(int64_t us, char out_r[RENDER_NUMBER_SIZE]); /* rounded: "12.4" */
 void render_seconds(int64_t us, char out_r[RENDER_NUMBER_SIZE]);  /* the shortest: "0.012412", "5" */
 
-/* "mx1.example.org:25", "[2001:db8::1]:25"; host is a name or a literal without brackets. */
+/* "mx1.example.org:25", "[2001:db8::1]:25", "unix:/run/lmtp"; host as in a plan. */
 #define RENDER_HOST_SIZE 288
 void render_host(const char *host, uint16_t port, char out_r[RENDER_HOST_SIZE]);
 void render_address(const struct address *a, char out_r[RENDER_HOST_SIZE]);
 
 /* Where a target's runs go, as its config says it: a host, or "mx:example.org". */
 void render_target(const struct plan *plan, char out_r[RENDER_HOST_SIZE]);
+
+/* "192.0.2.7:51514 -> 192.0.2.1:25", "-> unix:/run/lmtp", where our end has no name; of a connection that
+ * was. */
+#define RENDER_ENDS_SIZE (2 * RENDER_HOST_SIZE + 4)
+void render_ends(const struct result *r, char out_r[RENDER_ENDS_SIZE]);
 
 /* How old the result is, and how long something is past; never negative. */
 int64_t render_age_us(const struct result *r, int64_t now_us);

@@ -42,12 +42,16 @@ static void head(struct buffer *out, const struct result *r, int64_t now_us)
 static void recipient(struct buffer *out, const struct result_route *route, const struct result_recipient *to,
                       struct render_share *share)
 {
+    bool unanswered = !to->code && route->message_id && route->sent_us != CLOCK_NONE;
+
     buffer_printf(out, "  <%s> -> <%s>", route->from, to->to);
     if (to->code) {
         buffer_puts(out, ": ");
         text_message_reply(out, to->code, to->enhanced, to->text, share);
     }
-    buffer_printf(out, "%s\n", to->ok == TRI_FALSE && to->code ? "  (not as wanted)" : "");
+    if (unanswered)
+        buffer_puts(out, ": no reply to the message");
+    buffer_printf(out, "%s\n", to->ok == TRI_FALSE && (to->code || unanswered) ? "  (not as wanted)" : "");
 }
 
 static void routes(struct buffer *out, const struct result *r, int64_t now_us, struct render_share *share)
@@ -86,16 +90,16 @@ static void endpoints(struct buffer *out, const struct result *r)
 {
     char host[RENDER_HOST_SIZE];
     char peer[RENDER_HOST_SIZE];
-    char local[RENDER_HOST_SIZE];
+    char ends[RENDER_ENDS_SIZE];
 
     buffer_puts(out, "  ");
     if (r->failure.reason != REASON_NONE && r->failure.route)
         buffer_printf(out, "route %s; ", r->failure.route);
     render_host(r->host, r->port, host);
     render_address(&r->peer, peer);
-    render_address(&r->local, local);
+    render_ends(r, ends);
     if (address_family(&r->local) != AF_UNSPEC) {
-        buffer_printf(out, "%s -> %s, ", local, peer);
+        buffer_printf(out, "%s, ", ends);
         text_tls_short(out, r->tls);
     } else if (address_family(&r->peer) == AF_UNSPEC) {
         buffer_printf(out, "%s; nothing was dialled", host);

@@ -233,8 +233,7 @@ static int64_t connected_at(const struct result *r)
 
 static void connection(struct buffer *out, const struct result *r)
 {
-    char local[RENDER_HOST_SIZE];
-    char peer[RENDER_HOST_SIZE];
+    char ends[RENDER_ENDS_SIZE];
     int64_t connect_us;
 
     if (r->timing_us[PHASE_DNS] != CLOCK_NONE) {
@@ -246,10 +245,9 @@ static void connection(struct buffer *out, const struct result *r)
     attempts(out, r, &connect_us);
     if (address_family(&r->local) == AF_UNSPEC)
         return;
-    render_address(&r->local, local);
-    render_address(&r->peer, peer);
+    render_ends(r, ends);
     columns(out, connected_at(r), connect_us, "");
-    buffer_printf(out, "connected %s -> %s\n", local, peer);
+    buffer_printf(out, "connected %s\n", ends);
 }
 
 static void route_heading(struct buffer *out, const struct result_route *route)

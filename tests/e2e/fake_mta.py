@@ -8,6 +8,7 @@ from support import HOST, scaled
 GOOD = {
     "BANNER": "220 fake.example.test ESMTP",
     "EHLO": "250 fake.example.test",
+    "LHLO": "250 fake.example.test",
     "HELO": "250 fake.example.test",
     "MAIL": "250 2.1.0 Ok",
     "RCPT": "250 2.1.5 Ok",
@@ -20,16 +21,16 @@ class FakeMta:
     """Answers are text (without the last CRLF) or bytes (as they are), None for silence, or a callable that
     is given the command line and gives one of these; it may wait, say on an event."""
 
-    def __init__(self, host=HOST, port=0, **answers):
+    def __init__(self, host=HOST, port=0, path=None, **answers):
+        """With a path it listens on that Unix socket."""
         self.answers = {**GOOD, **answers}
         self.lock = threading.Lock()
         self.dialogues = []  # one list of command lines a connection
         self.sockets = set()
         self.stopped = False
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, port), family=family, backlog=256)
-        self.port = self.listener.getsockname()[1]
-        self.address = f"{host}:{self.port}"
+        self.listener = self._listen(host, port, path)
+        self.port = None if path else self.listener.getsockname()[1]
+        self.address = f"unix:{path}" if path else f"{host}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def connections(self):
@@ -51,6 +52,16 @@ class FakeMta:
                 s.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    @staticmethod
+    def _listen(host, port, path):
+        if not path:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            return socket.create_server((host, port), family=family, backlog=256)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(256)
+        return listener
 
     def _accept(self):
         while True:

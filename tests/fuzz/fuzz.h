@@ -79,7 +79,7 @@ struct fuzz_peer {
 void fuzz_play(struct fuzz_peer *p, struct span input);
 
 /* The plans that the client is fuzzed with: as many as FUZZ_PLANS, then the first again. */
-#define FUZZ_PLANS 28
+#define FUZZ_PLANS 31
 const struct plan *fuzz_plan(uint8_t number);
 
 /* The first plan of the three that speak TLS by this mode or another: STARTTLS, opportunistic, implicit. */
@@ -87,6 +87,9 @@ const struct plan *fuzz_plan(uint8_t number);
 
 /* The first plan of those that log in: in the clear, where that is allowed. */
 #define FUZZ_PLANS_LOGIN 20
+
+/* The first plan of those of LMTP: all from here on, but for the last. */
+#define FUZZ_PLANS_LMTP 27
 
 /* What holds for every result, whatever a server did: its texts are clean, its times do not run backwards, it
  * has one verdict, and every view of it can be read back. */

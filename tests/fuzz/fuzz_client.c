@@ -59,7 +59,9 @@ static bool is_planned(struct server *s)
     bool challenged = s->reply_len == 3 && memcmp(s->reply, "334", 3) == 0;
     if (fuzz_login_is_line(&s->login, s->plan, s->line, challenged, s->peer->secured))
         return true;
-    if (is_line(s->line, "EHLO ", s->plan->helo, "") || is_line(s->line, "HELO ", s->plan->helo, ""))
+    if (s->plan->protocol == PROTOCOL_LMTP
+            ? is_line(s->line, "LHLO ", s->plan->helo, "")
+            : is_line(s->line, "EHLO ", s->plan->helo, "") || is_line(s->line, "HELO ", s->plan->helo, ""))
         return true;
     if (plan_has_xclient(s->plan) && strcmp(s->line, xclient_command(&s->arena, s->plan)) == 0)
         return true;
@@ -227,6 +229,36 @@ static struct result *play(uint8_t number, struct span input, size_t piece)
     return result;
 }
 
+/* How many replies of the phase there are for the route; only those that take it, or all. */
+static size_t count_replies(const struct result *r, size_t route, enum phase phase, bool taken)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < r->command_count; i++) {
+        const struct result_command *c = &r->commands[i];
+        count += c->route == (int)route && c->phase == phase && !c->unasked && c->reply_us != CLOCK_NONE &&
+                 (!taken || c->reply.code / 100 == 2);
+    }
+    return count;
+}
+
+/* A message gets one reply, or in LMTP one for each recipient that was taken, and no more; where the route is
+ * as wanted, all of them. */
+static void check_finals(const struct result *r, const struct plan *plan)
+{
+    for (size_t i = 0; i < r->route_count; i++) {
+        bool lmtp = plan->protocol == PROTOCOL_LMTP;
+        size_t most = lmtp ? count_replies(r, i, PHASE_RCPT, true) : 1;
+        size_t came = count_replies(r, i, PHASE_FINAL, false);
+        bool good = r->routes[i].ok == TRI_TRUE && r->routes[i].sent_us != CLOCK_NONE;
+
+        fuzz_require(came <= most, "a message has no more replies than recipients");
+        fuzz_require(!good || came == most, "a route is good when all replies came");
+        for (size_t k = 0; k < r->routes[i].recipient_count; k++)
+            fuzz_require(!good || r->routes[i].recipients[k].ok == TRI_TRUE, "and each of them is");
+    }
+}
+
 int fuzz_client(const uint8_t *data, size_t size)
 {
     struct span input = {(const char *)data, size};
@@ -235,6 +267,7 @@ int fuzz_client(const uint8_t *data, size_t size)
     struct result *cut = play(number, input, 1);
 
     fuzz_result(whole);
+    check_finals(whole, fuzz_plan(number));
     fuzz_require(whole->status == cut->status && whole->flags == cut->flags &&
                      whole->failure.phase == cut->failure.phase &&
                      whole->failure.reason == cut->failure.reason &&

@@ -65,6 +65,16 @@
         .wanted = true, .username = "probe", .mechanism = (named), __VA_ARGS__                               \
     }
 #define ANY AUTH_MECHANISM_COUNT
+#define LMTP_THREE                                                                                           \
+    {                                                                                                        \
+        .name = "three", .from = "l@example.org", TO("a@example.org", "b@example.org", "d@example.org"),     \
+        .expect = EXPECT_QUEUED | EXPECT_REJECTED                                                            \
+    }
+#define LMTP_AT_FINAL                                                                                        \
+    {                                                                                                        \
+        .name = "any", .from = "m@example.org", TO("a@example.org", "b@example.org"),                        \
+        .expect = EXPECT_DELIVERED | EXPECT_REJECTED | EXPECT_DEFERRED, .at_final = true, .mailbox = "local" \
+    }
 
 /* The first have just so many routes; talks are played with those. Where a route sends, there is a letter. */
 static const struct plan plans[] = {
@@ -110,6 +120,9 @@ static const struct plan plans[] = {
      .tls.mode = TLS_MODE_IMPLICIT,
      .login = LOGIN(AUTH_LOGIN, .rejected = false),
      ROUTES(ACCEPTED)},
+    {.protocol = PROTOCOL_LMTP, .stop_after = PHASE_COUNT, ROUTES(LMTP_THREE)},
+    {.protocol = PROTOCOL_LMTP, .stop_after = PHASE_COUNT, ROUTES(LMTP_AT_FINAL, REFUSED, LMTP_THREE)},
+    {.protocol = PROTOCOL_LMTP, .stop_after = PHASE_COUNT, ROUTES(QUEUED_TWO, ACCEPTED)},
 };
 
 _Static_assert(FUZZ_PLANS == COUNT(plans) + 1, "the last is the longest");

@@ -88,6 +88,8 @@ static char plan_alike(const struct plan *plan)
         return 12;
     if (plan->login.wanted)
         return (char)(FUZZ_PLANS_LOGIN + (plan->login.rejected ? 2 : plan->login.token ? 1 : 0));
+    if (plan->protocol == PROTOCOL_LMTP)
+        return (char)(FUZZ_PLANS_LMTP + (plan->route_count > 1));
     for (size_t i = 0; i < plan->route_count; i++)
         sends = sends || plan_route_sends(&plan->routes[i]);
     if (sends)

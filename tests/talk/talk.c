@@ -82,6 +82,8 @@ static void read_plan_key(struct reader *r, const char *key, const char *value)
         read_login(r, key + 5, value);
     else if (strcmp(key, "helo") == 0)
         plan->helo = value;
+    else if (strcmp(key, "protocol") == 0 && strcmp(value, "lmtp") == 0)
+        plan->protocol = PROTOCOL_LMTP;
     else if (strcmp(key, "stop_after") == 0 && phase_by_name(value) < PHASE_COUNT)
         plan->stop_after = phase_by_name(value);
     else

@@ -30,7 +30,7 @@ static void test_allow_reload(void **state)
 static void test_listen_paths(void **state)
 {
     char text[200];
-    char name[SNAPSHOT_MAX_PATH + 1];
+    char name[ADDRESS_MAX_PATH + 1];
     struct given g;
     (void)state;
     struct snapshot *s =
@@ -41,12 +41,12 @@ static void test_listen_paths(void **state)
     assert_string_equal(s->listen[2].path, "/tmp/../e");
     assert_string_equal(s->listen[3].path, "/f");
     given_clear(&g);
-    for (size_t len = SNAPSHOT_MAX_PATH - 1; len <= SNAPSHOT_MAX_PATH + 1; len++) {
+    for (size_t len = ADDRESS_MAX_PATH - 1; len <= ADDRESS_MAX_PATH + 1; len++) {
         memset(name, 'x', sizeof(name));
         snprintf(text, sizeof(text), "server: {listen: 'unix:%.*s'}\ntargets: {a: {address: 'x:25'}}\n",
                  (int)(len - strlen("/tmp/")), name);
         given_text(&g, text, NULL);
-        assert_int_equal(g.code, len <= SNAPSHOT_MAX_PATH ? 0 : -1);
+        assert_int_equal(g.code, len <= ADDRESS_MAX_PATH ? 0 : -1);
         given_clear(&g);
     }
 }

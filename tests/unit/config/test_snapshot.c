@@ -305,6 +305,7 @@ static void test_helo(void **state)
         {"192.0.2.1:25", "[192.0.2.1]"},
         {"[2001:db8::1]:25", "[IPv6:2001:db8::1]"},
         {"[fe80::1%1]:25", "[IPv6:fe80::1]"},
+        {"unix:/run/lmtp", "localhost"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -316,21 +317,23 @@ static void test_helo(void **state)
     }
 }
 
-/* Every plan knows where ehlod itself listens for HTTP (C13), and nothing of its sinks or Unix sockets. */
+/* Every plan knows where ehlod itself listens for HTTP (C13), and nothing of its sinks. */
 static void test_own_addresses(void **state)
 {
     struct given g;
     (void)state;
     struct snapshot *s = given_good(&g, full);
     const struct plan *plan = &target(s, "mx1")->plan;
-    assert_int_equal(plan->own_count, 2);
+    assert_int_equal(plan->own_count, 3);
     assert_ptr_equal(plan->own, s->own);
-    assert_int_equal(s->own_count, 2);
+    assert_int_equal(s->own_count, 3);
     assert_string_equal(shown(&plan->own[0]), "127.0.0.1");
-    assert_string_equal(shown(&plan->own[1]), "::1");
+    assert_string_equal(shown(&plan->own[1]), "/run/ehlod/http");
+    assert_string_equal(shown(&plan->own[2]), "::1");
     given_clear(&g);
     s = given_good(&g, "server: {listen: 'unix:/x'}\ntargets: {a: {address: 'x:25'}}\n");
-    assert_int_equal(target(s, "a")->plan.own_count, 0);
+    assert_int_equal(target(s, "a")->plan.own_count, 1);
+    assert_string_equal(shown(&s->own[0]), "/x");
     given_clear(&g);
 }
 

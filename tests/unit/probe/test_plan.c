@@ -126,13 +126,21 @@ static void test_which_family_is_left(void **state)
     assert_int_equal(plan_family(&claims), FAMILY_ANY);
 }
 
+static void test_protocols_have_names(void **state)
+{
+    (void)state;
+    assert_string_equal(protocol_name(PROTOCOL_SMTP), "smtp");
+    assert_string_equal(protocol_name(PROTOCOL_LMTP), "lmtp");
+    assert_int_equal(((struct plan){0}).protocol, PROTOCOL_SMTP);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_how_far_a_route_goes),         cmocka_unit_test(test_expectations_have_names),
         cmocka_unit_test(test_tls_settings_have_names),      cmocka_unit_test(test_the_end_of_a_run_is_said),
         cmocka_unit_test(test_how_many_must_work_has_names), cmocka_unit_test(test_what_is_several_runs),
-        cmocka_unit_test(test_which_family_is_left),
+        cmocka_unit_test(test_which_family_is_left),         cmocka_unit_test(test_protocols_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,9 +78,18 @@ struct run *run_start(struct run_net *net, const struct run_order *order, run_do
     return run;
 }
 
+/* Each has sent a message, which is to be forgotten with it. */
+static const struct result_route sent = {.name = "in",
+                                         .from = "",
+                                         .state = ROUTE_QUEUED,
+                                         .token = "ehlod-000102030405060708090a0b0c0d0e0f",
+                                         .sent_us = 1};
+
 static struct result *make_result(const struct run *run, enum status status, int64_t limit_us)
 {
     struct result draft = {
+        .routes = &sent,
+        .route_count = 1,
         .status = status,
         .target = run->target,
         .id = run->id,

@@ -20,6 +20,9 @@ enum { ROUTE_PLAIN, ROUTE_QUEUE, ROUTE_DELIVER, ROUTES };
 
 static struct plan_route routes[ROUTES];
 static struct plan plan;
+static const struct result_recipient taken = {.to = "www@example.org", .code = 250, .ok = TRI_TRUE};
+static const struct result_recipient *recipients; /* of each route, when its message was answered */
+static size_t recipient_count;
 
 struct stage {
     uv_loop_t loop;
@@ -51,6 +54,8 @@ static int set_up(void **state)
     static struct stage stage;
 
     stage = (struct stage){0};
+    recipients = &taken;
+    recipient_count = 1;
     routes[ROUTE_PLAIN] = route("plain", EXPECT_ACCEPTED);
     routes[ROUTE_QUEUE] = route("queue", EXPECT_QUEUED);
     routes[ROUTE_DELIVER] = route("deliver", EXPECT_DELIVERED);
@@ -107,7 +112,6 @@ static void finish_without_telling(struct played *p, const char *run, enum route
 {
     static const enum phase data = PHASE_DATA;
     struct result_command commands[ROUTES] = {{.phase = data}};
-    static const struct result_recipient taken = {.to = "www@example.org", .code = 250, .ok = TRI_TRUE};
     struct result_route shown[ROUTES] = {{.name = NULL}};
     struct result draft = {
         .id = run, .target = "mx1", .vantage = "here", .routes = shown, .route_count = ROUTES};
@@ -121,8 +125,8 @@ static void finish_without_telling(struct played *p, const char *run, enum route
         shown[i] = (struct result_route){.name = routes[i].name,
                                          .from = routes[i].from,
                                          .expect = routes[i].expect,
-                                         .recipients = &taken,
-                                         .recipient_count = 1,
+                                         .recipients = recipients,
+                                         .recipient_count = recipient_count,
                                          .state = sent ? state : ROUTE_ACCEPTED,
                                          .ok = good ? TRI_TRUE : TRI_FALSE,
                                          .sent_us = sent ? 5 : CLOCK_NONE,
@@ -310,6 +314,36 @@ static void test_m15_uncertain_is_watched(void **state)
     clear(&between);
 }
 
+/* LMTP: who is waited for is whose reply to the message took it, and who got none. */
+static void test_each_recipient_has_its_reply(void **state)
+{
+    static const struct result_recipient all[] = {
+        {.to = "www@example.org", .code = 250, .ok = TRI_TRUE},
+        {.to = "full@example.org", .code = 552, .ok = TRI_TRUE},
+        {.to = "none@example.org", .ok = TRI_FALSE},
+    };
+    struct stage *s = *state;
+    struct played p;
+
+    recipients = all;
+    recipient_count = 2;
+    begin(s, &p, "R1", true);
+    finish(s, &p, "R1", ROUTE_QUEUED);
+    assert_shown(s, &p, ROUTE_DELIVER, ROUTE_PENDING, TRI_NULL, "R1");
+    arrive(s, p.plan.letters[ROUTE_DELIVER].token);
+    assert_shown(s, &p, ROUTE_DELIVER, ROUTE_DELIVERED, TRI_TRUE, "R1");
+    clear(&p);
+    recipient_count = 3;
+    begin(s, &p, "R2", true);
+    finish(s, &p, "R2", ROUTE_UNCERTAIN);
+    arrive(s, p.plan.letters[ROUTE_DELIVER].token);
+    struct result *shown = letters_show(s->letters, &p.plan, p.result);
+    assert_int_equal(shown->routes[ROUTE_DELIVER].state, ROUTE_UNCERTAIN);
+    assert_int_equal(shown->routes[ROUTE_DELIVER].delivery.state, ROUTE_PENDING);
+    result_unref(shown);
+    clear(&p);
+}
+
 static void test_a_refused_message_stands_too(void **state)
 {
     struct stage *s = *state;
@@ -413,6 +447,7 @@ int main(void)
         LETTERS_TEST(test_pending_then_delivered),
         LETTERS_TEST(test_lost_stands_until_the_next_is_settled),
         LETTERS_TEST(test_m15_uncertain_is_watched),
+        LETTERS_TEST(test_each_recipient_has_its_reply),
         LETTERS_TEST(test_a_refused_message_stands_too),
         LETTERS_TEST(test_v07_strangers),
         LETTERS_TEST(test_another_config_is_not_judged_by_the_old_one),

@@ -163,6 +163,74 @@ static void test_order(void **state)
     }
 }
 
+static void check_path(const char *path)
+{
+    struct address a;
+    char text[ADDRESS_TEXT_SIZE];
+
+    assert_int_equal(address_of_path(path, &a), 0);
+    assert_int_equal(address_family(&a), AF_UNIX);
+    address_text(&a, text);
+    assert_string_equal(text, path);
+    assert_int_equal(address_len(&a), offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1);
+    address_set_port(&a, 25);
+    assert_int_equal(address_port(&a), 0);
+    assert_string_equal(a.path.sun_path, path);
+    assert_false(address_is_wildcard(&a));
+}
+
+static void test_paths(void **state)
+{
+    char longest[ADDRESS_MAX_PATH + 2] = {0};
+    struct address a = {0};
+
+    (void)state;
+    check_path("/run/lmtp");
+    check_path("x");
+    memset(longest, 'x', ADDRESS_MAX_PATH);
+    check_path(longest);
+    longest[ADDRESS_MAX_PATH] = 'x';
+    assert_int_equal(address_of_path(longest, &a), -1);
+    assert_int_equal(address_of_path("", &a), -1);
+    assert_int_equal(address_family(&a), AF_UNSPEC); /* nothing is written */
+}
+
+/* Paths are told apart by every octet, and come behind all IP addresses. */
+static void test_paths_in_order(void **state)
+{
+    struct address a, same, other, ip = of("255.255.255.255", 25);
+
+    (void)state;
+    assert_int_equal(address_of_path("/run/a", &a), 0);
+    assert_int_equal(address_of_path("/run/a", &same), 0);
+    assert_int_equal(address_of_path("/run/A", &other), 0);
+    assert_true(address_same_host(&a, &same));
+    assert_int_equal(address_compare(&a, &same), 0);
+    assert_false(address_same_host(&a, &other));
+    assert_int_equal(sign(address_compare(&a, &other)), -sign(address_compare(&other, &a)));
+    assert_int_not_equal(address_compare(&a, &other), 0);
+    address_set_port(&ip, 0);
+    assert_false(address_same_host(&a, &ip));
+    assert_int_equal(sign(address_compare(&a, &ip)), 1);
+    assert_int_equal(sign(address_compare(&ip, &a)), -1);
+}
+
+static void test_hosts(void **state)
+{
+    struct address a;
+
+    (void)state;
+    assert_int_equal(address_parse_host("192.0.2.1", 25, &a), 0);
+    assert_int_equal(address_family(&a), AF_INET);
+    assert_int_equal(address_parse_host("unix:/run/lmtp", 25, &a), 0);
+    assert_int_equal(address_family(&a), AF_UNIX);
+    assert_int_equal(address_parse_host("mx.example.org", 25, &a), -1);
+    assert_int_equal(address_parse_host("unix:", 25, &a), -1);
+    assert_int_equal(address_parse("unix:/run/lmtp", 25, &a), -1);
+    assert_true(address_is_path("unix:/run/lmtp"));
+    assert_false(address_is_path("unix.example.org"));
+}
+
 static void test_wildcard(void **state)
 {
     struct address none = {0};
@@ -195,7 +263,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),   cmocka_unit_test(test_ports),
         cmocka_unit_test(test_same_host), cmocka_unit_test(test_order), cmocka_unit_test(test_wildcard),
-        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_none),      cmocka_unit_test(test_paths), cmocka_unit_test(test_paths_in_order),
+        cmocka_unit_test(test_hosts),
     };
     return cmocka_run_group_tests_name("probe/base/address", tests, NULL, NULL);
 }

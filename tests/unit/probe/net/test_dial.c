@@ -107,7 +107,7 @@ static void connects(void **state)
 
 static void c01_refused(void **state)
 {
-    char text[DIAL_TEXT_SIZE], message[128];
+    char text[DIAL_TEXT_SIZE], message[DIAL_TEXT_SIZE + 64];
 
     (void)state;
     addresses[0] = closed;
@@ -382,7 +382,7 @@ static void what_is_waited_is_nobodys_share(void **state)
 static void only_the_end_of_the_run_ends_the_waiting(void **state)
 {
     struct dial_order order = order_of(2, stage_scale_us(10));
-    char text[DIAL_TEXT_SIZE], message[160];
+    char text[DIAL_TEXT_SIZE], message[DIAL_TEXT_SIZE + 64];
 
     (void)state;
     addresses[0] = closed;

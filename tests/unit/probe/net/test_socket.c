@@ -366,6 +366,33 @@ static void what_an_error_means(void **state)
     }
 }
 
+/* Of a Unix socket some numbers mean something else. */
+static void what_an_error_of_a_path_means(void **state)
+{
+    static const struct {
+        int number;
+        enum reason reason;
+    } rows[] = {
+        {ECONNREFUSED, REASON_REFUSED}, {ENOENT, REASON_REFUSED},        {ENOTDIR, REASON_REFUSED},
+        {EPROTOTYPE, REASON_REFUSED},   {EACCES, REASON_LOCAL_RESOURCE}, {EPERM, REASON_LOCAL_RESOURCE},
+        {ELOOP, REASON_LOCAL_RESOURCE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct socket_error error = {.number = rows[i].number, .doing = "connect", .is_path = true};
+
+        if (socket_reason(&error) != rows[i].reason)
+            fail_msg("%s of a path", strerrorname_np(rows[i].number));
+        assert_false(socket_is_full(&error));
+    }
+    assert_true(socket_is_full(&(struct socket_error){.number = EAGAIN, .is_path = true}));
+    assert_false(socket_is_full(&(struct socket_error){.number = EAGAIN}));
+    assert_int_equal(
+        socket_reason(&(struct socket_error){.number = EMFILE, .doing = "socket", .is_path = true}),
+        REASON_LOCAL_RESOURCE);
+}
+
 /* A link-local address says nothing without the interface that it is on. */
 static void an_ipv6_address_that_lacks_its_scope(void **state)
 {
@@ -441,6 +468,7 @@ int main(void)
         TEST(q14_urgent_data),
         TEST(r02_no_descriptor_left),
         TEST(what_an_error_means),
+        TEST(what_an_error_of_a_path_means),
         TEST(an_ipv6_address_that_lacks_its_scope),
         TEST(errors_have_name_and_sentence),
         TEST(knows_its_own_addresses),

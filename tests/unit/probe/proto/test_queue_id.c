@@ -29,8 +29,9 @@ static const struct {
     {"2.0.0 1a2b3c4d Message accepted for delivery, thank you", "1a2b3c4d"},
     /* qmail */
     {"ok 1700000000 qp 4711", "4711"},
-    /* no known manner, or nothing that could be an id */
+    /* no known manner (Dovecot's LMTP has no queue), or nothing that could be an id */
     {"", ""},
+    {"2.0.0 <www@example.org> s/WIALEpB2tmFAAAg+zDdQ Saved", ""},
     {"2.0.0 Ok", ""},
     {"queued as ", ""},
     {"queued as .", ""},

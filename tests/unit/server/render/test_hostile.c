@@ -301,7 +301,7 @@ static void test_absent(void **state)
         out.data,
         "{\"status\":\"unknown\",\"target\":\"t\",\"id\":\"i\",\"vantage\":\"v\",\"summary\":null,\"failure\":null,"
         "\"flags\":[],\"started_at\":\"1970-01-01T00:00:00.000000Z\",\"duration_ms\":0.0,\"age_ms\":0,"
-        "\"peer\":{\"host\":\"h\",\"port\":0,\"address\":null,\"family\":null,\"name\":null},\"local\":null,"
+        "\"peer\":{\"host\":\"h\",\"port\":null,\"address\":null,\"family\":null,\"name\":null},\"local\":null,"
         "\"claimed\":{\"proxy\":null,\"xclient\":null,\"honoured\":null},"
         "\"timing_ms\":{\"dns\":null,\"connect\":null,\"tls\":null,\"banner\":null,\"ehlo\":null,"
         "\"starttls\":null,\"auth\":null,\"mail\":null,\"rcpt\":null,\"data\":null,\"message\":null,"
