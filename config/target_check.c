@@ -146,6 +146,9 @@ static void check_path(struct load *l, const struct target *t)
     if (plan->family != FAMILY_ANY && is_family(family, plan->family))
         refuse_with_path(l, t, "family",
                          arena_printf(l->scratch, "but family is %s", family_name(plan->family)));
+    if (!is_module(t) && plan->proxy.wanted && !plan->proxy.local)
+        refuse_with_path(l, t, "proxy_protocol",
+                         "of which proxy_protocol cannot speak (but with command: local)");
     if (!is_module(t) && plan->tls.mode != TLS_MODE_OFF && !said(t, "tls_config.server_name") &&
         !plan->tls.insecure_skip_verify)
         refuse_with_path(l, t, "tls",

@@ -8,9 +8,7 @@
  *     [-> STARTTLS -> TLS -> EHLO [-> HELO]]                                      client_tls.c
  *     [-> XCLIENT -> EHLO [-> HELO]] [-> AUTH [-> response ...] [-> *]]           client_claim.c, client_auth.c
  *     -> ( MAIL -> RCPT ... -> RSET ) for each route -> QUIT
- *                     \-> DATA -> message -> final                               client_send.c
- *
- * LMTP says LHLO instead of EHLO, knows no HELO, and has a final for each recipient (client_lmtp.c).
+ *                     \-> DATA -> message -> final (of LMTP: many)                    client_send.c, client_lmtp.c
  */
 #include "probe/proto/client_step.h"
 
