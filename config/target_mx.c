@@ -83,6 +83,16 @@ static void check_sending(struct load *l, const struct target *t)
     }
 }
 
+/* What stands behind MX records takes mail from others' servers. */
+static void check_protocol(struct load *l, const struct target *t)
+{
+    const struct node *mx = node_get(t->own, "mx");
+    const struct node *blamed = mx ? mx : node_get(t->own, "protocol");
+
+    if (blamed && t->is.plan.mx && t->is.plan.protocol == PROTOCOL_LMTP)
+        load_key_error(l, blamed, "MX hosts speak SMTP, and protocol is lmtp");
+}
+
 /* Whether the family that was said could be read; if not, its key's parser said so. */
 static bool is_family_known(const struct target *t)
 {
@@ -100,6 +110,7 @@ void target_mx_check(struct load *l, const struct target *t)
         load_key_error(l, node_get(t->own, "mx"), "address is there too; a target has one of the two");
     if (require && !is_module(t) && !plan_is_several(&t->is.plan) && is_family_known(t))
         load_key_error(l, require, "there is but one run (it belongs to mx, and to family: each)");
+    check_protocol(l, t);
     if (plan_is_several(&t->is.plan))
         check_sending(l, t);
 }
