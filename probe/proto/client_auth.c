@@ -335,6 +335,7 @@ static enum client_step_id got_refusal(struct client *c, struct result_command *
     bool for_now = reply->code < 500;
 
     if (c->plan->login.rejected && c->auth.spoke && !for_now && !refuses_the_way(reply->code)) {
+        command->expected = "5xx"; /* also where a challenge might have come first */
         command->ok = true;
         return STEP_MAIL;
     }

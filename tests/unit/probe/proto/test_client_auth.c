@@ -592,6 +592,16 @@ static void test_expect_rejected(void **state)
         hears(s, cases[i].reason == REASON_NONE ? "MAIL FROM:<probe@example.org>" : "QUIT");
         client_free(&s->client);
     }
+    s->plan.login.mechanism = AUTH_SCRAM_SHA_1; /* refused though more might have come */
+    as_far_as_ehlo(s, "AUTH SCRAM-SHA-1");
+    answers(s, AUTH_MORE, "eHg=");
+    hears(s, "AUTH SCRAM-SHA-1 eHg=");
+    shows(s, "AUTH SCRAM-SHA-1 ***", "334");
+    says(s, "535 5.7.8 Bad\r\n");
+    assert_string_equal(s->client.commands[2].expected, "5xx");
+    assert_true(s->client.commands[2].ok);
+    client_free(&s->client);
+
     s->plan.login.mechanism = AUTH_LOGIN; /* refused before anything was said */
     as_far_as_ehlo(s, "AUTH LOGIN");
     hears(s, "AUTH LOGIN");
