@@ -46,7 +46,7 @@ void client_claim_proxy_sent(struct client *c)
     c->draft->claimed.by = "PROXY";
 }
 
-void client_claim_greeted(struct client *c)
+void client_claim_taken(struct client *c)
 {
     if (c->proxy_doubted)
         c->draft->claimed.honoured = RESULT_HONOURED;

@@ -186,7 +186,7 @@ static enum client_step_id got_ehlo(struct client *c, struct result_command *com
     if (reply->code / 100 != 2)
         return hello_refused(c, command);
     command->ok = true;
-    client_claim_greeted(c);
+    client_claim_taken(c);
     if (reply->code != 250)
         client_note(c, FLAG_EHLO_CODE);
     learn(c, reply);

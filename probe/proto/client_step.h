@@ -93,8 +93,8 @@ bool client_claim_xclient_applies(const struct client *c);
 char *client_claim_send_xclient(struct client *c);
 void client_claim_xclient_sent(struct client *c);
 enum client_step_id client_claim_got_xclient(struct client *c, struct result_command *command);
-/* EHLO was taken, so the header was, too. */
-void client_claim_greeted(struct client *c);
+/* EHLO, or TLS behind the header, was taken, so the header was, too. */
+void client_claim_taken(struct client *c);
 /* Whether what seems to be the reply to the first command is one to the header, and if so, the end. */
 bool client_claim_is_misplaced(const struct client *c, const struct result_reply *reply);
 enum client_step_id client_claim_misplaced(struct client *c, struct result_command *command);

@@ -128,6 +128,7 @@ void client_secured(struct client *c, int64_t now_us)
     client_add_time(c->draft, PHASE_TLS, c->now_us - c->step_us);
     c->draft->duration_us = c->now_us - c->start_us;
     c->secured = true;
+    client_claim_taken(c);
     client_tls_forget(c);
     if (is_wanted_in_the_dialogue(c))
         client_enter(c, STEP_EHLO);
@@ -151,9 +152,10 @@ void client_unsecured(struct client *c, enum reason reason, const char *message,
         return;
     }
     client_tell_time(c, now_us);
+    if (reason >= REASON_CERT_EXPIRED) /* who has come as far as its certificate speaks TLS */
+        client_claim_taken(c);
     if (in_handshake)
-        message =
-            arena_printf(c->arena, "%s%s", message, reason < REASON_CERT_EXPIRED ? client_claim_hint(c) : "");
+        message = arena_printf(c->arena, "%s%s", message, client_claim_hint(c));
     else
         message = arena_printf(c->arena, "%s, %s", message, client_break_when(c));
     if (client_fail(c, reason, NULL, message))

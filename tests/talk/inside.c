@@ -35,19 +35,22 @@ static size_t find_ehlo(const struct talk *talk)
     return talk->event_count;
 }
 
+bool talk_is_for_tls(const struct talk *talk)
+{
+    return !talk->not_tls && !talk->plan.proxy.wanted;
+}
+
 struct talk *talk_inside(struct arena *a, const struct talk *talk, enum tls_mode mode)
 {
     struct talk *inside = arena_alloc(a, sizeof(*inside));
     size_t ehlo = find_ehlo(talk), rest = talk->event_count - ehlo;
 
-    if (talk->not_tls)
+    if (mode == TLS_MODE_IMPLICIT ? !talk_is_for_tls(talk) : talk->not_tls)
         return NULL;
     *inside = *talk;
     inside->plan.tls.mode = mode;
-    if (mode == TLS_MODE_IMPLICIT) { /* behind a PROXY header, which comes first of all */
-        inside->secure_at = talk->event_count && talk->events[0].kind == TALK_HEADER ? 1 : 0;
+    if (mode == TLS_MODE_IMPLICIT)
         return inside;
-    }
     if (rest == 0 || talk->not_starttls || talk->plan.stop_after < PHASE_AUTH)
         return NULL;
     struct talk_event *events = arena_alloc(a, (talk->event_count + STEPS) * sizeof(*events));

@@ -181,7 +181,6 @@ char *play_engine(struct arena *a, const struct talk *talk, size_t piece, bool i
     p.login = talk_login_new(&plan);
     client_init(&p.client, &plan, &run, &draft, START_US);
     client_start(&p.client, START_US);
-    listen_to(&p); /* a PROXY header comes before TLS */
     client_secured(&p.client, START_US);
     for (size_t i = 0; i < talk->event_count && !complaint; i++)
         complaint = play_event(&p, a, &talk->events[i]);

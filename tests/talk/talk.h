@@ -79,6 +79,10 @@ struct span talk_header(struct arena *a, const struct talk *talk, const struct a
 /* Reads a file; prints what is wrong with it and returns null when it is no talk. */
 struct talk *talk_load(struct arena *a, const char *path);
 
+/* Whether it may be played in TLS from the first byte on: not one that says no, nor one with a PROXY header,
+ * as who speaks TLS behind that has taken it. */
+bool talk_is_for_tls(const struct talk *talk);
+
 /* The same talk inside of TLS: from the first byte on, or behind a STARTTLS that is put before its EHLO. Null
  * where that makes no sense: it never comes to EHLO, goes no further, or says so ("not starttls", "not tls").
  */

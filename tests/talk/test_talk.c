@@ -130,7 +130,7 @@ int main(int argc, char **argv)
         bool only_tls = talk && talk->not_clear;
         for (size_t k = 0; k < PIECE_COUNT; k++)
             tests[count++] = make_test(&stage.parts[i], pieces[k], false, only_tls);
-        if (!only_tls && !(talk && talk->not_tls))
+        if (!only_tls && (!talk || talk_is_for_tls(talk)))
             tests[count++] = make_test(&stage.parts[i], 0, false, true);
         if (!only_tls)
             tests[count++] = make_test(&stage.parts[i], 0, true, false);

@@ -46,9 +46,10 @@ static void add(const char *path, struct talk *talk, const char *how)
 static void load(const char *path)
 {
     struct talk *talk = talk_load(&stage.arena, path);
+    bool implicit = !talk || talk_is_for_tls(talk);
     struct talk *starttls = talk ? talk_inside(&stage.arena, talk, TLS_MODE_STARTTLS) : NULL;
 
-    if (!talk || !talk->not_tls)
+    if (implicit)
         add(path, talk ? talk_inside(&stage.arena, talk, TLS_MODE_IMPLICIT) : NULL, "in TLS over a socket");
     if (starttls)
         add(path, starttls, "in STARTTLS over a socket");

@@ -102,11 +102,31 @@ static void test_before_tls(void **state)
     says_header(s);
     assert_int_equal(client_want(&s->client), SEAM_TLS);
     assert_int_equal(s->draft.command_count, 0);
+    assert_int_equal(s->draft.claimed.honoured, RESULT_HONOUR_UNKNOWN);
     client_secured(&s->client, s->now_us);
-    says(s, "220 mx.example.org ESMTP\r\n");
-    hears(s, "EHLO client.example.org");
-    says(s, "250 mx.example.org\r\n");
     assert_int_equal(s->draft.claimed.honoured, RESULT_HONOURED);
+}
+
+/* Who speaks TLS behind the header has taken it: in TLS nothing is a reply to it. */
+static void test_no_doubt_in_tls(void **state)
+{
+    struct stage *s = *state;
+
+    s->plan.tls.mode = TLS_MODE_IMPLICIT;
+    begin(s);
+    says_header(s);
+    client_secured(&s->client, s->now_us);
+    says(s, "220 mx.example.org\r\n");
+    hears(s, "EHLO client.example.org");
+    says(s, "502 5.5.2 Unknown\r\n");
+    hears(s, "HELO client.example.org");
+    client_free(&s->client);
+
+    begin(s);
+    says_header(s);
+    client_secured(&s->client, s->now_us);
+    client_broken(&s->client, SEAM_CLOSED, s->now_us);
+    fails(s, PHASE_BANNER, REASON_CLOSED, "the server closed the connection instead of greeting");
 }
 
 static void test_tls_fails_behind_it(void **state)
@@ -131,6 +151,7 @@ static void test_certificate_behind_it(void **state)
     says_header(s);
     client_unsecured(&s->client, REASON_CERT_EXPIRED, "the certificate has expired", s->now_us);
     fails(s, PHASE_TLS, REASON_CERT_EXPIRED, "the certificate has expired");
+    assert_int_equal(s->draft.claimed.honoured, RESULT_HONOURED);
 }
 
 /* The same verdict as when the header is the faster one. */
@@ -313,6 +334,7 @@ int main(void)
         TEST(test_header_is_no_command),
         TEST(test_in_pieces),
         TEST(test_before_tls),
+        TEST(test_no_doubt_in_tls),
         TEST(test_tls_fails_behind_it),
         TEST(test_certificate_behind_it),
         TEST(test_server_is_faster),
