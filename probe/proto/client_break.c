@@ -8,6 +8,8 @@
 #include "probe/base/text.h"
 #include "probe/proto/client_step.h"
 
+#include <string.h>
+
 #define UNSOLICITED_MOST 1024 /* bytes kept of what was not asked for */
 
 /* The step ends without a reply: its time counts, and nothing more is sent. */
@@ -118,6 +120,29 @@ static struct span unmasked(struct client *c, struct span bytes)
     return (struct span){out, mask_apply_cut(c->auth.mask, bytes, out)};
 }
 
+/* What came unasked, line by line. */
+static struct result_reply read_unasked(struct client *c, struct span rest)
+{
+    struct result_reply reply = {0};
+    const char **lines = NULL;
+
+    while (rest.len) {
+        const char *end = memchr(rest.data, '\n', rest.len);
+        struct span line = {rest.data, end ? (size_t)(end - rest.data) : rest.len};
+        size_t used = end ? line.len + 1 : line.len;
+
+        if (end && line.len && line.data[line.len - 1] == '\r')
+            line.len--;
+        bool escaped = !text_is_clean(line);
+        lines = arena_grow(c->arena, (void *)lines, reply.line_count, sizeof(*lines));
+        lines[reply.line_count++] = escaped ? text_escape(c->arena, line) : arena_dup_span(c->arena, line);
+        reply.escaped = reply.escaped || escaped;
+        rest = (struct span){rest.data + used, rest.len - used};
+    }
+    reply.lines = lines;
+    return reply;
+}
+
 /* Bytes that answer no command. Empty lines are only flagged. */
 void client_break_unasked(struct client *c, struct span bytes)
 {
@@ -136,12 +161,10 @@ void client_break_unasked(struct client *c, struct span bytes)
         rest.len--;
     if (c->want == SEAM_WRITE && !client_step_is_silent(c))
         withdraw(c);
-    const char **line = arena_alloc(c->arena, sizeof(*line));
-    bool escaped = !text_is_clean(rest);
-    *line = escaped ? text_escape(c->arena, rest) : arena_dup_span(c->arena, rest);
+    struct result_reply reply = read_unasked(c, rest);
     if (client_step_is_silent(c) && c->plan->tls.mode == TLS_MODE_IMPLICIT)
-        client_claim_in_the_clear(c, *line);
-    client_break_reply_unasked(c, (struct result_reply){.lines = line, .line_count = 1, .escaped = escaped});
+        client_claim_in_the_clear(c, reply.lines[0]);
+    client_break_reply_unasked(c, reply);
 }
 
 /* More than a dialogue may hold. */

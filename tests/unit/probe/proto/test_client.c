@@ -224,7 +224,7 @@ static void test_unsolicited_before_mail(void **state)
     client_start(&s->client, START);
     says(s, GREETING);
     hears(s, "EHLO client.example.org");
-    says(s, HELLO "250 again\r\n250 and again\r\n");
+    says(s, HELLO "250 again\r\n\r\n250 and \xff\n");
     assert_int_equal(client_want(&s->client), SEAM_DONE);
     check_failure(s, PHASE_EHLO, REASON_UNSOLICITED);
     assert_null(s->draft.failure.route);
@@ -232,7 +232,11 @@ static void test_unsolicited_before_mail(void **state)
     assert_int_equal(s->draft.command_count, 3);
     assert_null(s->draft.commands[2].sent);
     assert_int_equal(s->draft.commands[2].route, -1);
-    assert_string_equal(s->draft.commands[2].reply.lines[0], "250 again\\x0D\\x0A250 and again");
+    assert_int_equal(s->draft.commands[2].reply.line_count, 3);
+    assert_string_equal(s->draft.commands[2].reply.lines[0], "250 again");
+    assert_string_equal(s->draft.commands[2].reply.lines[1], "");
+    assert_string_equal(s->draft.commands[2].reply.lines[2], "250 and \\xFF");
+    assert_true(s->draft.commands[2].reply.escaped);
     assert_int_equal(s->draft.timing_us[PHASE_MAIL], CLOCK_NONE);
     client_finish(&s->client, &s->arena, &s->draft, START, CLOCK_NONE);
     assert_int_equal(s->draft.routes[0].state, ROUTE_SKIPPED);
