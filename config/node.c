@@ -134,8 +134,5 @@ char *node_found(struct arena *a, const struct node *node)
 
 char *node_show(struct arena *a, const char *text)
 {
-    struct span shown = shorten(text, FOUND_MAX);
-    bool clean = text_is_clean(shown) && !memchr(shown.data, '\t', shown.len);
-    return arena_printf(a, "%s%s", clean ? arena_dup_span(a, shown) : text_escape(a, shown),
-                        text[shown.len] ? "..." : "");
+    return text_show(a, span_of(text), FOUND_MAX);
 }

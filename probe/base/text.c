@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 /* The length of the UTF-8 sequence at s (1 to 4), or 0 when it is not one; its code point in *code_r. */
@@ -89,6 +90,26 @@ char *text_escape(struct arena *a, struct span bytes)
     }
     *out = '\0';
     return text;
+}
+
+/* The bytes up to a length, never ending inside a UTF-8 sequence. */
+static struct span shorten(struct span s, size_t most)
+{
+    if (s.len <= most)
+        return s;
+    s.len = most;
+    while (s.len > 0 && (s.data[s.len] & 0xc0) == 0x80)
+        s.len--;
+    return s;
+}
+
+char *text_show(struct arena *a, struct span bytes, size_t most)
+{
+    struct span shown = shorten(bytes, most);
+    bool clean = text_is_clean(shown) && !(shown.len && memchr(shown.data, '\t', shown.len));
+
+    return arena_printf(a, "%s%s", clean ? arena_dup_span(a, shown) : text_escape(a, shown),
+                        shown.len < bytes.len ? "..." : "");
 }
 
 void text_time(int64_t wall_us, char out_r[TEXT_TIME_SIZE])

@@ -15,6 +15,10 @@ bool text_is_utf8(struct span bytes);
 /* The whole text, reversibly: a backslash as \\, every byte that is not printable ASCII as \xHH. */
 char *text_escape(struct arena *a, struct span bytes);
 
+/* For a message: one line, escaped where it has to be (a tab too), and of a longer text its first octets, at
+ * most so many, with "..." behind. */
+char *text_show(struct arena *a, struct span bytes, size_t most);
+
 /* RFC 3339 in UTC with microseconds, "2026-11-23T02:25:04.123456Z". */
 #define TEXT_TIME_SIZE 32
 void text_time(int64_t wall_us, char out_r[TEXT_TIME_SIZE]);

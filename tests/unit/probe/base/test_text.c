@@ -261,6 +261,29 @@ static void test_duration(void **state)
     }
 }
 
+static void test_show(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t most;
+        const char *shown;
+    } rows[] = {
+        {"", 5, ""},
+        {"abcde", 5, "abcde"},
+        {"abcdef", 5, "abcde..."},
+        {"a\tb", 5, "a\\x09b"},
+        {"a\nb\\", 9, "a\\x0Ab\\\\"},
+        {"\xc3\xa4\xc3\xa4", 3, "\xc3\xa4..."},
+        {"\xff", 3, "\\xFF"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct arena a = {0};
+        assert_string_equal(text_show(&a, span_of(rows[i].text), rows[i].most), rows[i].shown);
+        arena_free(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_time_zone),
         cmocka_unit_test(test_duration),
+        cmocka_unit_test(test_show),
     };
     return cmocka_run_group_tests_name("probe/base/text", tests, NULL, NULL);
 }

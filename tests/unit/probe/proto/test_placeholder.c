@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Filling in {{names}}: once, all or nothing, bounded. */
-#include "config/placeholder.h"
+#include "probe/proto/placeholder.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,5 +100,5 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_limit),
     };
-    return cmocka_run_group_tests_name("config/placeholder", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("probe/proto/placeholder", tests, NULL, NULL);
 }
