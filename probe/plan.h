@@ -118,6 +118,49 @@ struct plan_letter {
     struct span wire;       /* as it goes over the wire, lone dot and all (probe/proto/message.h) */
 };
 
+/* What the reply to a line of a script must be. */
+struct plan_wish {
+    unsigned number;          /* the line of the file that says so; 0 = none does: 2xx and 3xx are good */
+    int code;                 /* 0 = any of the class */
+    int class;                /* first digit */
+    struct enhanced enhanced; /* class 0 = any */
+    const char *text;         /* must be contained in a line of it; "" = any */
+    const char *shown;        /* all of it in a line, as it was written */
+};
+
+/* What becomes of a line of a script beside being said. */
+enum plan_line_kind {
+    PLAN_LINE_PLAIN,
+    PLAN_LINE_DATA,     /* a 354 is answered with its message */
+    PLAN_LINE_STARTTLS, /* a 220 is answered with TLS */
+    PLAN_LINE_HELLO,    /* EHLO and its kin: the reply tells what the server offers */
+    PLAN_LINE_AUTH,     /* until it has succeeded or failed, what follows are responses */
+    PLAN_LINE_QUIT      /* the last one; where no wish judges its reply it is courtesy */
+};
+
+struct plan_line {
+    unsigned number; /* in its file */
+    enum plan_line_kind kind;
+    enum phase phase;      /* PHASE_COUNT = the one that was reached */
+    struct span wire;      /* with CRLF, and no CR, LF or NUL before it */
+    const char *shown;     /* clean UTF-8, secrets as *** */
+    struct span secret;    /* of the line, what is not shown; empty = nothing */
+    struct plan_wish wish; /* of the reply */
+
+    /* of DATA */
+    struct span message;    /* as it goes over the wire, lone dot and all */
+    unsigned dot;           /* the line of the dot */
+    struct plan_wish taken; /* of the reply to the message */
+};
+
+/* A dialogue that somebody wrote by hand, filled in for one run (probe/proto/dialogue.h): played instead of
+ * routes, line by line. */
+struct plan_script {
+    struct plan_wish banner;
+    const struct plan_line *lines;
+    size_t count; /* with a message for each DATA, and QUIT, at most PLAN_MAX_COMMANDS */
+};
+
 struct plan {
     const char *target; /* its name in the config */
     const char *host;   /* a name, an IP literal without brackets, or a path behind ADDRESS_UNIX */
@@ -141,6 +184,7 @@ struct plan {
     const struct plan_route *routes;
     size_t route_count;
     const struct plan_letter *letters; /* one a route; null = nothing is sent */
+    const struct plan_script *script;  /* instead of routes; null = there is none */
     const struct address *own;         /* where ehlod itself listens for HTTP: dialling one is a loop */
     size_t own_count;
 };
