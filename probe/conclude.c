@@ -100,6 +100,22 @@ static void say_warnings(struct buffer *b, const struct result *draft, const str
     }
 }
 
+static void say_script(struct buffer *b, const struct result *draft)
+{
+    size_t good = 0, said = 0, messages = 0;
+
+    for (size_t i = 0; i < draft->command_count; i++) {
+        const struct result_command *c = &draft->commands[i];
+        bool is_message = result_is_message(c);
+        messages += is_message && c->reply.code / 100 == 2;
+        said += c->sent && !is_message && c->phase != PHASE_QUIT;
+        good += c->sent && !is_message && c->phase != PHASE_QUIT && c->ok;
+    }
+    buffer_printf(b, "%zu of %zu %s as wanted", good, said, said == 1 ? "command" : "commands");
+    if (messages)
+        buffer_printf(b, ", %zu %s accepted", messages, messages == 1 ? "message" : "messages");
+}
+
 static void say_routes(struct buffer *b, const struct result *draft, const struct plan *plan)
 {
     size_t good = 0, count = 0;
@@ -109,7 +125,9 @@ static void say_routes(struct buffer *b, const struct result *draft, const struc
         good += draft->routes[i].ok == TRI_TRUE || is_pending;
         count += draft->routes[i].ok != TRI_NULL || is_pending;
     }
-    if (count)
+    if (plan->script && plan->stop_after == PHASE_COUNT)
+        say_script(b, draft);
+    else if (count)
         buffer_printf(b, "%zu of %zu %s as wanted", good, count, count == 1 ? "route" : "routes");
     else if (plan->stop_after < PHASE_COUNT)
         buffer_printf(b, "works as far as %s, where it was told to stop", phase_name(plan->stop_after));

@@ -241,6 +241,11 @@ void result_unref(struct result *r)
         free(shared_of(r));
 }
 
+bool result_is_message(const struct result_command *c)
+{
+    return (c->phase == PHASE_MESSAGE || c->phase == PHASE_FINAL) && c->sent && strcmp(c->sent, ".") == 0;
+}
+
 const struct result_command *result_command_of(const struct result *r, enum phase phase)
 {
     for (size_t i = r->command_count; i > 0; i--)

@@ -42,6 +42,8 @@ struct result_command {
     int64_t reply_us; /* last byte of the final line */
     bool replied;     /* anything came at all: reply is filled in */
     struct result_reply reply;
+    size_t octets; /* of a message that belongs to no route, on the wire; 0 = it is none */
+    size_t octets_sent;
     const char *expected; /* "2xx", "250", "4xx or 5xx", "550 5.1.1" */
     bool ok;
 };
@@ -209,6 +211,9 @@ size_t result_size(const struct result *r);
 
 struct result *result_ref(struct result *r);
 void result_unref(struct result *r); /* null is fine */
+
+/* Whether the command is a message: it is shown as its dot. */
+bool result_is_message(const struct result_command *c);
 
 /* The last command of the phase that got a reply; null when none did. */
 const struct result_command *result_command_of(const struct result *r, enum phase phase);

@@ -63,6 +63,7 @@ void client_init(struct client *c, const struct plan *plan, struct arena *arena,
 void client_free(struct client *c)
 {
     client_auth_wipe(c);
+    mask_free(c->hidden);
     reply_free(&c->parser);
 }
 
@@ -92,6 +93,8 @@ bool client_decided(const struct client *c)
     if (!c->started)
         return false;
     enum phase phase = c->step->phase;
+    if (c->plan->script)
+        return c->step == &client_step_table[STEP_QUIT] || c->step == &client_step_table[STEP_END];
     bool last_route = c->route + 1 >= c->plan->route_count;
     return phase == PHASE_QUIT || (phase == PHASE_RSET && last_route);
 }
@@ -149,19 +152,29 @@ bool client_fail(struct client *c, enum reason reason, const struct result_reply
 
     if (failure->reason != REASON_NONE)
         return false;
-    *failure = (struct result_failure){.phase = c->step->phase,
-                                       .reason = reason,
-                                       .route = c->route_begun ? c->plan->routes[c->route].name : NULL,
-                                       .code = reply ? reply->code : 0,
-                                       .enhanced = reply ? reply->enhanced : (struct enhanced){0},
-                                       .message = message,
-                                       .limit_us = CLOCK_NONE,
-                                       .elapsed_us = c->now_us - c->step_us};
+    *failure = (struct result_failure){
+        .phase = c->step->phase,
+        .reason = reason,
+        .route = c->route_begun ? c->plan->routes[c->route].name : NULL,
+        .code = reply ? reply->code : 0,
+        .enhanced = reply ? reply->enhanced : (struct enhanced){0},
+        .message = reason == REASON_UNSOLICITED ? message : client_script_say(c, c->arena, message),
+        .limit_us = CLOCK_NONE,
+        .elapsed_us = c->now_us - c->step_us};
     c->draft->duration_us = c->now_us - c->start_us;
     return true;
 }
 
 /* walking the table */
+
+/* Neither a greeting nor a reply to EHLO has enhanced codes (RFC 2034 section 3). */
+static bool has_enhanced(const struct client *c)
+{
+    const struct client_step *table = client_step_table;
+
+    return c->step != &table[STEP_BANNER] && c->step != &table[STEP_EHLO] && c->step != &table[STEP_HELO] &&
+           !client_script_is_hello(c);
+}
 
 bool client_is_over(const struct client *c)
 {
@@ -204,6 +217,13 @@ struct span client_wire(struct client *c, const char *line)
     return (struct span){c->wire, (size_t)len};
 }
 
+static struct span line_wire(struct client *c, const char *line)
+{
+    if (c->step->body)
+        return c->step->body(c);
+    return client_script_is_line(c) ? client_script_wire(c) : client_wire(c, line);
+}
+
 static void begin_step(struct client *c)
 {
     c->step_us = c->now_us;
@@ -213,9 +233,7 @@ static void begin_step(struct client *c)
 /* A new entry in the record, and a parser for its reply. */
 static struct result_command *listen_for(struct client *c, const char *shown)
 {
-    enum client_step_id id = (enum client_step_id)(c->step - client_step_table);
-
-    reply_next(&c->parser, id == STEP_BANNER, id != STEP_BANNER && id != STEP_EHLO && id != STEP_HELO);
+    reply_next(&c->parser, c->step == &client_step_table[STEP_BANNER], has_enhanced(c));
     return client_add_command(c, c->step->phase, shown, c->step->expected(c));
 }
 
@@ -243,7 +261,7 @@ void client_enter(struct client *c, enum client_step_id id)
 {
     while (!client_step_table[id].applies(c))
         id++;
-    c->step = &client_step_table[id];
+    c->step = id == STEP_LINE ? client_script_row(c) : &client_step_table[id];
     if (id == STEP_END) {
         part(c);
         return;
@@ -263,7 +281,9 @@ void client_enter(struct client *c, enum client_step_id id)
     }
     char *line = c->step->send ? c->step->send(c) : NULL;
     if (c->step->send) {
-        client_say(c, line, c->step->body ? c->step->body(c) : client_wire(c, line));
+        client_say(c, line, line_wire(c, line));
+        if (c->step->body && !c->route_begun)
+            client_last_command(c)->octets = c->output.len;
         return;
     }
     listen_for(c, NULL)->at_us = c->now_us - c->start_us;
@@ -286,8 +306,10 @@ void client_sent(struct client *c, size_t len, int64_t now_us)
     client_tell_time(c, now_us);
     c->output_sent += len;
     assert(c->output_sent <= c->output.len);
-    if (c->step->body)
+    if (c->step->body && c->route_begun)
         c->routes[c->route].octets_sent = c->output_sent;
+    else if (c->step->body)
+        client_last_command(c)->octets_sent = c->output_sent;
     if (c->output_sent < c->output.len)
         return;
     if (c->step->sent)
@@ -319,7 +341,7 @@ void client_record_reply(struct client *c)
 static void take_reply(struct client *c)
 {
     struct result_command *command = client_last_command(c);
-    bool courtesy = c->step->phase == PHASE_QUIT || c->step->phase == PHASE_RSET;
+    bool courtesy = c->step == &client_step_table[STEP_QUIT] || c->step == &client_step_table[STEP_RSET];
 
     client_record_reply(c);
     command->reply_us = c->now_us - c->start_us;
@@ -329,6 +351,17 @@ static void take_reply(struct client *c)
         c->draft->duration_us = command->reply_us;
     c->closing = c->closing || command->reply.code == 421;
     client_enter(c, c->step->got(c, command));
+}
+
+/* As much of the reply as is whole lines, for who looks on. */
+static void show_begun(struct client *c)
+{
+    struct result_command *command = client_last_command(c);
+
+    if (c->step->body || command->phase == PHASE_AUTH) /* a challenge is for nobody's eyes */
+        return;
+    command->replied = c->parser.reply.line_count > 0;
+    command->reply = c->parser.reply;
 }
 
 /* While a message is being sent a reply may begin; it ends the dialogue, so nothing more is sent then. */
@@ -367,6 +400,7 @@ static void feed(struct client *c, struct span bytes, int64_t first_us)
         return;
     }
     if (got == 0) {
+        show_begun(c);
         go_on_sending(c);
         return;
     }

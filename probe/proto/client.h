@@ -72,8 +72,12 @@ struct client {
     bool secured;       /* TLS is up */
     bool proxy_doubted; /* a PROXY header was sent, and it is not yet known how the server took it */
     bool xclient_said;
-    bool closing;       /* the server ends the session (421): QUIT and no more */
-    enum phase replied; /* the phase of the last whole reply */
+    size_t line;         /* of the plan's script: so many were begun */
+    bool upgrading;      /* one said STARTTLS, and TLS comes of it */
+    struct mask *hidden; /* what its server may not echo; null = nothing secret was said */
+    bool challenged;     /* the last of them was answered with 334: a response follows */
+    bool closing;        /* the server ends the session (421): QUIT and no more */
+    enum phase replied;  /* the phase of the last whole reply */
 
     char wire[COMMAND_MAX_LINE + 1];
     struct span output;  /* what is being sent: the command in wire, or a message of the plan's */

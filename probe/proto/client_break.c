@@ -108,7 +108,10 @@ void client_break_early(struct client *c)
     }
     client_last_command(c)->reply_us = c->now_us - c->start_us;
     c->draft->duration_us = c->now_us - c->start_us;
-    client_judge_early(c, reply);
+    if (c->plan->script)
+        client_script_early(c, reply);
+    else
+        client_judge_early(c, reply);
     end_here(c);
 }
 

@@ -100,12 +100,13 @@ static void complete_step(const struct client *c, struct arena *arena, struct re
     client_add_time(draft, c->step->phase, now_us > c->step_us ? now_us - c->step_us : 0);
     if (client_decided(c) || draft->failure.reason != REASON_NONE)
         return;
-    draft->failure = (struct result_failure){.phase = c->step->phase,
-                                             .reason = REASON_DEADLINE,
-                                             .route = c->route_begun ? c->plan->routes[c->route].name : NULL,
-                                             .message = client_say_unfinished(c, arena, now_us, limit_us),
-                                             .limit_us = limit_us,
-                                             .elapsed_us = now_us - c->step_us};
+    draft->failure = (struct result_failure){
+        .phase = c->step->phase,
+        .reason = REASON_DEADLINE,
+        .route = c->route_begun ? c->plan->routes[c->route].name : NULL,
+        .message = client_script_say(c, arena, client_say_unfinished(c, arena, now_us, limit_us)),
+        .limit_us = limit_us,
+        .elapsed_us = now_us - c->step_us};
     draft->duration_us = now_us - c->start_us;
 }
 

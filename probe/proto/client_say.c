@@ -43,7 +43,7 @@ const char *client_say_asked(const struct client *c, struct arena *a)
         return client_say_cut(a, arena_printf(a, "the message for <%s>", client_lmtp_recipient(c)));
     if (!last || !last->sent)
         return NULL;
-    if (last->phase == PHASE_MESSAGE || last->phase == PHASE_FINAL)
+    if (result_is_message(last))
         return "the message";
     if (last->phase == PHASE_AUTH)
         return client_auth_say_asked(last);

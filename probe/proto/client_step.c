@@ -4,11 +4,10 @@
  * hoped for, and what follows from the reply. A got function returns the next step, so none can forget to
  * decide. Steps that do not apply are passed over in the order of the table.
  *
- *     [PROXY ->] [TLS ->] banner -> EHLO [-> HELO]                                client_claim.c
- *     [-> STARTTLS -> TLS -> EHLO [-> HELO]]                                      client_tls.c
- *     [-> XCLIENT -> EHLO [-> HELO]] [-> AUTH [-> response ...] [-> *]]           client_claim.c, client_auth.c
- *     -> ( MAIL -> RCPT ... -> RSET ) for each route -> QUIT
- *                     \-> DATA -> message -> final (of LMTP: many)                    client_send.c, client_lmtp.c
+ *     [PROXY ->] [TLS ->] banner -> EHLO [-> HELO] [-> STARTTLS -> TLS -> EHLO]       client_{claim,tls}.c
+ *     [-> XCLIENT -> EHLO] [-> AUTH [-> response ...] [-> *]]                        client_{claim,auth}.c
+ *     -> ( MAIL -> RCPT ... [-> DATA -> message -> final ...] -> RSET ) a route      client_{send,lmtp}.c
+ *     -> ( line [-> message -> reply] ) of a script; in the end QUIT                 client_script.c
  */
 #include "probe/proto/client_step.h"
 
@@ -40,6 +39,11 @@ static const char *expect_220(struct client *c)
     return "220";
 }
 
+static const char *expect_banner(struct client *c)
+{
+    return client_script_expects(c) ? client_script_wanted_banner(c) : "220";
+}
+
 static const char *expect_250(struct client *c)
 {
     (void)c;
@@ -54,7 +58,7 @@ static const char *expect_221(struct client *c)
 
 /* After an unwanted 3xx the server may be waiting for a message, and QUIT would be its first line: the
  * connection is just closed. */
-static enum client_step_id farewell(const struct result_reply *reply)
+enum client_step_id client_step_farewell(const struct result_reply *reply)
 {
     return reply->code / 100 == 3 ? STEP_END : STEP_QUIT;
 }
@@ -71,7 +75,7 @@ enum client_step_id client_step_refused(struct client *c, const struct result_co
 
     client_fail(c, reason, reply,
                 arena_printf(c->arena, "%s %s: %s", what, verb, client_say_quote(c, reply)));
-    return farewell(reply);
+    return client_step_farewell(reply);
 }
 
 /* banner */
@@ -84,19 +88,27 @@ static bool is_masked(const char *text)
     return asterisks >= FIXUP_ASTERISKS;
 }
 
+void client_step_greeted(struct client *c, const struct result_reply *reply)
+{
+    size_t len = strcspn(reply->lines[0], " \t");
+
+    if (len)
+        c->draft->peer_name = arena_dup_span(c->arena, (struct span){reply->lines[0], len});
+    if (is_masked(reply->lines[0]))
+        client_note(c, FLAG_SMTP_FIXUP);
+}
+
 static enum client_step_id got_banner(struct client *c, struct result_command *command)
 {
     const struct result_reply *reply = &command->reply;
     int second = reply->code / 10 % 10;
     bool refusal = reply->code >= 400 && (second == 2 || second == 5); /* connections, mail system */
 
+    if (client_script_expects(c))
+        return client_script_got_banner(c, command);
     if (reply->code == 220) {
-        size_t len = strcspn(reply->lines[0], " \t");
         command->ok = true;
-        if (len)
-            c->draft->peer_name = arena_dup_span(c->arena, (struct span){reply->lines[0], len});
-        if (is_masked(reply->lines[0]))
-            client_note(c, FLAG_SMTP_FIXUP);
+        client_step_greeted(c, reply);
         return STEP_EHLO;
     }
     if (refusal)
@@ -106,7 +118,7 @@ static enum client_step_id got_banner(struct client *c, struct result_command *c
     client_fail(c, REASON_UNEXPECTED_REPLY, reply,
                 arena_printf(c->arena, "a greeting with a code that is none for a greeting: %s",
                              client_say_quote(c, reply)));
-    return farewell(reply);
+    return client_step_farewell(reply);
 }
 
 /* EHLO, and HELO where EHLO is not known; LHLO of LMTP (RFC 2033 section 4.1) */
@@ -132,7 +144,7 @@ static char *send_helo(struct client *c)
     return command_build(c->arena, "HELO ", c->plan->helo, COMMAND_END);
 }
 
-static void learn(struct client *c, const struct result_reply *reply)
+void client_step_learn(struct client *c, const struct result_reply *reply)
 {
     ehlo_read(&c->ehlo, c->arena, reply);
     c->draft->extensions = c->ehlo.extensions;
@@ -189,7 +201,7 @@ static enum client_step_id got_ehlo(struct client *c, struct result_command *com
     client_claim_taken(c);
     if (reply->code != 250)
         client_note(c, FLAG_EHLO_CODE);
-    learn(c, reply);
+    client_step_learn(c, reply);
     return client_tls_after_hello(c);
 }
 
@@ -232,7 +244,7 @@ enum client_step_id client_step_next_route(struct client *c, const struct result
     if (!c->closing)
         return STEP_MAIL;
     client_judge_unplayed(c, c->route, reply);
-    return farewell(reply);
+    return client_step_farewell(reply);
 }
 
 static enum client_step_id got_mail(struct client *c, struct result_command *command)
@@ -263,7 +275,7 @@ static char *send_rcpt(struct client *c)
 }
 
 /* What a reply to RCPT tells beside its verdict. */
-static void note_rcpt(struct client *c, const struct result_command *command)
+void client_step_note_rcpt(struct client *c, const struct result_command *command)
 {
     static const char *const grey[] = {"greylist", "graylist", "grey-list", "gray-list", "grey list", NULL};
     const struct result_reply *reply = &command->reply;
@@ -289,7 +301,7 @@ static enum client_step_id got_rcpt(struct client *c, struct result_command *com
         client_judge_senseless(c, reply);
         return client_step_refused(c, command, "RCPT was");
     }
-    note_rcpt(c, command);
+    client_step_note_rcpt(c, command);
     command->ok = client_judge_recipient(c, reply);
     c->recipient++;
     bool more = c->recipient < route_of(c)->to_count;
@@ -329,7 +341,9 @@ static enum client_step_id got_rset(struct client *c, struct result_command *com
 
 static char *send_quit(struct client *c)
 {
-    return command_build(c->arena, "QUIT", COMMAND_END);
+    const char *own = client_script_quit(c);
+
+    return command_build(c->arena, own ? own : "QUIT", COMMAND_END);
 }
 
 static enum client_step_id got_quit(struct client *c, struct result_command *command)
@@ -349,11 +363,18 @@ bool client_step_is_silent(const struct client *c)
     return c->step == &client_step_table[STEP_PROXY] || c->step == &client_step_table[STEP_TLS];
 }
 
+/* The reply is awaited in it, but it is never entered: the message's last byte leads there. */
+static bool never(const struct client *c)
+{
+    (void)c;
+    return false;
+}
+
 const struct client_step client_step_table[STEP_END + 1] = {
     [STEP_PROXY] = {PHASE_CONNECT, LIMIT_CONNECT, client_claim_proxy_applies, NULL, NULL, NULL, NULL,
                     client_claim_proxy_sent},
     [STEP_TLS] = {PHASE_TLS, LIMIT_TLS, client_tls_applies, NULL, NULL, NULL, NULL, NULL},
-    [STEP_BANNER] = {PHASE_BANNER, LIMIT_BANNER, always, NULL, expect_220, got_banner, NULL, NULL},
+    [STEP_BANNER] = {PHASE_BANNER, LIMIT_BANNER, always, NULL, expect_banner, got_banner, NULL, NULL},
     [STEP_EHLO] = {PHASE_EHLO, LIMIT_REPLY, client_tls_hello_applies, send_ehlo, expect_250, got_ehlo, NULL,
                    NULL},
     [STEP_HELO] = {PHASE_EHLO, LIMIT_REPLY, helo_applies, send_helo, expect_250, got_helo, NULL, NULL},
@@ -378,6 +399,10 @@ const struct client_step client_step_table[STEP_END + 1] = {
     [STEP_FINAL] = {PHASE_FINAL, LIMIT_FINAL, client_lmtp_final_applies, NULL, client_judge_message_wanted,
                     client_send_got_final, NULL, NULL},
     [STEP_RSET] = {PHASE_RSET, LIMIT_REPLY, rset_applies, send_rset, expect_250, got_rset, NULL, NULL},
+    [STEP_LINE] = {PHASE_BANNER, LIMIT_REPLY, client_script_applies, NULL, NULL, NULL, NULL, NULL},
+    [STEP_TEXT] = {PHASE_MESSAGE, LIMIT_MESSAGE, client_script_text_applies, client_script_send_text,
+                   client_script_wanted_text, NULL, client_script_text, client_script_text_sent},
+    [STEP_TEXT_REPLY] = {PHASE_FINAL, LIMIT_FINAL, never, NULL, NULL, client_script_got_text, NULL, NULL},
     [STEP_QUIT] = {PHASE_QUIT, LIMIT_QUIT, always, send_quit, expect_221, got_quit, NULL, NULL},
     [STEP_END] = {PHASE_QUIT, LIMIT_QUIT, always, NULL, NULL, NULL, NULL, NULL},
 };

@@ -7,8 +7,8 @@
 /*
  * The dialogue as a table. Private to the client: client.c drives it, client_step.c fills it (client_send.c
  * the rows of the message, client_lmtp.c what LMTP has besides, client_tls.c the rows of TLS, client_claim.c
- * those that claim to be somebody else), client_judge.c decides about routes, client_break.c ends it before
- * its time, client_say.c has the sentences, client_finish.c the end.
+ * those that claim to be somebody else, client_script.c those of a script), client_judge.c decides about
+ * routes, client_break.c ends it before its time, client_say.c has the sentences, client_finish.c the end.
  */
 enum client_step_id {
     STEP_PROXY, /* the PROXY header: before anything else */
@@ -27,6 +27,9 @@ enum client_step_id {
     STEP_MESSAGE, /* its lines and the dot go out */
     STEP_FINAL,   /* the reply to it is awaited */
     STEP_RSET,
+    STEP_LINE, /* of a script: the next one is said */
+    STEP_TEXT, /* its message goes out */
+    STEP_TEXT_REPLY,
     STEP_QUIT,
     STEP_END /* the connection is closed */
 };
@@ -136,6 +139,35 @@ char *client_send_message(struct client *c);
 struct span client_send_body(const struct client *c);
 void client_send_message_sent(struct client *c);
 enum client_step_id client_send_got_final(struct client *c, struct result_command *command);
+
+/* The rows of a script (client_script.c). The phase of its line is the row's, so there is one for each. */
+bool client_script_applies(const struct client *c);
+const struct client_step *client_script_row(const struct client *c); /* of the line that is next */
+struct span client_script_wire(const struct client *c);              /* of the line under way */
+bool client_script_is_line(const struct client *c);                  /* one is under way */
+bool client_script_is_hello(const struct client *c);                 /* it is an EHLO */
+void client_script_secured(struct client *c);                        /* TLS came of its STARTTLS */
+/* The greeting, where the script says what it must be. */
+bool client_script_expects(const struct client *c);
+const char *client_script_wanted_banner(struct client *c);
+enum client_step_id client_script_got_banner(struct client *c, struct result_command *command);
+bool client_script_text_applies(const struct client *c);
+char *client_script_send_text(struct client *c);
+const char *client_script_wanted_text(struct client *c);
+struct span client_script_text(const struct client *c);
+void client_script_text_sent(struct client *c);
+enum client_step_id client_script_got_text(struct client *c, struct result_command *command);
+void client_script_early(struct client *c, const struct result_reply *reply); /* refused in its middle */
+/* What QUIT is in the script's own words; null where it has none. */
+const char *client_script_quit(const struct client *c);
+/* "line 7: " before the sentence, once a line is under way. */
+const char *client_script_say(const struct client *c, struct arena *a, const char *message);
+
+/* What rows share with a script (client_step.c): a greeting, EHLO or RCPT that was taken; how to leave. */
+void client_step_greeted(struct client *c, const struct result_reply *reply);
+void client_step_learn(struct client *c, const struct result_reply *reply);
+void client_step_note_rcpt(struct client *c, const struct result_command *command);
+enum client_step_id client_step_farewell(const struct result_reply *reply);
 
 /* What steps may do to the client. */
 void client_note(struct client *c, enum flag flag);

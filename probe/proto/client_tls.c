@@ -13,6 +13,12 @@ static bool is_wanted_in_the_dialogue(const struct client *c)
     return mode == TLS_MODE_STARTTLS || mode == TLS_MODE_OPPORTUNISTIC;
 }
 
+/* After a STARTTLS, ours or a script's. */
+static bool is_begun_in_the_dialogue(const struct client *c)
+{
+    return is_wanted_in_the_dialogue(c) || c->upgrading;
+}
+
 /* Phase tls comes before the greeting, or with STARTTLS. */
 static enum phase stop_after(const struct client *c)
 {
@@ -28,7 +34,15 @@ bool client_tls_is_handshake(const struct client *c)
 
 bool client_tls_applies(const struct client *c)
 {
-    return c->step == &client_step_table[STEP_STARTTLS] || c->plan->tls.mode == TLS_MODE_IMPLICIT;
+    return c->step == &client_step_table[STEP_STARTTLS] || c->upgrading ||
+           c->plan->tls.mode == TLS_MODE_IMPLICIT;
+}
+
+/* A script says its own EHLO. Ours is said where something comes before the script that needs one. */
+static bool is_needed_before_the_script(const struct client *c)
+{
+    return (is_wanted_in_the_dialogue(c) && !c->secured) || c->plan->login.wanted ||
+           (plan_has_xclient(c->plan) && !c->xclient_said);
 }
 
 /* Said again after STARTTLS, but not for its own sake. */
@@ -36,6 +50,8 @@ bool client_tls_hello_applies(const struct client *c)
 {
     bool again = c->step == &client_step_table[STEP_TLS] && is_wanted_in_the_dialogue(c);
 
+    if (c->plan->script && !is_needed_before_the_script(c))
+        return false;
     return stop_after(c) >= (again ? PHASE_AUTH : PHASE_EHLO);
 }
 
@@ -91,7 +107,7 @@ enum client_step_id client_tls_got_starttls(struct client *c, struct result_comm
  */
 void client_tls_injected(struct client *c, struct span bytes)
 {
-    if (!is_wanted_in_the_dialogue(c))
+    if (!is_begun_in_the_dialogue(c))
         return;
     if (client_fail(c, REASON_INJECTED, NULL,
                     arena_printf(c->arena, "%zu octet%s of plain text came behind the reply to STARTTLS",
@@ -130,7 +146,9 @@ void client_secured(struct client *c, int64_t now_us)
     c->secured = true;
     client_claim_taken(c);
     client_tls_forget(c);
-    if (is_wanted_in_the_dialogue(c))
+    if (c->upgrading)
+        client_script_secured(c);
+    else if (is_wanted_in_the_dialogue(c))
         client_enter(c, STEP_EHLO);
     else if (c->plan->stop_after < PHASE_BANNER)
         client_end(c);

@@ -21,6 +21,21 @@ static void put_starttls(struct talk_event *at, const struct talk_event *ehlo)
     memcpy(at, steps, sizeof(steps));
 }
 
+/* Whether it is where EHLO is said: before a dialogue's first line, which says its own behind the handshake.
+ */
+static bool is_ehlo(const struct talk *talk, struct span line)
+{
+    const struct plan_script *script = talk->plan.script;
+
+    if (!script)
+        return strncmp(line.data, "EHLO ", 5) == 0;
+    for (size_t i = 0; i < script->count; i++)
+        if (script->lines[i].phase == PHASE_STARTTLS)
+            return false;
+    return script->count && line.len + 2 == script->lines[0].wire.len &&
+           memcmp(line.data, script->lines[0].wire.data, line.len) == 0;
+}
+
 /* The first thing that the client says; event_count when it is not EHLO. */
 static size_t find_ehlo(const struct talk *talk)
 {
@@ -29,8 +44,7 @@ static size_t find_ehlo(const struct talk *talk)
     while (i < talk->event_count && (talk->events[i].kind == TALK_SAY || talk->events[i].kind == TALK_PAUSE ||
                                      talk->events[i].kind == TALK_HEADER))
         i++;
-    if (i < talk->event_count && talk->events[i].kind == TALK_HEAR &&
-        strncmp(talk->events[i].bytes.data, "EHLO ", 5) == 0)
+    if (i < talk->event_count && talk->events[i].kind == TALK_HEAR && is_ehlo(talk, talk->events[i].bytes))
         return i;
     return talk->event_count;
 }
@@ -56,6 +70,8 @@ struct talk *talk_inside(struct arena *a, const struct talk *talk, enum tls_mode
     struct talk_event *events = arena_alloc(a, (talk->event_count + STEPS) * sizeof(*events));
     memcpy(events, talk->events, ehlo * sizeof(*events));
     put_starttls(events + ehlo, &talk->events[ehlo]);
+    if (talk->plan.script)
+        events[ehlo].bytes = span_of(arena_printf(a, "EHLO %s", talk->plan.helo));
     memcpy(events + ehlo + STEPS, talk->events + ehlo, rest * sizeof(*events));
     inside->events = events;
     inside->event_count += STEPS;

@@ -4,6 +4,7 @@
 
 #include "config/value.h"
 #include "probe/base/clock.h"
+#include "probe/proto/dialogue.h"
 #include "tests/talk/talk_claim.h"
 #include "tests/talk/talk_login.h"
 #include "tests/talk/talk_route.h"
@@ -228,6 +229,35 @@ static void read_times(struct reader *r, char *rest)
     }
 }
 
+/* One more line of the dialogue file. */
+static void add_dialogue(struct reader *r, const char *text)
+{
+    struct span line = unescape(r, text);
+    const char *before = r->talk->dialogue ? r->talk->dialogue : "";
+
+    r->talk->dialogue = arena_printf(r->arena, "%s%s\n", before, arena_dup_span(r->arena, line));
+}
+
+/* All of it is there: filled in with what never changes. */
+static void write_dialogue(struct reader *r)
+{
+    static const struct placeholder vars[] = {{"user", "probe"}};
+    const struct dialogue_order order = {.vars = vars,
+                                         .var_count = 1,
+                                         .hostname = r->talk->plan.helo,
+                                         .target = r->talk->plan.target,
+                                         .address = "[127.0.0.1]",
+                                         .token = "ehlod-000102030405060708090a0b0c0d0e0f",
+                                         .wall_us = INT64_C(1795400704123456)};
+    struct dialogue_mistakes mistakes = {0};
+    const struct dialogue *d = dialogue_read(r->arena, span_of(r->talk->dialogue), &mistakes);
+
+    r->talk->plan.script = dialogue_write(r->arena, d, &order, &mistakes);
+    for (size_t i = 0; i < mistakes.count; i++)
+        complain(r, arena_printf(r->arena, "line %u of the dialogue", mistakes.list[i].line),
+                 mistakes.list[i].text);
+}
+
 static const char **add_text(struct reader *r, const char **list, size_t *count, char *text)
 {
     list = arena_grow(r->arena, list, *count, sizeof(*list));
@@ -327,6 +357,8 @@ static void read_line(struct reader *r, char *line)
         read_plan(r, rest);
     else if (strcmp(word, "route") == 0)
         read_route(r, rest);
+    else if (strcmp(word, "D") == 0)
+        add_dialogue(r, rest);
     else if (strcmp(word, "->") == 0)
         read_verdict(r, rest);
     else if (strcmp(word, "honoured") == 0)
@@ -376,11 +408,14 @@ static struct talk *new_talk(struct arena *a, const char *path)
     return t;
 }
 
-/* No talk may have it that something of a login is said in the clear where that is not allowed. */
+/* No talk may have it that something of a login is said in the clear where that is not allowed. What is said
+ * by hand is. */
 static void check_login(struct reader *r)
 {
     const struct talk *t = r->talk;
 
+    if (t->dialogue)
+        return;
     for (size_t i = 0; i < t->event_count && !t->not_clear && !t->plan.login.allow_plaintext; i++) {
         const struct talk_event *event = &t->events[i];
         if ((event->kind == TALK_HEAR || event->kind == TALK_HEAR_START) &&
@@ -410,6 +445,8 @@ struct talk *talk_load(struct arena *a, const char *path)
         line = last ? end : end + 1;
     }
     check_login(&r);
+    if (r.talk->dialogue)
+        write_dialogue(&r);
     if (!r.talk->status)
         complain(&r, "there is no verdict", "-> pass|warn|fail|unknown");
     return r.failed ? NULL : r.talk;

@@ -40,6 +40,7 @@ struct talk {
     const char *path;
     const char *name;
     struct plan plan;
+    const char *dialogue; /* the file that is played instead of routes; null = none */
     struct talk_event *events;
     size_t event_count;
     size_t secure_at;  /* the first event that is inside of TLS; only where it is played in TLS */

@@ -177,6 +177,8 @@ static void check_commands(struct buffer *b, const struct result *r)
             buffer_printf(b, "  command %zu: a reply that never began\n", i);
         if (c->ok && c->reply_us == CLOCK_NONE)
             buffer_printf(b, "  command %zu: ok without a whole reply\n", i);
+        if (c->octets_sent > c->octets || (c->octets && !result_is_message(c)))
+            buffer_printf(b, "  command %zu: octets of a message that are none\n", i);
     }
     if (sent > PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS + PLAN_AUTH_COMMANDS)
         buffer_printf(b, "  %zu commands were sent\n", sent);
@@ -226,6 +228,8 @@ static void check_letters(struct buffer *b, const struct result *r)
     }
     for (size_t i = 0; i < r->command_count; i++) {
         const struct result_command *c = &r->commands[i];
+        if (c->route < 0) /* a script's */
+            continue;
         named -= c->phase == PHASE_DATA && c->sent && c->at_us != CLOCK_NONE;
         begun -= c->phase == PHASE_DATA && c->sent && c->reply.code == 354 && c->reply_us != CLOCK_NONE &&
                  r->routes[c->route].octets_sent > 0;
