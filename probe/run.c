@@ -96,7 +96,10 @@ static void on_dialled(void *context)
     settle_start(r, now_us);
     r->stage = STAGE_DIALOGUE;
     client_start(&r->client, r->dial.socket.stamp_us);
-    drive_start(&r->drive, r->net->loop, &client_seam, &r->client, &r->dial.socket, on_driven, r);
+    if (r->watch)
+        r->watch(r->watch_context, &r->draft);
+    drive_start(&r->drive, r->net->loop, r->watch ? &run_watch_seam : &client_seam,
+                r->watch ? (void *)r : (void *)&r->client, &r->dial.socket, on_driven, r);
     if (r->plan.tls_context)
         drive_offer_tls(&r->drive, r->plan.tls_context,
                         r->plan.tls.server_name ? r->plan.tls.server_name : r->plan.host);
@@ -332,6 +335,8 @@ struct run *run_start(struct run_net *net, const struct run_order *order, run_do
     r->last_ok = order->last_ok;
     r->done = done;
     r->context = context;
+    r->watch = order->watch;
+    r->watch_context = order->watch_context;
     r->queued_us = r->stage_us = clock_mono_us();
     r->asked_us = order->begun ? order->begun->asked_us : r->queued_us;
     r->asked_wall_us = order->begun ? order->begun->asked_wall_us : clock_wall_us();

@@ -47,12 +47,18 @@ struct run_begun {
     const struct lookup_answer *answer; /* of looking its host up; copied. Null: the host is an address */
 };
 
+/* Something new stands in what the run shows: a connection, a command that was sent, a line of a reply. The
+ * draft is as far as the run came, without a verdict, and only to be looked at, until this returns. */
+typedef void run_watch(void *context, const struct result *draft);
+
 struct run_order {
     const struct plan *plan; /* the caller keeps it until done was called */
     const char *id;          /* these three are copied */
     const char *vantage;
     const struct result *last_ok;  /* the last passed run of the target, or null; borrowed until done */
     const struct run_begun *begun; /* null: nothing is known, it begins now */
+    run_watch *watch;              /* null: nobody looks on */
+    void *watch_context;
 };
 
 /* The run is over: the result is the callee's (one reference). Called once, from the loop, never from

@@ -94,8 +94,7 @@ static void blame_waiting(const struct run *r, struct arena *arena, struct resul
                                     line_us >= address_us ? "server.max_runs" : "server.max_per_address");
 }
 
-/* What the handshake has shown so far. */
-static void show_tls(const struct run *r, struct arena *arena, struct result *draft)
+void run_show_tls(const struct run *r, struct arena *arena, struct result *draft)
 {
     struct result_tls *tls;
 
@@ -111,7 +110,7 @@ struct result *run_show(const struct run *r, struct arena *arena, struct result 
                         int64_t since_us, int64_t limit_us)
 {
     show_attempts(r, draft);
-    show_tls(r, arena, draft);
+    run_show_tls(r, arena, draft);
     client_finish(&r->client, arena, draft, now_us, limit_us);
     blame_waiting(r, arena, draft, now_us, since_us);
     draft->ended_mono_us = now_us;

@@ -17,6 +17,8 @@ struct run {
     const struct result *last_ok;
     run_done *done;
     void *context;
+    run_watch *watch;
+    void *watch_context;
 
     enum stage stage;
     int64_t stage_us; /* when it began */
@@ -51,6 +53,12 @@ void run_show_start(const struct run *r, struct result *draft, int64_t now_us);
 
 /* Of a run whose dialogue has not begun: start, duration, and how far the present stage came. */
 void run_show_stage(const struct run *r, struct result *draft, int64_t now_us);
+
+/* What drives the dialogue of a run that is watched: the engine is the run, not its client. */
+extern const struct seam run_watch_seam;
+
+/* What the handshake has shown so far. */
+void run_show_tls(const struct run *r, struct arena *arena, struct result *draft);
 
 /* The end of every result: completes the draft (the run's or a copy) and publishes it. since_us is from when
  * on whoever sees it has been waiting for it, limit_us as in client_finish. */
