@@ -177,7 +177,7 @@ size_t render_lines(const struct render_share *share, const struct result_reply 
 
 bool render_is_message(const struct result_command *c)
 {
-    return c->sent && (c->phase == PHASE_MESSAGE || c->phase == PHASE_FINAL);
+    return result_is_message(c);
 }
 
 /* Whether the command stands where the run failed. Bytes that nobody asked for are no command, unless the run

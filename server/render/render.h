@@ -55,6 +55,8 @@ const char *json_version(void);
 
 /* What a person reads: the transcript, then routes and flags, then the verdict that stands on its own. */
 void text_result(struct buffer *out, const struct result *r, int64_t now_us);
+/* All of it behind the transcript. */
+void text_verdict(struct buffer *out, const struct result *r, int64_t now_us);
 void text_set(struct buffer *out, const struct render_set *set, int64_t now_us);
 
 /* Monitoring-plugins output: one line "SMTP OK - ... | perfdata"; for several targets the worst stands on

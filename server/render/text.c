@@ -331,14 +331,12 @@ static void failed(struct buffer *out, const struct result *r)
         buffer_puts(out, "  This is no evidence against the mail server.\n");
 }
 
-static void show(struct buffer *out, const struct result *r, int64_t now_us, struct render_share share)
+static void behind(struct buffer *out, const struct result *r, int64_t now_us, struct render_share *share)
 {
-    head(out, r, now_us);
-    transcript_write(out, r, &share);
     buffer_puts(out, "\n");
     text_claimed_facts(out, &r->claimed);
-    text_tls_facts(out, r->tls, &share);
-    routes(out, r, now_us, &share);
+    text_tls_facts(out, r->tls, share);
+    routes(out, r, now_us, share);
     flags(out, r);
     if (text_claimed_any(&r->claimed) || r->tls || r->route_count || r->flags)
         buffer_puts(out, "\n");
@@ -348,6 +346,20 @@ static void show(struct buffer *out, const struct result *r, int64_t now_us, str
         worked(out, r);
     else
         failed(out, r);
+}
+
+static void show(struct buffer *out, const struct result *r, int64_t now_us, struct render_share share)
+{
+    head(out, r, now_us);
+    transcript_write(out, r, &share);
+    behind(out, r, now_us, &share);
+}
+
+void text_verdict(struct buffer *out, const struct result *r, int64_t now_us)
+{
+    struct render_share share = render_share_whole;
+
+    behind(out, r, now_us, &share);
 }
 
 void text_result(struct buffer *out, const struct result *r, int64_t now_us)

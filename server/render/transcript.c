@@ -108,19 +108,27 @@ static void line_columns(struct buffer *out, const struct result_command *c, siz
     columns(out, at_us, ends ? took(c->at_us, c->reply_us) : CLOCK_NONE, "<-");
 }
 
-static void reply(struct buffer *out, const struct result *r, size_t command, struct render_share *share)
+/* One line of a reply. Of one that is still under way each is a good line that others follow. */
+static void reply_line(struct buffer *out, const struct result *r, size_t command, size_t line, bool open,
+                       struct render_share *share)
 {
     const struct result_command *c = &r->commands[command];
-    size_t count = render_lines(share, &c->reply);
+    const char *text = c->reply.lines[line];
+    size_t part = render_take(share, text);
 
-    for (size_t i = 0; i < count; i++) {
-        size_t part = render_take(share, c->reply.lines[i]);
-        line_columns(out, c, i, i + 1 == c->reply.line_count && is_whole(c));
-        put_line(out, r, command, i, part);
-        buffer_puts(out, c->reply.lines[i][part] ? "...\n" : "\n");
-    }
-    if (count < c->reply.line_count) {
-        line_columns(out, c, count, is_whole(c));
+    line_columns(out, c, line, line + 1 == c->reply.line_count && is_whole(c));
+    if (open)
+        buffer_printf(out, "%d-%.*s", c->reply.code, (int)part, text);
+    else
+        put_line(out, r, command, line, part);
+    buffer_puts(out, text[part] ? "...\n" : "\n");
+}
+
+/* What follows the lines that are shown. */
+static void reply_end(struct buffer *out, const struct result_command *c, size_t shown)
+{
+    if (shown < c->reply.line_count) {
+        line_columns(out, c, shown, is_whole(c));
         buffer_puts(out, "...\n");
     }
     if (c->reply.escaped)
@@ -131,13 +139,14 @@ static void reply(struct buffer *out, const struct result *r, size_t command, st
 static void message(struct buffer *out, const struct result *r, size_t command)
 {
     const struct result_command *c = &r->commands[command];
-    const struct result_route *route = &r->routes[c->route];
+    size_t octets = c->route >= 0 ? r->routes[c->route].octets : c->octets;
+    size_t octets_sent = c->route >= 0 ? r->routes[c->route].octets_sent : c->octets_sent;
 
     columns(out, c->at_us, command ? took(r->commands[command - 1].reply_us, c->at_us) : CLOCK_NONE, "->");
     if (c->at_us == CLOCK_NONE)
-        buffer_printf(out, "(message, %zu of %zu octets)\n", route->octets_sent, route->octets);
+        buffer_printf(out, "(message, %zu of %zu octets)\n", octets_sent, octets);
     else
-        buffer_printf(out, "(message, %zu octets)\n", route->octets);
+        buffer_printf(out, "(message, %zu octets)\n", octets);
 }
 
 static const char *fault_of(const struct result *r, size_t command)
@@ -200,7 +209,7 @@ static void attempts(struct buffer *out, const struct result *r, int64_t *connec
 static size_t handshake_place(const struct result *r)
 {
     for (size_t i = 0; i < r->command_count; i++)
-        if (r->commands[i].phase == PHASE_STARTTLS && r->commands[i].ok)
+        if (r->commands[i].phase == PHASE_STARTTLS && r->commands[i].ok && r->commands[i].reply.code == 220)
             return i + 1;
     return 0;
 }
@@ -258,28 +267,78 @@ static void route_heading(struct buffer *out, const struct result_route *route)
     buffer_puts(out, "\n");
 }
 
+/* What was said, once it is said, or never will be. Returns whether it is there. */
+static bool go_on_sent(struct transcript_place *place, struct buffer *out, const struct result *r, bool over)
+{
+    const struct result_command *c = &r->commands[place->command];
+
+    if (place->sent || (c->sent && c->at_us == CLOCK_NONE && !over))
+        return place->sent;
+    place->sent = true;
+    if (c->route >= 0 && c->route + 1 != place->route) {
+        place->route = c->route + 1;
+        route_heading(out, &r->routes[c->route]);
+    }
+    if (render_is_message(c))
+        message(out, r, place->command);
+    else if (c->sent)
+        row(out, c->at_us, CLOCK_NONE, "->", *c->sent ? c->sent : "(an empty response)");
+    return true;
+}
+
+/* As much of the reply as came. */
+static void go_on_reply(struct transcript_place *place, struct buffer *out, const struct result *r, bool open,
+                        struct render_share *share)
+{
+    const struct result_command *c = &r->commands[place->command];
+    size_t count = c->replied ? render_lines(share, &c->reply) : 0;
+
+    for (; place->lines < count; place->lines++)
+        reply_line(out, r, place->command, place->lines, open, share);
+    if (c->replied && !open)
+        reply_end(out, c, count);
+}
+
+/* The handshake, where its place is. While the run goes on it is there only when it was made. */
+static void go_on_handshake(struct transcript_place *place, struct buffer *out, const struct result *r,
+                            bool over, struct render_share *share)
+{
+    if (place->handshake || !r->tls || place->command != handshake_place(r))
+        return;
+    if (!over && place->command == r->command_count) /* it may still fail */
+        return;
+    handshake(out, r, share);
+    place->handshake = true;
+}
+
+void transcript_go_on(struct transcript_place *place, struct buffer *out, const struct result *r, bool over,
+                      struct render_share *share)
+{
+    if (!place->begun)
+        buffer_puts(out, "     at ms   took ms\n");
+    place->begun = true;
+    if (!over && r->command_count == 0)
+        return;
+    if (!place->connected)
+        connection(out, r);
+    place->connected = true;
+    go_on_handshake(place, out, r, over, share);
+    while (place->command < r->command_count && go_on_sent(place, out, r, over)) {
+        bool open = !over && !is_whole(&r->commands[place->command]);
+        go_on_reply(place, out, r, open, share);
+        if (open)
+            return;
+        complaint(out, r, place->command);
+        place->command++;
+        place->sent = false;
+        place->lines = 0;
+        go_on_handshake(place, out, r, over, share);
+    }
+}
+
 void transcript_write(struct buffer *out, const struct result *r, struct render_share *share)
 {
-    int route = -1;
+    struct transcript_place place = {0};
 
-    buffer_puts(out, "     at ms   took ms\n");
-    connection(out, r);
-    for (size_t i = 0; i < r->command_count; i++) {
-        const struct result_command *c = &r->commands[i];
-        if (r->tls && i == handshake_place(r))
-            handshake(out, r, share);
-        if (c->route >= 0 && c->route != route) {
-            route = c->route;
-            route_heading(out, &r->routes[route]);
-        }
-        if (render_is_message(c) && c->route >= 0)
-            message(out, r, i);
-        else if (c->sent)
-            row(out, c->at_us, CLOCK_NONE, "->", *c->sent ? c->sent : "(an empty response)");
-        if (c->replied)
-            reply(out, r, i, share);
-        complaint(out, r, i);
-    }
-    if (r->tls && handshake_place(r) == r->command_count)
-        handshake(out, r, share);
+    transcript_go_on(&place, out, r, true, share);
 }

@@ -8,6 +8,22 @@
  * taken from the share. */
 void transcript_write(struct buffer *out, const struct result *r, struct render_share *share);
 
+/* The same while the run goes on: what of the draft is certain and was not yet written. Zeroed to begin with.
+ */
+struct transcript_place {
+    bool begun;     /* the heading is there */
+    bool connected; /* and all up to the connection */
+    bool handshake; /* the one that was made */
+    size_t command;
+    bool sent;    /* of that command its own row is there */
+    size_t lines; /* and so many lines of its reply */
+    int route;    /* the last heading's, and one; 0 = none */
+};
+
+/* over: nothing more will come to the result, so all the rest of it is written. */
+void transcript_go_on(struct transcript_place *place, struct buffer *out, const struct result *r, bool over,
+                      struct render_share *share);
+
 /* One line of the command's reply as it came, with its code: "250-PIPELINING". */
 void transcript_reply_line(struct buffer *out, const struct result *r, size_t command, size_t line);
 
