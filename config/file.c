@@ -29,16 +29,16 @@ static const char *kind_of(mode_t mode)
 }
 
 /* Why the open file is not to be read; null when it is. */
-static const char *unfit(int fd, struct arena *a, size_t *size_r)
+static const char *unfit(int fd, const struct file_kind *kind, struct arena *a, size_t *size_r)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
         return arena_printf(a, "cannot be read: %s", strerror(errno));
     if (!S_ISREG(st.st_mode))
-        return arena_printf(a, "not a config file (expected a regular file, found %s)", kind_of(st.st_mode));
-    if (st.st_size > FILE_MAX_BYTES)
-        return arena_printf(a, "too large for a config file (expected at most %d bytes, found %lld)",
-                            FILE_MAX_BYTES, (long long)st.st_size);
+        return arena_printf(a, "not %s (expected a regular file, found %s)", kind->name, kind_of(st.st_mode));
+    if ((size_t)st.st_size > kind->most)
+        return arena_printf(a, "too large for %s (expected at most %zu bytes, found %lld)", kind->name,
+                            kind->most, (long long)st.st_size);
     *size_r = (size_t)st.st_size;
     return NULL;
 }
@@ -107,20 +107,26 @@ static bool begins(struct span text, const char *bytes, size_t len)
     return text.len >= len && memcmp(text.data, bytes, len) == 0;
 }
 
+const char *file_bytes(const char *path, const struct file_kind *kind, struct arena *a, struct span *text_r)
+{
+    size_t size = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0)
+        return arena_printf(a, "cannot be opened: %s", strerror(errno));
+    const char *why = unfit(fd, kind, a, &size);
+    if (!why)
+        why = slurp(fd, a, size, text_r);
+    close(fd);
+    return why;
+}
+
 int file_read(const struct node_origin *origin, struct arena *a, struct findings *f, struct span *text_r)
 {
     struct node_mark whole = {origin, 0, 0};
     struct span text = {0};
-    size_t size = 0;
-    int fd = open(origin->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
-        refuse(f, &whole, arena_printf(a, "cannot be opened: %s", strerror(errno)));
-        return -1;
-    }
-    const char *why = unfit(fd, a, &size);
-    if (!why)
-        why = slurp(fd, a, size, &text);
-    close(fd);
+    const struct file_kind kind = {"a config file", FILE_MAX_BYTES};
+    const char *why = file_bytes(origin->name, &kind, a, &text);
     if (!why && (begins(text, "\xff\xfe", 2) || begins(text, "\xfe\xff", 2)))
         why = "not UTF-8 text (found UTF-16 or UTF-32); save it as UTF-8";
     if (why) {

@@ -14,6 +14,7 @@
 #include "config/target.h"
 #include "config/target_auth.h"
 #include "config/target_claim.h"
+#include "config/target_dialogue.h"
 #include "config/target_mx.h"
 #include "config/target_route.h"
 #include "config/target_tls.h"
@@ -190,6 +191,11 @@ static const struct keys_row rows[] = {
     {"targets.*.stop_after", target_stop_after, TARGET(plan.stop_after), NULL,
      "a phase such as connect, banner, ehlo, rcpt or final",
      "go no further than this phase; default: to the end"},
+
+    {"targets.*.dialogue", target_dialogue_file, TARGET(dialogue_file), NULL, "the path of a dialogue file",
+     "a dialogue written by hand, which is played instead of routes"},
+    {"targets.*.vars", target_dialogue_vars, 0, NULL, "a map of names and texts",
+     "what {{name}} stands for in the dialogue"},
 
     {"targets.*.routes", target_route_read_all, 0, NULL, "a list of routes",
      "origin and destination pairs, in order, on one connection"},

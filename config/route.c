@@ -7,7 +7,11 @@
 
 void route_plan(const struct snapshot_target *target, const struct route_ask *ask, struct plan *plan_r)
 {
+    bool sends = target->dialogue && dialogue_sends(target->dialogue);
+
     *plan_r = target->plan;
+    if (sends && ask->stop_after >= PHASE_FINAL) /* runs of their own would send more mail */
+        return;
     if (ask->stop_after < plan_r->stop_after)
         plan_r->stop_after = ask->stop_after;
 }

@@ -4,6 +4,7 @@
 
 #include "config/mistakes.h"
 #include "probe/plan.h"
+#include "probe/proto/dialogue.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -36,7 +37,10 @@ struct snapshot_target {
     const char *name;
     const char *const *tags;
     size_t tag_count;
-    struct plan plan; /* ready to run as it is */
+    struct plan plan;                     /* ready to run as it is */
+    const char *dialogue_file;            /* null = none */
+    const struct dialogue *dialogue;      /* of it, to be written for each run: the plan has no script yet */
+    struct dialogue_order dialogue_order; /* without token and time */
     int64_t cache_ttl_us;
     int64_t stale_if_error_us; /* 0 = never */
     int64_t wait_us;           /* how long an answer waits for a delivery */

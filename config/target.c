@@ -9,12 +9,13 @@
 #include "config/endpoint.h"
 #include "config/nearest.h"
 #include "config/path.h"
-#include "config/placeholder.h"
 #include "config/scalar.h"
 #include "config/target_auth.h"
 #include "config/target_check.h"
 #include "config/target_claim.h"
+#include "config/target_dialogue.h"
 #include "config/target_tls.h"
+#include "probe/proto/placeholder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -214,6 +215,7 @@ static void fill_helo(struct load *l, struct target *t)
                        "helo is not 1 to 255 printable ASCII characters without spaces (found \"%s\")",
                        node_show(l->scratch, helo));
     plan->helo = helo;
+    t->is.dialogue_order.address = arena_dup(l->keep, address);
 }
 
 static void read_target(struct load *l, struct node *node, struct target *t)
@@ -227,6 +229,7 @@ static void read_target(struct load *l, struct node *node, struct target *t)
         target_claim_check_complete(l, t);
     }
     fill_helo(l, t);
+    target_dialogue_prepare(l, t);
     target_tls_prepare(l, t);
     target_auth_prepare(l, t);
     t->is.plan.target = t->is.name;

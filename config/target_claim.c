@@ -61,62 +61,84 @@ void target_claim_source(struct load *l, const struct keys_row *row, const struc
 
 /* XCLIENT */
 
-static void keep(struct load *l, void *slot, const char *text)
-{
-    *(const char **)slot = arena_dup(l->keep, text);
-}
-
 /* "[UNAVAILABLE]", which stands for a value that nobody knows. */
 static bool is_unavailable(const char *text)
 {
     return strcmp(text, "[UNAVAILABLE]") == 0;
 }
 
-void target_claim_address(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+/* As Postfix wants it: with its mark where it is IPv6. */
+static const char *read_address(struct arena *a, const char *text, const char **value_r)
 {
     char canonical[ADDRESS_TEXT_SIZE];
     struct address address;
     size_t mark = sizeof(XCLIENT_IPV6) - 1;
-    const char *text = scalar_read(l, row, node);
-    if (!text)
-        return;
-    if (is_unavailable(text)) {
-        keep(l, slot, text);
-        return;
-    }
     bool is_marked = strncasecmp(text, XCLIENT_IPV6, mark) == 0;
     if (strchr(text, '%') || address_parse(is_marked ? text + mark : text, 0, &address) != 0 ||
-        (is_marked && address_family(&address) != AF_INET6)) {
-        load_bad(l, node, "not an IP address", row->expected);
-        return;
-    }
+        (is_marked && address_family(&address) != AF_INET6))
+        return "not an IP address";
     address_text(&address, canonical);
-    keep(l, slot,
-         arena_printf(l->scratch, "%s%s", address_family(&address) == AF_INET6 ? XCLIENT_IPV6 : "",
-                      canonical));
+    *value_r = arena_printf(a, "%s%s", address_family(&address) == AF_INET6 ? XCLIENT_IPV6 : "", canonical);
+    return NULL;
+}
+
+/* What is wrong with a value that is no address. */
+static const char *check_value(enum xclient x, const char *text)
+{
+    int64_t port;
+    switch (x) {
+    case XCLIENT_NAME:
+        return strcmp(text, "[TEMPUNAVAIL]") == 0 || endpoint_is_host_name(text) ? NULL : "not a host name";
+    case XCLIENT_PORT:
+    case XCLIENT_DESTPORT:
+        return value_integer(text, 1, UINT16_MAX, &port) == 0 ? NULL : "not a port";
+    case XCLIENT_PROTO:
+        return strcmp(text, "SMTP") == 0 || strcmp(text, "ESMTP") == 0 ? NULL : "neither SMTP nor ESMTP";
+    case XCLIENT_HELO:
+        return target_check_helo(text) ? NULL : "not 1 to 255 printable ASCII characters without spaces";
+    default:
+        return *text == '\0' ? "empty" : strlen(text) > SCALAR_MAX_TEXT ? "longer than 255 octets" : NULL;
+    }
+}
+
+const char *target_claim_read(struct arena *a, enum xclient x, const char *text, const char **value_r)
+{
+    bool may_be_unknown = x != XCLIENT_PROTO && x != XCLIENT_HELO && x != XCLIENT_LOGIN;
+    const char *why = NULL;
+    if (may_be_unknown && is_unavailable(text)) {
+        *value_r = arena_dup(a, text);
+        return NULL;
+    }
+    if (x == XCLIENT_ADDR || x == XCLIENT_DESTADDR)
+        return read_address(a, text, value_r);
+    why = check_value(x, text);
+    if (!why)
+        *value_r = arena_dup(a, text);
+    return why;
+}
+
+static void read_value(struct load *l, const struct keys_row *row, const struct node *node, enum xclient x,
+                       void *slot)
+{
+    const char *text = scalar_read(l, row, node);
+    const char *why = text ? target_claim_read(l->keep, x, text, slot) : NULL;
+    if (why)
+        load_bad(l, node, why, row->expected);
+}
+
+void target_claim_address(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    read_value(l, row, node, XCLIENT_ADDR, slot);
 }
 
 void target_claim_name(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
-    const char *text = scalar_read(l, row, node);
-    if (!text)
-        return;
-    if (!is_unavailable(text) && strcmp(text, "[TEMPUNAVAIL]") != 0 && !endpoint_is_host_name(text))
-        load_bad(l, node, "not a host name", row->expected);
-    else
-        keep(l, slot, text);
+    read_value(l, row, node, XCLIENT_NAME, slot);
 }
 
 void target_claim_port(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
-    int64_t port;
-    const char *text = scalar_read(l, row, node);
-    if (!text)
-        return;
-    if (!is_unavailable(text) && value_integer(text, 1, UINT16_MAX, &port) != 0)
-        load_bad(l, node, "not a port", row->expected);
-    else
-        keep(l, slot, text);
+    read_value(l, row, node, XCLIENT_PORT, slot);
 }
 
 void target_claim_protocol(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
@@ -129,13 +151,7 @@ void target_claim_protocol(struct load *l, const struct keys_row *row, const str
 
 void target_claim_helo(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
-    const char *text = scalar_read(l, row, node);
-    if (!text)
-        return;
-    if (!target_check_helo(text))
-        load_bad(l, node, "not 1 to 255 printable ASCII characters without spaces", row->expected);
-    else
-        keep(l, slot, text);
+    read_value(l, row, node, XCLIENT_HELO, slot);
 }
 
 void target_claim_login(struct load *l, const struct keys_row *row, const struct node *node, void *slot)

@@ -18,6 +18,10 @@ keys_parse target_claim_protocol;
 keys_parse target_claim_helo;
 keys_parse target_claim_login;
 
+/* The same values, for who has them as a text (a command line): null and the value in the arena, or what is
+ * wrong with it. */
+const char *target_claim_read(struct arena *a, enum xclient x, const char *text, const char **value_r);
+
 /* What must hold between these and the other keys of a target or a module, and what only a target must have.
  */
 void target_claim_check(struct load *l, const struct target *t);

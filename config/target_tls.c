@@ -97,7 +97,7 @@ static const struct node *blame(struct load *l, const struct target *t, const ch
 void target_tls_prepare(struct load *l, struct target *t)
 {
     struct plan *plan = &t->is.plan;
-    if (plan->tls.mode == TLS_MODE_OFF)
+    if (plan->tls.mode == TLS_MODE_OFF && !(t->is.dialogue && dialogue_starts_tls(t->is.dialogue)))
         return;
     const struct target_tls *made = made_of(l, &plan->tls);
     plan->tls_context = made->context;

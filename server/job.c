@@ -8,6 +8,7 @@
 
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
+#include "server/script.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +143,8 @@ struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *plac
     char id[ULID_SIZE];
 
     ulid_next(&jobs->ulid, clock_wall_us(), id);
+    if (ask->target->dialogue != NULL)
+        job->plan.script = script_write(&job->letters, ask->target->dialogue, &ask->target->dialogue_order);
     job->plan.letters = letters_write(jobs->letters, &job->letters, &job->plan, id, ask->fresh);
     struct run_order order = {
         .plan = &job->plan,

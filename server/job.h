@@ -45,7 +45,7 @@ struct job {
     struct snapshot *snapshot;
     const struct snapshot_target *target;
     struct plan plan;
-    struct arena letters; /* what the plan's letters are made of */
+    struct arena letters; /* what the plan's letters, or its script, are made of */
     struct run *run;      /* one of the two; null = it is several runs */
     struct run_each *each;
     char part_id[ULID_SIZE]; /* the name of its newest run, of several */

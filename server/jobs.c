@@ -170,11 +170,24 @@ static int64_t wait_of(const struct jobs_ask *ask)
     return ask->wait_us == CLOCK_NONE ? ask->target->wait_us : ask->wait_us;
 }
 
+/* How old a result may be that answers the ask. Each run of a dialogue with a message sends it: then nobody
+ * may ask for a younger one than the target says. */
+static int64_t max_age_of(const struct place *place, const struct jobs_ask *ask)
+{
+    const struct snapshot_target *target = ask->target;
+    bool sends =
+        target->dialogue != NULL && dialogue_sends(target->dialogue) && place->stop_after >= PHASE_FINAL;
+
+    if (ask->max_age_us == CLOCK_NONE || (sends && ask->max_age_us < target->cache_ttl_us))
+        return target->cache_ttl_us;
+    return ask->max_age_us;
+}
+
 /* The kept result that answers the ask; or null. */
 static struct record *recall(const struct jobs *jobs, const struct place *place, const struct jobs_ask *ask)
 {
     struct record *latest = place->latest;
-    int64_t max_age_us = ask->max_age_us == CLOCK_NONE ? ask->target->cache_ttl_us : ask->max_age_us;
+    int64_t max_age_us = max_age_of(place, ask);
 
     if (latest == NULL || ask->fresh || latest->snapshot != jobs->order.snapshot ||
         clock_mono_us() - latest->result->ended_mono_us >= max_age_us)

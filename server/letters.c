@@ -11,13 +11,13 @@
 #include "probe/conclude.h"
 #include "probe/proto/message.h"
 #include "probe/verify/ledger.h"
+#include "server/script.h"
 
 #include <assert.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 /* What is remembered of one route of one target. */
 struct memory {
@@ -184,12 +184,9 @@ static bool is_due(const struct memory *m, const struct plan_route *route)
 static struct plan_letter write_letter(struct arena *arena, const struct plan *plan,
                                        const struct plan_route *route)
 {
-    unsigned char random[MESSAGE_TOKEN_DIGITS / 2];
     char token[MESSAGE_TOKEN_SIZE];
-    ssize_t got = getrandom(random, sizeof random, 0);
 
-    assert(got == (ssize_t)sizeof random);
-    message_token(random, token);
+    script_token(token);
     struct message_order order = {.from = route->from,
                                   .to = route->to,
                                   .to_count = route->to_count,

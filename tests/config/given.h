@@ -26,7 +26,7 @@ struct snapshot *given_good(struct given *g, const char *text);
 void given_clear(struct given *g);
 
 /* Fails the test unless this is all that is wrong: a text for each, "at" the file's name unless it begins
- * with "--set". The list ends with a null. */
+ * with "--set", or with the name of another file, from the root. The list ends with a null. */
 void given_expect(const struct given *g, const char *const *errors);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plays the YAML files of this folder. One begins with all that is wrong with it, in order: a line
  * "#:LINE:COLUMN: message" for each error, "#warning :LINE:COLUMN: message" for each warning. A file
- * good-*.yaml has none. Each is played as it is, and once more with its line ends turned to CR LF. */
+ * good-*.yaml has none. "#/PATH:LINE: message" is an error in another file that the config names. Each is
+ * played as it is, and once more with its line ends turned to CR LF. */
 #include "probe/base/arena.h"
 #include "tests/config/given.h"
 
@@ -48,7 +49,7 @@ static void read_expected(struct arena *a, struct span text, struct expected *e)
     for (; *line == '#'; line += strcspn(line, "\n") + 1) {
         size_t len = strcspn(line, "\r\n");
         assert_true(e->error_count < AT_MOST && e->warning_count < AT_MOST);
-        if (strncmp(line, "#:", 2) == 0)
+        if (strncmp(line, "#:", 2) == 0 || strncmp(line, "#/", 2) == 0)
             e->errors[e->error_count++] = arena_dup_span(a, (struct span){line + 1, len - 1});
         else if (strncmp(line, warning, strlen(warning)) == 0)
             e->warnings[e->warning_count++] =

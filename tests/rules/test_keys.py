@@ -18,7 +18,7 @@ MACROS = {"TIMEOUT": ("targets.*.timeouts.", None), "WARN": ("targets.*.warn.", 
           "WARN_PHASE": ("targets.*.warn.", "0")}
 
 # Maps whose keys the user chooses.
-CHOSEN = {"mailboxes", "modules", "targets"}
+CHOSEN = {"mailboxes", "modules", "targets", "targets.*.vars"}
 
 # What has to be said with a key.
 NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["mailboxes.*.sink"],
@@ -32,6 +32,8 @@ NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["m
                                ("password_file", "password_file"), ("token", "token"), ("token_file", "token_file"),
                                ("allow_plaintext", "password"), ("expect", "password"))},
          "targets.*.mx_require": ["targets.*.mx"],
+         "targets.*.dialogue": ["targets.*.address"],
+         "targets.*.vars.*": ["targets.*.address"],
          "targets.*.routes[].mailbox": ["mailboxes.*.sink", "mailboxes.*.domains"]}
 
 
@@ -131,6 +133,7 @@ def validate_text(folder, text):
     make_secrets(folder)
     if re.search("^ *cert_file: sink.pem", text, re.M):
         make_certificate(folder)
+    (folder / "to_www.smtp").write_text("EHLO {{hostname}}\n< 250 {{customer}}\n" if "\n      customer:" in text else "NOOP\n")
     path = folder / "ehlod.yaml"
     path.write_text(text, encoding="utf-8")
     return validate(path)

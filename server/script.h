@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_SCRIPT_H
+#define SERVER_SCRIPT_H
+
+#include "probe/proto/dialogue.h"
+#include "probe/proto/message.h"
+
+/* A token that nobody can guess. */
+void script_token(char token_r[MESSAGE_TOKEN_SIZE]);
+
+/* A dialogue for a run that begins now, in the arena. The order has been tried before: with another token and
+ * another time it was good. */
+const struct plan_script *script_write(struct arena *arena, const struct dialogue *dialogue,
+                                       const struct dialogue_order *order);
+
+#endif
