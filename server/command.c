@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The short commands, and what several share: loading the config and saying what is wrong with it, in the
- * config's own words. `check` has a file of its own; how the service lives is server/serve.c's.
+ * config's own words. `check` and `talk` have files of their own; how the service lives is server/serve.c's.
  */
 #include "server/command.h"
 
@@ -15,6 +15,14 @@
 
 #include <stdio.h>
 #include <uv.h>
+
+int command_exit(enum status status)
+{
+    static const int statuses[STATUS_COUNT] = {
+        [STATUS_PASS] = 0, [STATUS_WARN] = 1, [STATUS_FAIL] = 2, [STATUS_UNKNOWN] = COMMAND_UNKNOWN};
+
+    return statuses[status];
+}
 
 static struct snapshot_source source_of(const struct options *options)
 {

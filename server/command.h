@@ -11,8 +11,13 @@
  */
 int command_serve(const struct options *options);
 int command_check(const struct options *options);
+int command_talk(const struct options *options);
 int command_validate(const struct options *options);
 int command_version(const struct options *options);
+
+/* What a verdict is as an exit status, as monitoring plugins say it; unknown is what ends wrongly, too. */
+#define COMMAND_UNKNOWN 3
+int command_exit(enum status status);
 
 /* The config that the options name, with one reference; null after every mistake was written to standard
  * error, one a line. Warnings are not: a check that is repeated would repeat them. */

@@ -21,11 +21,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* As monitoring plugins say it. */
-#define EXIT_UNKNOWN 3
-static const int exit_statuses[] = {
-    [STATUS_PASS] = 0, [STATUS_WARN] = 1, [STATUS_FAIL] = 2, [STATUS_UNKNOWN] = EXIT_UNKNOWN};
-
 struct batch {
     uv_loop_t loop;
     struct jobs *jobs;
@@ -222,13 +217,13 @@ static int print(const struct batch *b, enum output output)
 {
     struct render_set set = {.results = (const struct result *const *)b->results, .count = b->count};
     struct buffer out;
-    int status = exit_statuses[render_set_status(&set)];
+    int status = command_exit(render_set_status(&set));
 
     buffer_init(&out, RENDER_MAX_SET);
     show(b, output, &out);
     if (out.full || fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout) != 0) {
         fprintf(stderr, "ehlod check: the result could not be written\n");
-        status = EXIT_UNKNOWN;
+        status = COMMAND_UNKNOWN;
     }
     buffer_free(&out);
     return status;
@@ -239,10 +234,10 @@ int command_check(const struct options *options)
     struct snapshot *snapshot = command_load(options);
     struct batch batch = {0};
     struct log log;
-    int status = EXIT_UNKNOWN;
+    int status = COMMAND_UNKNOWN;
 
     if (snapshot == NULL)
-        return EXIT_UNKNOWN;
+        return COMMAND_UNKNOWN;
     signal(SIGPIPE, SIG_IGN);
     /* The results are the answer; runs are not logged beside them. */
     log_init(&log, STDERR_FILENO, LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);

@@ -61,6 +61,27 @@ static const struct command commands[] = {
         .usage_exit = 3,
     },
     {
+        .name = "talk",
+        .run = command_talk,
+        .help = "play a dialogue file with a mail server, in place of netcat",
+        .usage = "talk HOST[:PORT] [FILE] [OPTION...]",
+        .about =
+            "Plays the dialogue in FILE, or on standard input, with the mail server: each line when the\n"
+            "reply to the one before is complete. Prints it as it happens, with times. The port is 25,\n"
+            "with --tls implicit 465. Needs no configuration and no running service.\n\n"
+            "A file is what one would pipe into netcat: SMTP commands, and after DATA a message that ends\n"
+            "with a dot. '< 250' or '< 550 5.7.1' says what the reply to the line before must be; without it\n"
+            "2xx and 3xx are good. '#' begins a comment. {{hostname}} {{date}} {{token}} {{message_id}}\n"
+            "{{from}} {{to}} {{target}} {{address}} and every --var are replaced. QUIT is added.",
+        .exits = "  0  pass     all replies are as wanted\n"
+                 "  1  warn     so they are, but something is odd\n"
+                 "  2  fail     the mail server does not do as wanted\n"
+                 "  3  unknown  ehlod itself could not tell; also a wrong command line or dialogue",
+        .options = OPTION_TALK,
+        .names = true,
+        .usage_exit = 3,
+    },
+    {
         .name = "validate",
         .run = command_validate,
         .help = "load the configuration and say every mistake in it",

@@ -2,6 +2,8 @@
 #ifndef SERVER_OPTIONS_H
 #define SERVER_OPTIONS_H
 
+#include "probe/plan.h"
+#include "probe/proto/placeholder.h"
 #include "server/log.h"
 
 #include <stdbool.h>
@@ -15,9 +17,25 @@ enum option_id {
     OPTION_FORMAT = 4,
     OPTION_LOG = 8, /* --log-format and --log-level */
     OPTION_TAG = 16,
+    OPTION_TALK = 32, /* those of a connection, and --format without nagios */
 };
 
 enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_NAGIOS, OUTPUT_COUNT };
+
+/* How to connect and what to say: what a target's keys of these names say, in place of a config. */
+struct options_talk {
+    enum tls_mode tls;
+    bool insecure;
+    const char *helo; /* null = the host name */
+    int64_t timeout_us;
+    struct address source;
+    enum family family;
+    struct plan_proxy proxy;
+    const char *xclient[XCLIENT_COUNT]; /* in the arena */
+    struct placeholder *vars;           /* owned: options_clear */
+    size_t var_count;
+    struct arena arena; /* likewise */
+};
 
 struct options {
     const char *config;
@@ -27,6 +45,7 @@ struct options {
     enum output output;
     enum log_level log_level;
     enum log_format log_format;
+    struct options_talk talk;
     bool help;
     char *const *names; /* what is not an option, null at the end */
     size_t name_count;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#define MAX_WORDS 8
+#define MAX_WORDS 24
 #define CHECK     (OPTION_CONFIG | OPTION_SET | OPTION_FORMAT)
 #define SERVE     (OPTION_CONFIG | OPTION_SET | OPTION_LOG)
 
@@ -144,6 +144,90 @@ static void test_what_is_refused(void **state)
             fail_msg("%s is taken", wrong[i].line[0]);
 }
 
+static void test_talk(void **state)
+{
+    const char *const line[] = {"mx.example.org",
+                                "-4",
+                                "--tls=starttls",
+                                "--var",
+                                "a=1",
+                                "--var=b=x=y",
+                                "--var",
+                                "a=2",
+                                "-",
+                                "--timeout",
+                                "1500ms",
+                                "--source",
+                                "192.0.2.7",
+                                "--helo",
+                                "me",
+                                "--insecure",
+                                "--format",
+                                "json",
+                                NULL};
+    struct options o;
+
+    (void)state;
+    assert_int_equal(read_words(OPTION_TALK, line, &o), 0);
+    assert_int_equal(o.talk.family, FAMILY_IPV4);
+    assert_int_equal(o.talk.tls, TLS_MODE_STARTTLS);
+    assert_true(o.talk.insecure);
+    assert_string_equal(o.talk.helo, "me");
+    assert_int_equal(o.talk.timeout_us, 1500000);
+    assert_int_equal(address_family(&o.talk.source), AF_INET);
+    assert_int_equal(o.output, OUTPUT_JSON);
+    assert_int_equal(o.talk.var_count, 3);
+    assert_string_equal(o.talk.vars[0].name, "a"); /* the last one of a name counts: it is the first found */
+    assert_string_equal(o.talk.vars[0].value, "2");
+    assert_string_equal(o.talk.vars[1].value, "x=y");
+    assert_int_equal(o.name_count, 2);
+    options_clear(&o);
+}
+
+static void test_talk_defaults(void **state)
+{
+    const char *const line[] = {"mx.example.org", "-6", NULL};
+    struct options o;
+
+    (void)state;
+    assert_int_equal(read_words(OPTION_TALK, line, &o), 0);
+    assert_int_equal(o.talk.family, FAMILY_IPV6);
+    assert_int_equal(o.talk.tls, TLS_MODE_OFF);
+    assert_false(o.talk.insecure);
+    assert_null(o.talk.helo);
+    assert_int_equal(o.talk.timeout_us, 30000000);
+    assert_int_equal(address_family(&o.talk.source), AF_UNSPEC);
+    options_clear(&o);
+}
+
+/* Options of talk are none of check, and the other way round. */
+static void test_talk_is_refused(void **state)
+{
+    static const struct {
+        unsigned set;
+        const char *word;
+    } rows[] = {{CHECK, "-4"},
+                {CHECK, "--tls=off"},
+                {OPTION_TALK, "--config=x"},
+                {OPTION_TALK, "--format=nagios"},
+                {OPTION_TALK, "--tls"},
+                {OPTION_TALK, "--tls=on"},
+                {OPTION_TALK, "--timeout=0"},
+                {OPTION_TALK, "--var=x"},
+                {OPTION_TALK, "--var==x"},
+                {OPTION_TALK, "--var=a\nb=x"},
+                {OPTION_TALK, "--var=a=x\n"},
+                {OPTION_TALK, "--helo="},
+                {OPTION_TALK, "--source=[::1]"}};
+    struct options o;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *const line[] = {"--var=kept=1", rows[i].word, NULL};
+        assert_int_equal(read_words(rows[i].set, rows[i].set == CHECK ? line + 1 : line, &o), -1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +237,9 @@ int main(void)
         cmocka_unit_test(test_every_name_of_a_value),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_talk),
+        cmocka_unit_test(test_talk_defaults),
+        cmocka_unit_test(test_talk_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
