@@ -21,6 +21,7 @@ int fuzz_config(const uint8_t *data, size_t size);
 int fuzz_url(const uint8_t *data, size_t size);
 int fuzz_message(const uint8_t *data, size_t size);
 int fuzz_dns(const uint8_t *data, size_t size);
+int fuzz_dialogue(const uint8_t *data, size_t size);
 
 /* A promise that holds for every input. When it does not, says which and ends the process. */
 void fuzz_require(bool holds, const char *promise);
@@ -79,7 +80,8 @@ struct fuzz_peer {
 void fuzz_play(struct fuzz_peer *p, struct span input);
 
 /* The plans that the client is fuzzed with: as many as FUZZ_PLANS, then the first again. */
-#define FUZZ_PLANS 31
+#define FUZZ_PLANS   33
+#define FUZZ_SCRIPTS 2 /* the last of them but one play a script */
 const struct plan *fuzz_plan(uint8_t number);
 
 /* The first plan of the three that speak TLS by this mode or another: STARTTLS, opportunistic, implicit. */

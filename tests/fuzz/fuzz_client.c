@@ -48,10 +48,38 @@ static bool is_line(const char *line, const char *verb, const char *value, const
     return strncmp(line, wanted, (size_t)len) == 0 && (line[len] == '\0' || (*end && line[len] == ' '));
 }
 
+/* Whether it is a line of the script, or the QUIT behind it. */
+static bool is_written(const struct server *s)
+{
+    const struct plan_script *script = s->plan->script;
+
+    for (size_t i = 0; i < script->count; i++)
+        if (script->lines[i].wire.len == s->len &&
+            memcmp(script->lines[i].wire.data, s->line, s->len - 2) == 0)
+            return true;
+    return strcmp(s->line, "QUIT") == 0;
+}
+
+static struct span letter_of(const struct server *s)
+{
+    const struct plan_script *script = s->plan->script;
+    struct span letter = {"", 0};
+
+    if (!script)
+        return s->plan->letters[s->route].wire;
+    for (size_t i = 0; i < script->count; i++)
+        if (script->lines[i].message.len)
+            letter = script->lines[i].message;
+    return letter;
+}
+
 /* Whether it is one of the commands that the plan has. */
 static bool is_planned(struct server *s)
 {
     static const char *const bare[] = {"DATA", "RSET", "QUIT", "STARTTLS"};
+
+    if (s->plan->script)
+        return is_written(s);
 
     for (size_t i = 0; i < sizeof(bare) / sizeof(bare[0]); i++)
         if (strcmp(s->line, bare[i]) == 0)
@@ -135,7 +163,7 @@ static void hear(void *context, struct span bytes)
             continue;
         }
         if (s->data && s->reply_len == 3 && memcmp(s->reply, "354", 3) == 0) {
-            s->body = s->plan->letters[s->route].wire;
+            s->body = letter_of(s);
             fuzz_require(s->body.len > 0, "a letter is sent where there is one");
             s->data = false;
         }

@@ -2,6 +2,7 @@
 /* The plans that the client is fuzzed with: each kind of route, limits that meet, letters of several shapes.
  */
 #include "probe/base/clock.h"
+#include "probe/proto/dialogue.h"
 #include "probe/proto/message.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_login.h"
@@ -123,6 +124,16 @@ static const struct plan plans[] = {
     {.protocol = PROTOCOL_LMTP, .stop_after = PHASE_COUNT, ROUTES(LMTP_THREE)},
     {.protocol = PROTOCOL_LMTP, .stop_after = PHASE_COUNT, ROUTES(LMTP_AT_FINAL, REFUSED, LMTP_THREE)},
     {.protocol = PROTOCOL_LMTP, .stop_after = PHASE_COUNT, ROUTES(QUEUED_TWO, ACCEPTED)},
+    {.stop_after = PHASE_COUNT}, /* scripts */
+    {.stop_after = PHASE_COUNT},
+};
+
+/* One as most are, one full of expectations. No two messages in one: it is told by its DATA. */
+static const char *const scripts[FUZZ_SCRIPTS] = {
+    "EHLO {{hostname}}\nMAIL FROM:<a@example.org>\nRCPT TO:<b@example.org>\nDATA\nSubject: x\n\n.dot\n.\n"
+    "NOOP\nRSET\n",
+    "< 220 mx\nEHLO x\n< 250\nAUTH LOGIN\n< 334\ncHJvYmU=\nc2VjcmV0\nMAIL FROM:<a@example.org>\n< 2xx\n"
+    "RCPT TO:<b@example.com>\n< 5xx\nDATA\n< 354\n.\n< 550 5.7.1 no\nQUIT\n< 221\n",
 };
 
 _Static_assert(FUZZ_PLANS == COUNT(plans) + 1, "the last is the longest");
@@ -174,6 +185,23 @@ static const struct secret *secret(void)
     return forever;
 }
 
+static const struct plan_script *script(size_t which)
+{
+    static struct arena forever;
+    static const struct plan_script *made[FUZZ_SCRIPTS];
+    const struct dialogue_order order = {.hostname = "client.example.org",
+                                         .target = "mx1",
+                                         .address = "mx1.example.org",
+                                         .token = "ehlod-0123456789abcdef0123456789abcdef"};
+    struct dialogue_mistakes mistakes = {0};
+
+    if (!made[which])
+        made[which] = dialogue_write(&forever, dialogue_read(&forever, span_of(scripts[which]), &mistakes),
+                                     &order, &mistakes);
+    fuzz_require(made[which] != NULL, "a script is good");
+    return made[which];
+}
+
 const struct plan *fuzz_plan(uint8_t number)
 {
     static struct made m;
@@ -191,6 +219,8 @@ const struct plan *fuzz_plan(uint8_t number)
     address_parse("192.0.2.9", 4711, &m.plan.proxy.source);
     if (which == COUNT(plans))
         make_many(&m);
+    else if (which >= COUNT(plans) - FUZZ_SCRIPTS)
+        m.plan.script = script(which - (COUNT(plans) - FUZZ_SCRIPTS));
     for (size_t i = 0; i < m.plan.route_count; i++)
         m.letters[i] =
             plan_route_sends(&m.plan.routes[i])

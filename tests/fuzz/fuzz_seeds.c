@@ -90,6 +90,8 @@ static char plan_alike(const struct plan *plan)
         return (char)(FUZZ_PLANS_LOGIN + (plan->login.rejected ? 2 : plan->login.token ? 1 : 0));
     if (plan->protocol == PROTOCOL_LMTP)
         return (char)(FUZZ_PLANS_LMTP + (plan->route_count > 1));
+    if (plan->script)
+        return FUZZ_PLANS - 1 - FUZZ_SCRIPTS;
     for (size_t i = 0; i < plan->route_count; i++)
         sends = sends || plan_route_sends(&plan->routes[i]);
     if (sends)
@@ -159,6 +161,8 @@ static void give_talk(struct giver *g, const char *path)
     give_client(g, talk);
     give_client_tls(g, &a, talk);
     give_reply(g, talk);
+    if (talk->dialogue)
+        give(g, "dialogue", talk->name, span_of(talk->dialogue));
     arena_free(&a);
 }
 
@@ -243,6 +247,17 @@ static const struct {
     {"client", "implicit-end", "\022\16"},
     {"client", "implicit-silence", "\020"},
     {"client", "reset-after-bye", "\020\016220 mx\r\n\001421 No\r\n\001221 Bye\r\n\1\17\1"},
+    {"dialogue", "secrets", "AUTH PLAIN {{user}}\n{{byte}}\nNOOP\nAUTH\n{{verb}}x\nAUTH \xff x\n"},
+    {"dialogue", "values",
+     "{{empty}}\n{{verb}}\n{{dot}}\n{{mark}}\n{{nope}}\n{{\n< {{user}}\nDATA\n{{from}}{{to}}\n.\n"},
+    {"dialogue", "ends",
+     "\xef\xbb\xbf"
+     "EHLO x\r\nDATA\r\n<354\r\n.x\r.\r\r\n..\n.\r\n<250 5.1.1\r\nQUIT\nNOOP"},
+    {"client", "script",
+     "\036220 mx\r\n\001250 mx\r\n\001250 a\r\n\001250 b\r\n\001354 c\r\n\001250 d\r\n\001250 e\r\n\001250 f\r\n\001221 g\r\n"},
+    {"client", "script-wishes",
+     "\037220 mx\r\n\001250 mx\r\n\001334 a\r\n\001334 b\r\n\001235 c\r\n\001250 d\r\n\001554 e\r\n\001354 f\r\n"
+     "\001550 5.7.1 no\r\n\001221 g\r\n"},
     {"client", "early-reply",
      "\004220 mx\r\n\001250 mx\r\n\001250 Ok\r\n\001250 Ok\r\n\001\5\377354 go\r\n552 5.3.4 too big\r\n"},
 };
