@@ -146,6 +146,14 @@ class Postfix:
         """The ids of all messages that it holds."""
         return re.findall(r'"queue_id": "(\w+)"', self._as_root("postqueue", "-c", self.folder, "-j"))
 
+    def message(self, queue_id):
+        """The header and body of a message that it holds, as it stands in its queue file."""
+        return self._as_root("postcat", "-c", self.folder, "-hbq", queue_id)
+
+    def drop_all(self):
+        """Forgets every message that it holds."""
+        self._as_root("postsuper", "-c", self.folder, "-d", "ALL")
+
     def release(self):
         """Lets go what an access map has put on HOLD."""
         self._as_root("postsuper", "-c", self.folder, "-H", "ALL")
