@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mailbox syntax of RFC 5321 section 4.1.2 in ASCII, with the limits of section 4.5.3.1. No SMTPUTF8, no
- * source routes, no General-address-literal (none was ever registered).
+ * Mailbox syntax of RFC 5321 section 4.1.2, with the limits of section 4.5.3.1, and in UTF-8 that of RFC 6531
+ * section 3.3; what is in UTF-8 has to keep the limits in the form that it is sent in. No source routes, no
+ * General-address-literal (none was ever registered).
  */
 #include "config/envelope.h"
 
+#include "config/idn.h"
 #include "probe/base/address.h"
+#include "probe/base/text.h"
 #include "probe/plan.h"
 
 #include <string.h>
@@ -20,20 +23,24 @@ static bool is_alnum(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/* atext, RFC 5322 section 3.2.3 */
-static bool is_atext(char c)
+static bool is_utf8(char c)
 {
-    return is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c));
+    return (unsigned char)c >= 0x80;
 }
 
-/* Quoted-string = DQUOTE *(qtextSMTP / ("\" %d32-126)) DQUOTE: the length, or 0 when the text is none. */
+/* atext, RFC 5322 section 3.2.3 and RFC 6531 section 3.3 */
+static bool is_atext(char c)
+{
+    return is_alnum(c) || is_utf8(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c));
+}
+
+/* Quoted-string = DQUOTE *(qtextSMTP / UTF8-non-ascii / ("\" %d32-126)) DQUOTE: the length, or 0 when the
+ * text is none. */
 static size_t quoted_len(const char *text)
 {
     size_t i = 1;
-    while (text[i] >= 0x20 && text[i] < 0x7f && text[i] != '"') {
-        if (text[i] == '\\')
-            i++;
-        if (text[i] < 0x20 || text[i] >= 0x7f)
+    while (is_utf8(text[i]) || (text[i] >= 0x20 && text[i] < 0x7f && text[i] != '"')) {
+        if (text[i] == '\\' && (text[++i] < 0x20 || text[i] >= 0x7f))
             return 0;
         i++;
     }
@@ -87,16 +94,60 @@ const char *envelope_check_domain(const char *text)
     }
 }
 
+static bool is_ascii(const char *text)
+{
+    while (*text && !is_utf8(*text))
+        text++;
+    return !*text;
+}
+
+/* The length of the part before the @; of a good address. */
+static size_t local_len(const char *address)
+{
+    return *address == '"' ? quoted_len(address) : dot_string_len(address);
+}
+
+const char *envelope_wire(struct arena *a, const char *address)
+{
+    size_t local = local_len(address);
+    const char *domain = address + local;
+
+    if (is_ascii(address) || *domain != '@')
+        return arena_dup(a, address);
+    const char *before = arena_dup_span(a, (struct span){address, local});
+    if (is_ascii(domain + 1) || (is_ascii(before) ? idn_to_ascii : idn_to_utf8)(a, domain + 1, &domain))
+        return arena_dup(a, address);
+    return arena_printf(a, "%s@%s", before, domain);
+}
+
+/* The domain of an address, with as much of the address as comes before it. */
+static const char *check_international(const char *text, const char *domain)
+{
+    static const char none[] = "the domain is not an internationalized domain name";
+    struct arena scratch = {0};
+    const char *ascii = NULL;
+    const char *why = NULL;
+
+    for (const char *c = domain; *c && !why; c++)
+        if (!is_utf8(*c) && !is_alnum(*c) && *c != '-' && *c != '.')
+            why = "the domain holds something other than letters, digits and inner hyphens";
+    if (!why)
+        why = idn_to_ascii(&scratch, domain, &ascii) ? none : envelope_check_domain(ascii);
+    if (!why && strlen(envelope_wire(&scratch, text)) > PLAN_MAX_PATH)
+        why = "longer than 254 octets as it is sent";
+    arena_free(&scratch);
+    return why;
+}
+
 static const char *check_mailbox(const char *text)
 {
     if (*text == '\0')
         return "empty";
-    for (const char *c = text; *c; c++)
-        if ((unsigned char)*c >= 0x80)
-            return "not ASCII";
+    if (!text_is_utf8(span_of(text)))
+        return "not UTF-8";
     if (*text == '<')
         return "to be written without angle brackets";
-    size_t local = *text == '"' ? quoted_len(text) : dot_string_len(text);
+    size_t local = local_len(text);
     if (local > MAX_LOCAL)
         return "the part before the @ is longer than 64 octets";
     if (!strchr(text, '@'))
@@ -105,7 +156,8 @@ static const char *check_mailbox(const char *text)
         return "not a mail address: the part before the @ holds what must stand in quotes, or dots out of place";
     if (strlen(text) > PLAN_MAX_PATH)
         return "longer than 254 octets";
-    return envelope_check_domain(text + local + 1);
+    const char *domain = text + local + 1;
+    return is_ascii(domain) ? envelope_check_domain(domain) : check_international(text, domain);
 }
 
 const char *envelope_check_from(const char *text)

@@ -35,7 +35,7 @@ void target_route_name(struct load *l, const struct keys_row *row, const struct 
         *(const char **)slot = arena_dup(l->keep, text);
 }
 
-/* An address by one of the two checks, or null and an error. */
+/* An address by one of the two checks, as it is sent, or null and an error. */
 static const char *read_address(struct load *l, const struct keys_row *row, const struct node *node,
                                 const char *(*check)(const char *))
 {
@@ -43,7 +43,7 @@ static const char *read_address(struct load *l, const struct keys_row *row, cons
     const char *why = text ? check(text) : NULL;
     if (why)
         load_bad(l, node, why, row->expected);
-    return text && !why ? arena_dup(l->keep, text) : NULL;
+    return text && !why ? envelope_wire(l->keep, text) : NULL;
 }
 
 /* One address or a list of them: those that are good. */

@@ -5,6 +5,7 @@
  */
 #include "server/command.h"
 
+#include "config/idn.h"
 #include "config/yaml.h"
 #include "probe/net/dns.h"
 #include "probe/net/tls.h"
@@ -129,6 +130,7 @@ int command_version(const struct options *options)
     print_library("jansson", NULL, json_version());
     print_library("libfyaml", NULL, yaml_version());
     print_library("libgsasl", NULL, sasl_version());
+    print_library("libidn2", NULL, idn_version());
     print_library("libmicrohttpd", built, running);
     snprintf(built, sizeof built, "%d.%d.%d", UV_VERSION_MAJOR, UV_VERSION_MINOR, UV_VERSION_PATCH);
     print_library("libuv", built, uv_version_string());

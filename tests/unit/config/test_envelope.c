@@ -28,6 +28,9 @@ static const char *const goods[] = {
     "a@1.2.3",
     "a@xn--bcher-kva.example",
     "postmaster@b.example",
+    "\"\xc3\xa4\"@b.example",
+    "a@\xc3\xa4.example",
+    "\xc3\xa4@b.example",
 };
 
 static const char *const bads[] = {
@@ -80,11 +83,20 @@ static const char *const bads[] = {
     "a\t@b",
     "\x7f@b",
     "a@b\x01",
-    "\xc3\xa4@b.example",
-    "a@\xc3\xa4.example",
-    "\"\xc3\xa4\"@b.example",
     "a@b\xff",
     "a\xad@b",
+    "\xc3@b.example",
+    "\xc3\xa4..b@c.example",
+    "\"\xc3\xa4@b.example",
+    "\"\\\xc3\xa4\"@b.example",
+    "a@-\xc3\xa4.example",
+    "a@\xc3\xa4 b.example",
+    "a@\xc3\xa4..example",
+    "a@\xc3\xa4_b.example",
+    "a@\xf0\x9f\x92\xa9.example", /* no letter */
+    "a@[\xc3\xa4]",
+    "a@\xe2\x80\xae"
+    "b.example", /* a mark of direction */
 };
 
 static void test_good(void **state)
@@ -164,6 +176,66 @@ static void test_lengths(void **state)
     assert_string_equal(envelope_check_to(text), "longer than 254 octets");
 }
 
+/* As it goes over the wire: what only has a domain in other letters needs no SMTPUTF8. */
+static void test_wire(void **state)
+{
+    static const struct {
+        const char *address, *wire;
+    } rows[] = {
+        {"", ""},
+        {"postmaster", "postmaster"},
+        {"a@b.example", "a@b.example"},
+        {"A@B.Example", "A@B.Example"},
+        {"\"a@b\"@c.example", "\"a@b\"@c.example"},
+        {"a@[IPv6:2001:db8::1]", "a@[IPv6:2001:db8::1]"},
+        {"a@b\xc3\xbc"
+         "cher.example",
+         "a@xn--bcher-kva.example"},
+        {"a@B\xc3\x9c"
+         "CHER.example",
+         "a@xn--bcher-kva.example"},
+        {"a@bu\xcc\x88"
+         "cher.example",
+         "a@xn--bcher-kva.example"}, /* not composed */
+        {"a@stra\xc3\x9f"
+         "e.example",
+         "a@xn--strae-oqa.example"},
+        {"\"a@\\\"\"@\xc3\xbc.example", "\"a@\\\"\"@xn--tda.example"},
+        {"\xc3\xbc@b.example", "\xc3\xbc@b.example"},
+        {"\xc3\xbc@B\xc3\x9c"
+         "CHER.example",
+         "\xc3\xbc@b\xc3\xbc"
+         "cher.example"},
+        {"\xe7\x94\xa8\xe6\x88\xb7@\xe4\xbe\x8b\xe5\xad\x90.example",
+         "\xe7\x94\xa8\xe6\x88\xb7@\xe4\xbe\x8b\xe5\xad\x90.example"},
+    };
+    struct arena a = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (*rows[i].address && envelope_check_to(rows[i].address))
+            fail_msg("%s: %s", rows[i].address, envelope_check_to(rows[i].address));
+        assert_string_equal(envelope_wire(&a, rows[i].address), rows[i].wire);
+    }
+    arena_free(&a);
+}
+
+/* The limits are those of the form that is sent: \xc3\xbc is one letter, two octets, and more as xn--. */
+static void test_international_lengths(void **state)
+{
+    char text[512] = "a@";
+    (void)state;
+    for (size_t i = 0; i < 60; i++)
+        strcat(text, "\xc3\xbc");
+    strcat(text, ".example");
+    assert_string_equal(envelope_check_to(text), "the domain is not an internationalized domain name");
+    strcpy(text, "a23456789012345678901234567890123456789012345@");
+    for (size_t i = 0; i < 9; i++)
+        strcat(text, "\xc3\xbc\xc3\xb6.bbbbbbbbbbbbb.");
+    strcat(text, "example");
+    assert_true(strlen(text) < 254);
+    assert_string_equal(envelope_check_to(text), "longer than 254 octets as it is sent");
+}
+
 static void test_domain(void **state)
 {
     (void)state;
@@ -177,8 +249,10 @@ static void test_domain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),    cmocka_unit_test(test_bad),     cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_special), cmocka_unit_test(test_lengths), cmocka_unit_test(test_domain),
+        cmocka_unit_test(test_good),       cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_every_byte), cmocka_unit_test(test_special),
+        cmocka_unit_test(test_lengths),    cmocka_unit_test(test_domain),
+        cmocka_unit_test(test_wire),       cmocka_unit_test(test_international_lengths),
     };
     return cmocka_run_group_tests_name("config/envelope", tests, NULL, NULL);
 }
