@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gets the bytes of a config file and makes sure that they are text. What kind of file it is and how large
- * is asked before a byte is read, so a FIFO, a device or a huge file costs nothing. What the text means is
- * yaml.c's business.
+ * Gets the bytes of a config file, or of one that it names, and makes sure that the former are text. What
+ * kind of file it is and how large is asked before a byte is read, so a FIFO, a device or a huge file costs
+ * nothing. What the text means is yaml.c's business.
  */
 #include "config/file.h"
 

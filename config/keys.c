@@ -15,6 +15,7 @@
 #include "config/target_auth.h"
 #include "config/target_claim.h"
 #include "config/target_dialogue.h"
+#include "config/target_message.h"
 #include "config/target_mx.h"
 #include "config/target_route.h"
 #include "config/target_tls.h"
@@ -221,6 +222,19 @@ static const struct keys_row rows[] = {
      SCALAR_TIMEOUT_EXPECTED, "a message that is not seen in this time is lost"},
     {"targets.*.routes[].min_send_interval", scalar_duration, ROUTE(min_send_interval_us), "60s",
      VALUE_DURATION_EXPECTED, "at most one message in this time; in between the last verdict stands"},
+    {"targets.*.routes[].message", target_message_file, ROUTE(message.template), NULL,
+     "the path of a message: header, empty line, body",
+     "what is sent, with placeholders; default: a small message of ehlod's own"},
+    {"targets.*.routes[].size", target_message_size, ROUTE(message.size), NULL, TARGET_MESSAGE_SIZE_EXPECTED,
+     "lines are added to the message until it is so large; default: none"},
+    {"targets.*.routes[].dsn", NULL, 0, NULL, "a map of keys", "what is to be told about the message"},
+    {"targets.*.routes[].dsn.notify", target_message_notify, ROUTE(dsn.notify), NULL,
+     "never, or success, failure or delay, or a list of these three", "when; default: the server decides"},
+    {"targets.*.routes[].dsn.ret", target_message_ret, ROUTE(dsn.ret), NULL, "full or hdrs",
+     "how much of the message comes back with it; default: the server decides"},
+    {"targets.*.routes[].dsn.envid", target_message_envid, ROUTE(dsn.envid), NULL,
+     "a text of at most 100 ASCII characters",
+     "a name for the envelope that comes back with it; default: none"},
 };
 
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))

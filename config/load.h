@@ -5,8 +5,10 @@
 #include "config/findings.h"
 #include "config/snapshot.h"
 
+struct load_template;
 struct target;
 struct target_tls;
+struct template;
 
 /* One loading of a config: what every key's parser may use, and how it says what is wrong. */
 struct load {
@@ -23,6 +25,10 @@ struct load {
     size_t tls_count;
     struct secret **secrets; /* read so far; likewise */
     size_t secret_count;
+    struct load_template *templates; /* messages read so far */
+    size_t template_count;
+    const struct template *built_in;   /* the message where none is named; null until it is needed */
+    struct span pad;                   /* likewise, what messages are padded with */
     const struct snapshot_sink *sinks; /* the mailboxes */
     size_t sink_count;
     bool mailboxes_broken; /* there may be more than could be read */

@@ -14,6 +14,7 @@
 #include "config/target_check.h"
 #include "config/target_claim.h"
 #include "config/target_dialogue.h"
+#include "config/target_message.h"
 #include "config/target_tls.h"
 #include "probe/proto/placeholder.h"
 
@@ -188,16 +189,16 @@ static const struct target *module_of(const struct load *l, const struct node *n
     return name && name->kind == NODE_SCALAR ? find_module(l, name->text) : NULL;
 }
 
-/* {{address}} of a greeting: a literal for EHLO has no scope, and a Unix socket is on this machine. */
-static const char *greeting_address(struct load *l, const char *host)
+const char *target_address_text(struct arena *a, const struct plan *plan)
 {
     struct address literal;
+    const char *host = plan->host ? plan->host : "";
     if (address_is_path(host))
-        return "localhost";
+        return "localhost"; /* a Unix socket is on this machine */
     if (address_parse(host, 0, &literal) != 0)
         return host;
-    return arena_printf(l->scratch, address_family(&literal) == AF_INET6 ? "[IPv6:%.*s]" : "[%.*s]",
-                        (int)strcspn(host, "%"), host);
+    return arena_printf(a, address_family(&literal) == AF_INET6 ? "[IPv6:%.*s]" : "[%.*s]",
+                        (int)strcspn(host, "%"), host); /* a literal in mail has no scope */
 }
 
 /* The greeting of this target, all placeholders replaced. */
@@ -205,7 +206,7 @@ static void fill_helo(struct load *l, struct target *t)
 {
     struct plan *plan = &t->is.plan;
     const char *why;
-    const char *address = greeting_address(l, plan->host ? plan->host : "");
+    const char *address = target_address_text(l->scratch, plan);
     struct placeholder known[] = {{"hostname", l->hostname}, {"target", t->is.name}, {"address", address}};
     const char *helo = placeholder_fill(l->keep, plan->helo, known, sizeof(known) / sizeof(known[0]), &why);
     if (!helo)
@@ -233,6 +234,7 @@ static void read_target(struct load *l, struct node *node, struct target *t)
     target_tls_prepare(l, t);
     target_auth_prepare(l, t);
     t->is.plan.target = t->is.name;
+    target_message_prepare(l, t);
 }
 
 void target_read_all(struct load *l, const struct keys_row *row, const struct node *node, void *slot)

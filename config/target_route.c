@@ -18,6 +18,7 @@
 /* The routes read so far. */
 struct list {
     struct plan_route *routes;
+    const struct node **nodes; /* where each was written */
     size_t count;
 };
 
@@ -235,6 +236,8 @@ static void add_route(struct load *l, const struct node *node, struct list *list
 {
     check_name(l, node, list, route->name);
     list->routes = arena_grow(l->keep, list->routes, list->count, sizeof(*list->routes));
+    list->nodes = arena_grow(l->scratch, list->nodes, list->count, sizeof(const struct node *));
+    list->nodes[list->count] = node;
     list->routes[list->count++] = *route;
 }
 
@@ -298,7 +301,8 @@ static void check_commands(struct load *l, const struct node *node, const struct
 
 void target_route_read_all(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
-    struct plan *plan = &((struct target *)slot)->is.plan;
+    struct target *target = slot;
+    struct plan *plan = &target->is.plan;
     if (node->kind != NODE_LIST) {
         load_bad(l, node, "wrong kind of value", row->expected);
         return;
@@ -314,4 +318,5 @@ void target_route_read_all(struct load *l, const struct keys_row *row, const str
     check_commands(l, node, list.routes, list.count);
     plan->routes = list.routes;
     plan->route_count = list.count;
+    target->route_nodes = list.nodes;
 }

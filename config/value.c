@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers and durations as people write them: decimal only, no sign, no leading zero (025 is 25 to some
- * and 21 to others), no white space, no locale. A duration must be a whole number of microseconds.
+ * Numbers, durations and sizes as people write them: decimal only, no sign, no leading zero (025 is 25 to
+ * some and 21 to others), no white space, no locale. A duration must be a whole number of microseconds.
  */
 #include "config/value.h"
 
@@ -54,6 +54,27 @@ int value_integer(const char *text, int64_t least, int64_t most, int64_t *value_
         return -1;
     *value_r = value;
     return 0;
+}
+
+/* size = number ( "B" / "KiB" / "MiB" / "GiB" ) / "0" */
+int value_size(const char *text, int64_t *octets_r)
+{
+    static const char *const names[] = {"B", "KiB", "MiB", "GiB"};
+    int64_t number;
+    size_t at = read_number(text, INT64_MAX, &number);
+    if (at == 0)
+        return -1;
+    if (number == 0 && text[at] == '\0') {
+        *octets_r = 0;
+        return 0;
+    }
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(text + at, names[i]) == 0 && number <= INT64_MAX >> 10 * i) {
+            *octets_r = number << 10 * i;
+            return 0;
+        }
+    }
+    return -1;
 }
 
 static int64_t unit_us(const char *name)

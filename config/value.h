@@ -13,6 +13,9 @@
 int value_duration(const char *text, int64_t *us_r);
 #define VALUE_DURATION_EXPECTED "a duration such as 500ms, 10s, 5m or 30d"
 
+/* "500B", "64KiB", "10MiB", "1GiB", "0"; a unit is needed but for 0; whole numbers only. */
+int value_size(const char *text, int64_t *octets_r);
+
 /* Decimal digits alone, in the range. */
 int value_integer(const char *text, int64_t least, int64_t most, int64_t *value_r);
 

@@ -146,6 +146,43 @@ bool plan_route_is_delivered(const struct plan_route *route)
     return (route->expect & EXPECT_DELIVERED) && !(route->expect & (EXPECT_ACCEPTED | EXPECT_QUEUED));
 }
 
+size_t plan_letter_octets(const struct plan_letter *letter)
+{
+    size_t octets = letter->wire.len;
+
+    for (size_t i = 0; i < letter->rest_count; i++)
+        octets += letter->rest[i].len;
+    return octets;
+}
+
+bool plan_route_wants_dsn(const struct plan_route *route)
+{
+    return route->dsn.notify || route->dsn.ret != PLAN_RET_UNSAID || route->dsn.envid;
+}
+
+const char *plan_notify_name(enum plan_notify n)
+{
+    switch (n) {
+    case PLAN_NOTIFY_NEVER:
+        return "never";
+    case PLAN_NOTIFY_SUCCESS:
+        return "success";
+    case PLAN_NOTIFY_FAILURE:
+        return "failure";
+    case PLAN_NOTIFY_DELAY:
+        return "delay";
+    }
+    assert(!"a notification");
+    return NULL;
+}
+
+const char *plan_ret_name(enum plan_ret r)
+{
+    static const char *const names[] = {
+        [PLAN_RET_UNSAID] = NULL, [PLAN_RET_FULL] = "full", [PLAN_RET_HDRS] = "hdrs"};
+    return names[r];
+}
+
 const char *expect_name(enum expect e)
 {
     switch (e) {

@@ -95,6 +95,35 @@ enum xclient {
     XCLIENT_COUNT
 };
 
+struct template; /* probe/proto/template.h */
+
+/* The message of a route, and what its envelope says of it whether it is sent or not. */
+struct plan_message {
+    const struct template *template; /* what it is made of; null = nothing is said of any */
+    const char *const *values;       /* of its {{names}}, by enum template_name */
+    uint64_t hash;                   /* of its text */
+    size_t size;                     /* octets to be padded to, as the config says; 0 = none */
+    size_t padding;                  /* octets added for that */
+    struct span pad;                 /* lines that padding is taken from (template_pad) */
+    size_t octets;                   /* of all of it, as SIZE counts (RFC 1870) */
+    bool is_8bit;                    /* its body */
+};
+
+/* What is to be told about a message on its way (RFC 3461). */
+enum plan_notify {
+    PLAN_NOTIFY_NEVER = 1,
+    PLAN_NOTIFY_SUCCESS = 2,
+    PLAN_NOTIFY_FAILURE = 4,
+    PLAN_NOTIFY_DELAY = 8
+};
+enum plan_ret { PLAN_RET_UNSAID, PLAN_RET_FULL, PLAN_RET_HDRS };
+
+struct plan_dsn {
+    unsigned notify; /* set of enum plan_notify; 0 = not said */
+    enum plan_ret ret;
+    const char *envid; /* null = none */
+};
+
 struct plan_route {
     const char *name;
     const char *from; /* "" is the null sender */
@@ -109,6 +138,10 @@ struct plan_route {
     const char *mailbox; /* where it is looked for; null = nowhere */
     int64_t deliver_within_us;
     int64_t min_send_interval_us; /* at most one message in this time */
+
+    struct plan_message message;
+    struct plan_dsn dsn;
+    bool is_utf8; /* an address of the envelope, or the message's header, is not ASCII */
 };
 
 /* A message that a run sends for a route. */
@@ -116,6 +149,9 @@ struct plan_letter {
     const char *token;      /* null = this run sends none for the route: it ends after RCPT */
     const char *message_id; /* with its angle brackets */
     struct span wire;       /* as it goes over the wire, lone dot and all (probe/proto/message.h) */
+    const struct span
+        *rest; /* what goes out behind it, none of them empty; a letter may share it with others */
+    size_t rest_count;
 };
 
 /* What the reply to a line of a script must be. */
@@ -192,6 +228,12 @@ struct plan {
 /* Whether a message belongs to the route: what it wants is not decided at RCPT. */
 bool plan_route_sends(const struct plan_route *route);
 
+/* The octets of a letter on the wire. */
+size_t plan_letter_octets(const struct plan_letter *letter);
+
+/* Whether anything is to be told about its message. */
+bool plan_route_wants_dsn(const struct plan_route *route);
+
 /* Whether its verdict waits until the message is seen in the mailbox. */
 bool plan_route_is_delivered(const struct plan_route *route);
 
@@ -207,10 +249,12 @@ const char *mx_require_name(enum mx_require r); /* "all" */
 const char *protocol_name(enum protocol p);     /* "smtp" */
 const char *limit_key(enum limit l);            /* "timeout", "timeouts.dns" */
 int64_t limit_default_us(enum limit l);
-const char *expect_name(enum expect e);     /* "accepted" */
-const char *tls_mode_name(enum tls_mode m); /* "starttls" */
-const char *tls_min_name(enum tls_min m);   /* "TLS12" */
-const char *xclient_name(enum xclient x);   /* "ADDR" */
+const char *expect_name(enum expect e);           /* "accepted" */
+const char *plan_notify_name(enum plan_notify n); /* "failure" */
+const char *plan_ret_name(enum plan_ret r);       /* "hdrs" */
+const char *tls_mode_name(enum tls_mode m);       /* "starttls" */
+const char *tls_min_name(enum tls_min m);         /* "TLS12" */
+const char *xclient_name(enum xclient x);         /* "ADDR" */
 
 /* Whether it has an XCLIENT command. */
 bool plan_has_xclient(const struct plan *plan);

@@ -10,6 +10,7 @@
 #include "probe/base/mem.h"
 #include "probe/conclude.h"
 #include "probe/proto/message.h"
+#include "probe/proto/template.h"
 #include "probe/verify/ledger.h"
 #include "server/script.h"
 
@@ -159,6 +160,11 @@ static uint64_t wish_of(const struct plan *plan, const struct plan_route *route)
     hash = mix(hash, &route->at_final, sizeof route->at_final);
     hash = mix(hash, &route->reply_code, sizeof route->reply_code);
     hash = mix(hash, &route->reply_enhanced, sizeof route->reply_enhanced);
+    hash = mix(hash, &route->message.hash, sizeof route->message.hash);
+    hash = mix(hash, &route->message.octets, sizeof route->message.octets);
+    hash = mix(hash, &route->dsn.notify, sizeof route->dsn.notify);
+    hash = mix(hash, &route->dsn.ret, sizeof route->dsn.ret);
+    hash = mix_text(hash, route->dsn.envid);
     return mix(hash, &route->deliver_within_us, sizeof route->deliver_within_us);
 }
 
@@ -181,23 +187,12 @@ static bool is_due(const struct memory *m, const struct plan_route *route)
     return m->sent_us == CLOCK_NONE || clock_mono_us() - m->sent_us >= route->min_send_interval_us;
 }
 
-static struct plan_letter write_letter(struct arena *arena, const struct plan *plan,
-                                       const struct plan_route *route)
+static struct plan_letter write_letter(struct arena *arena, const struct plan_route *route)
 {
     char token[MESSAGE_TOKEN_SIZE];
 
     script_token(token);
-    struct message_order order = {.from = route->from,
-                                  .to = route->to,
-                                  .to_count = route->to_count,
-                                  .host = plan->helo,
-                                  .token = arena_dup(arena, token),
-                                  .target = plan->target,
-                                  .route = route->name,
-                                  .wall_us = clock_wall_us()};
-    return (struct plan_letter){.token = order.token,
-                                .message_id = message_id(arena, &order),
-                                .wire = message_wire(arena, message_build(arena, &order))};
+    return template_write(arena, &route->message, arena_dup(arena, token), clock_wall_us());
 }
 
 const struct plan_letter *letters_write(struct letters *l, struct arena *arena, const struct plan *plan,
@@ -214,7 +209,7 @@ const struct plan_letter *letters_write(struct letters *l, struct arena *arena, 
             continue;
         if (letters == NULL)
             letters = arena_alloc(arena, plan->route_count * sizeof *letters);
-        letters[i] = write_letter(arena, plan, route);
+        letters[i] = write_letter(arena, route);
         m->under_way++;
         if (plan_route_is_delivered(route))
             ledger_open(l->ledger, letters[i].token, run, route->mailbox, m);

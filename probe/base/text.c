@@ -133,8 +133,8 @@ void text_date(int64_t wall_us, char out_r[TEXT_DATE_SIZE])
     struct tm t;
 
     gmtime_r(&seconds, &t); /* not strftime: a locale has no say here */
-    snprintf(out_r, TEXT_DATE_SIZE, "%.3s, %d %.3s %d %02d:%02d:%02d +0000", days + 3 * t.tm_wday, t.tm_mday,
-             months + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+    snprintf(out_r, TEXT_DATE_SIZE, "%.3s, %02d %.3s %d %02d:%02d:%02d +0000", days + 3 * t.tm_wday,
+             t.tm_mday, months + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
 }
 
 /* In the largest unit that leaves at most three decimals and no trailing zeros. */

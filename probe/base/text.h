@@ -23,7 +23,8 @@ char *text_show(struct arena *a, struct span bytes, size_t most);
 #define TEXT_TIME_SIZE 32
 void text_time(int64_t wall_us, char out_r[TEXT_TIME_SIZE]);
 
-/* RFC 5322 section 3.3 in UTC: "Mon, 23 Nov 2026 02:25:04 +0000". */
+/* RFC 5322 section 3.3 in UTC: "Mon, 23 Nov 2026 02:25:04 +0000". As long as this for every day up to the
+ * year 9999, so that the size of a message is known before. */
 #define TEXT_DATE_SIZE 48
 void text_date(int64_t wall_us, char out_r[TEXT_DATE_SIZE]);
 

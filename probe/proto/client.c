@@ -241,6 +241,8 @@ static void put_out(struct client *c, struct span bytes)
 {
     c->output = bytes;
     c->output_sent = 0;
+    if (c->output_total < bytes.len)
+        c->output_total = bytes.len;
     c->want = SEAM_WRITE;
 }
 
@@ -261,6 +263,8 @@ void client_enter(struct client *c, enum client_step_id id)
 {
     while (!client_step_table[id].applies(c))
         id++;
+    if (id == STEP_MAIL)
+        id = client_envelope_begin(c);
     c->step = id == STEP_LINE ? client_script_row(c) : &client_step_table[id];
     if (id == STEP_END) {
         part(c);
@@ -271,6 +275,7 @@ void client_enter(struct client *c, enum client_step_id id)
         c->want = SEAM_TLS;
         return;
     }
+    c->output_piece = c->output_gone = c->output_total = 0;
     if (id == STEP_PROXY) {
         put_out(c, client_claim_proxy(c));
         return;
@@ -307,10 +312,10 @@ void client_sent(struct client *c, size_t len, int64_t now_us)
     c->output_sent += len;
     assert(c->output_sent <= c->output.len);
     if (c->step->body && c->route_begun)
-        c->routes[c->route].octets_sent = c->output_sent;
+        c->routes[c->route].octets_sent = c->output_gone + c->output_sent;
     else if (c->step->body)
         client_last_command(c)->octets_sent = c->output_sent;
-    if (c->output_sent < c->output.len)
+    if (c->output_sent < c->output.len || (c->step->body && client_send_next_piece(c)))
         return;
     if (c->step->sent)
         c->step->sent(c);

@@ -82,6 +82,9 @@ struct client {
     char wire[COMMAND_MAX_LINE + 1];
     struct span output;  /* what is being sent: the command in wire, or a message of the plan's */
     size_t output_sent;  /* of it */
+    size_t output_piece; /* of a message in pieces: the next one */
+    size_t output_gone;  /* octets of those before the present one */
+    size_t output_total; /* octets of all of them */
     int64_t start_us;    /* of the run; offsets count from it */
     int64_t ends_us;     /* of the run: its deadline */
     int64_t step_us;     /* when the step's clock began: entered, then its last byte written */

@@ -59,7 +59,7 @@ void client_break_misread(struct client *c, enum reason reason)
 /* A command that is under way when the server speaks unasked: if it never left, it was never said. */
 static void withdraw(struct client *c)
 {
-    if (c->output_sent > 0) {
+    if (c->output_gone + c->output_sent > 0) {
         client_last_command(c)->first_byte_us = CLOCK_NONE;
         client_add_time(c->draft, c->step->phase, c->now_us - c->step_us);
         return;

@@ -52,7 +52,7 @@ const char *client_say_asked(const struct client *c, struct arena *a)
 
 const char *client_say_part_sent(const struct client *c, struct arena *a)
 {
-    return arena_printf(a, "%zu of %zu octets", c->output_sent, c->output.len);
+    return arena_printf(a, "%zu of %zu octets", c->output_gone + c->output_sent, c->output_total);
 }
 
 /* The time is over in the middle of sending; how it ended stands behind the seconds. */

@@ -59,13 +59,26 @@ bool client_send_message_applies(const struct client *c)
 
 char *client_send_message(struct client *c)
 {
-    c->routes[c->route].octets = letter_of(c)->wire.len;
+    c->output_total = plan_letter_octets(letter_of(c));
+    c->routes[c->route].octets = c->output_total;
     return arena_dup(c->arena, ".");
 }
 
 struct span client_send_body(const struct client *c)
 {
     return letter_of(c)->wire;
+}
+
+bool client_send_next_piece(struct client *c)
+{
+    const struct plan_letter *letter = c->route_begun ? letter_of(c) : NULL; /* a script's is in one piece */
+
+    if (!letter || c->output_piece == letter->rest_count)
+        return false;
+    c->output_gone += c->output.len;
+    c->output = letter->rest[c->output_piece++];
+    c->output_sent = 0;
+    return true;
 }
 
 void client_send_message_sent(struct client *c)

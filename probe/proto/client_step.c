@@ -6,7 +6,7 @@
  *
  *     [PROXY ->] [TLS ->] banner -> EHLO [-> HELO] [-> STARTTLS -> TLS -> EHLO]       client_{claim,tls}.c
  *     [-> XCLIENT -> EHLO] [-> AUTH [-> response ...] [-> *]]                        client_{claim,auth}.c
- *     -> ( MAIL -> RCPT ... [-> DATA -> message -> final ...] -> RSET ) a route      client_{send,lmtp}.c
+ *     -> ( MAIL -> RCPT ... [-> DATA -> message -> final ...] -> RSET ) a route      client_{envelope,send,lmtp}.c
  *     -> ( line [-> message -> reply] ) of a script; in the end QUIT                 client_script.c
  */
 #include "probe/proto/client_step.h"
@@ -232,7 +232,7 @@ static char *send_mail(struct client *c)
 {
     c->route_begun = true;
     c->recipient = 0;
-    return command_build(c->arena, "MAIL FROM:<", route_of(c)->from, ">", COMMAND_END);
+    return client_envelope_mail(c);
 }
 
 /* The route is over; the next one, if the server goes on. */
@@ -267,11 +267,6 @@ static enum client_step_id got_mail(struct client *c, struct result_command *com
 static bool rcpt_applies(const struct client *c)
 {
     return c->transaction && goes_as_far_as(c, PHASE_RCPT);
-}
-
-static char *send_rcpt(struct client *c)
-{
-    return command_build(c->arena, "RCPT TO:<", route_of(c)->to[c->recipient], ">", COMMAND_END);
 }
 
 /* What a reply to RCPT tells beside its verdict. */
@@ -390,8 +385,8 @@ const struct client_step client_step_table[STEP_END + 1] = {
                           client_auth_cancel_expected, client_auth_got_cancel, NULL, NULL},
     [STEP_MAIL] = {PHASE_MAIL, LIMIT_REPLY, mail_applies, send_mail, client_judge_mail_wanted, got_mail, NULL,
                    NULL},
-    [STEP_RCPT] = {PHASE_RCPT, LIMIT_REPLY, rcpt_applies, send_rcpt, client_judge_rcpt_wanted, got_rcpt, NULL,
-                   NULL},
+    [STEP_RCPT] = {PHASE_RCPT, LIMIT_REPLY, rcpt_applies, client_envelope_rcpt, client_judge_rcpt_wanted,
+                   got_rcpt, NULL, NULL},
     [STEP_DATA] = {PHASE_DATA, LIMIT_REPLY, client_send_data_applies, client_send_data,
                    client_judge_data_wanted, client_send_got_data, NULL, client_send_data_sent},
     [STEP_MESSAGE] = {PHASE_MESSAGE, LIMIT_MESSAGE, client_send_message_applies, client_send_message,

@@ -137,6 +137,7 @@ enum client_step_id client_send_got_data(struct client *c, struct result_command
 bool client_send_message_applies(const struct client *c);
 char *client_send_message(struct client *c);
 struct span client_send_body(const struct client *c);
+bool client_send_next_piece(struct client *c); /* behind the one that is sent; false = it was the last */
 void client_send_message_sent(struct client *c);
 enum client_step_id client_send_got_final(struct client *c, struct result_command *command);
 
@@ -168,6 +169,11 @@ void client_step_greeted(struct client *c, const struct result_reply *reply);
 void client_step_learn(struct client *c, const struct result_reply *reply);
 void client_step_note_rcpt(struct client *c, const struct result_command *command);
 enum client_step_id client_step_farewell(const struct result_reply *reply);
+/* The envelope (client_envelope.c). MAIL is the next step, or the one behind it: routes that need what the
+ * server does not offer are over before anything is said of them. */
+enum client_step_id client_envelope_begin(struct client *c);
+char *client_envelope_mail(struct client *c);
+char *client_envelope_rcpt(struct client *c);
 
 /* What steps may do to the client. */
 void client_note(struct client *c, enum flag flag);

@@ -27,3 +27,22 @@ char *command_build(struct arena *a, const char *verb, ...)
     va_end(parts);
     return arena_dup_span(a, (struct span){line, len});
 }
+
+char *command_xtext(struct arena *a, const char *text)
+{
+    char *out = arena_alloc(a, 3 * strlen(text) + 1), *end = out;
+
+    for (; *text; text++) {
+        static const char digits[] = "0123456789ABCDEF";
+        unsigned char c = (unsigned char)*text;
+        bool plain = c > ' ' && c < 0x7f && c != '+' && c != '=';
+        if (plain) {
+            *end++ = *text;
+            continue;
+        }
+        *end++ = '+';
+        *end++ = digits[c >> 4];
+        *end++ = digits[c & 15];
+    }
+    return out;
+}

@@ -16,4 +16,7 @@
  * arena, or null when it cannot be sent. */
 char *command_build(struct arena *a, const char *verb, ...) __attribute__((sentinel));
 
+/* The text as a parameter's value may hold it, xtext (RFC 3461 section 4): no spaces, no line ends. */
+char *command_xtext(struct arena *a, const char *text);
+
 #endif

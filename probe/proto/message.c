@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds messages and finds them again. Only CRLF ends a line on the wire and only CRLF.CRLF a message, so
- * none of ours can be read as two. What goes into an address field was checked when the config was loaded.
+ * Names messages and finds them again. Only CRLF ends a line on the wire and only CRLF.CRLF a message, so
+ * none of ours can be read as two.
  */
 #include "probe/proto/message.h"
-
-#include "probe/base/text.h"
 
 #include <string.h>
 #include <strings.h>
@@ -77,42 +75,9 @@ int message_token_of(struct span message, char token_r[MESSAGE_TOKEN_SIZE])
     return 0;
 }
 
-const char *message_id(struct arena *a, const struct message_order *order)
+const char *message_id(struct arena *a, const char *token, const char *host)
 {
-    return arena_printf(a, "<%s@%s>", order->token, order->host);
-}
-
-/* "To: <a@example.org>,\r\n <b@example.org>": an address a line keeps every line within its limit. */
-static const char *recipients(struct arena *a, const struct message_order *order)
-{
-    const char *list = "";
-
-    for (size_t i = 0; i < order->to_count; i++)
-        list = arena_printf(a, "%s%s<%s>", list, i ? ",\r\n " : "", order->to[i]);
-    return list;
-}
-
-struct span message_build(struct arena *a, const struct message_order *order)
-{
-    bool null_sender = *order->from == '\0';
-    char date[TEXT_DATE_SIZE];
-
-    text_date(order->wall_us, date);
-    return span_of(arena_printf(a,
-                                "Date: %s\r\n"
-                                "From: ehlod <%s%s>\r\n"
-                                "To: %s\r\n"
-                                "Subject: ehlod test message (%s, %s)\r\n"
-                                "Message-ID: %s\r\n" TOKEN_FIELD " %s\r\n"
-                                "Auto-Submitted: auto-generated\r\n"
-                                "MIME-Version: 1.0\r\n"
-                                "Content-Type: text/plain; charset=us-ascii\r\n"
-                                "\r\n"
-                                "This message tests whether mail is accepted and delivered.\r\n"
-                                "It may be deleted at any time.\r\n",
-                                date, null_sender ? "ehlod@" : "", null_sender ? order->host : order->from,
-                                recipients(a, order), order->target, order->route, message_id(a, order),
-                                order->token));
+    return arena_printf(a, "<%s@%s>", token, host);
 }
 
 struct span message_wire(struct arena *a, struct span text)

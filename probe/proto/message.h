@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /*
- * The messages that a client sends (RFC 5322), and how they are found again. A token is the one thing that
+ * How the messages that a client sends are found again. A token is the one thing that
  * tells a message of ours from all others: it stands in the field X-Ehlod-Token and in the Message-ID.
  */
 #define MESSAGE_TOKEN_DIGITS 32
@@ -24,22 +24,8 @@ void message_token(const unsigned char random[MESSAGE_TOKEN_DIGITS / 2], char to
  */
 int message_token_of(struct span message, char token_r[MESSAGE_TOKEN_SIZE]);
 
-struct message_order {
-    const char *from; /* "" is the null sender */
-    const char *const *to;
-    size_t to_count;
-    const char *host; /* as we greet: names the Message-ID, and the author when the sender is null */
-    const char *token;
-    const char *target;
-    const char *route;
-    int64_t wall_us;
-};
-
-/* "<TOKEN@HOST>" */
-const char *message_id(struct arena *a, const struct message_order *order);
-
-/* The built-in message: small, ASCII, with every field that mail servers look for. Lines end with CRLF. */
-struct span message_build(struct arena *a, const struct message_order *order);
+/* "<TOKEN@HOST>", the host as we greet. */
+const char *message_id(struct arena *a, const char *token, const char *host);
 
 /*
  * A message as it goes over the wire after 354 (RFC 5321 section 4.5.2): every line ends with CRLF, whatever

@@ -14,26 +14,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* Graphic ASCII but + and = stands for itself. */
-static const char *xtext(struct arena *a, const char *value)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    char *text = arena_alloc(a, 3 * strlen(value) + 1);
-    char *to = text;
-
-    for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
-        if (*c > ' ' && *c < 0x7f && *c != '+' && *c != '=') {
-            *to++ = (char)*c;
-            continue;
-        }
-        *to++ = '+';
-        *to++ = digits[*c >> 4];
-        *to++ = digits[*c & 0xf];
-    }
-    *to = '\0';
-    return text;
-}
-
 char *xclient_text(struct arena *a, const struct plan *plan)
 {
     char *text = arena_dup(a, "");
@@ -41,7 +21,7 @@ char *xclient_text(struct arena *a, const struct plan *plan)
     for (enum xclient x = 0; x < XCLIENT_COUNT; x++)
         if (plan->xclient[x])
             text = arena_printf(a, "%s%s%s=%s", text, *text ? " " : "", xclient_name(x),
-                                xtext(a, plan->xclient[x]));
+                                command_xtext(a, plan->xclient[x]));
     return text;
 }
 

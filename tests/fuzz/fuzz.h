@@ -22,6 +22,7 @@ int fuzz_url(const uint8_t *data, size_t size);
 int fuzz_message(const uint8_t *data, size_t size);
 int fuzz_dns(const uint8_t *data, size_t size);
 int fuzz_dialogue(const uint8_t *data, size_t size);
+int fuzz_template(const uint8_t *data, size_t size);
 
 /* A promise that holds for every input. When it does not, says which and ends the process. */
 void fuzz_require(bool holds, const char *promise);
@@ -79,8 +80,11 @@ struct fuzz_peer {
 /* Plays the input to its end, and then on until the engine is done: that it is, and stays so, is required. */
 void fuzz_play(struct fuzz_peer *p, struct span input);
 
+/* What goes over the wire behind DATA must reach the sink as one message, and as the one that is wanted. */
+void fuzz_send_message(struct span wire, struct span wanted);
+
 /* The plans that the client is fuzzed with: as many as FUZZ_PLANS, then the first again. */
-#define FUZZ_PLANS   33
+#define FUZZ_PLANS   34
 #define FUZZ_SCRIPTS 2 /* the last of them but one play a script */
 const struct plan *fuzz_plan(uint8_t number);
 
@@ -90,7 +94,7 @@ const struct plan *fuzz_plan(uint8_t number);
 /* The first plan of those that log in: in the clear, where that is allowed. */
 #define FUZZ_PLANS_LOGIN 20
 
-/* The first plan of those of LMTP: all from here on, but for the last. */
+/* The first plan of the three of LMTP. */
 #define FUZZ_PLANS_LMTP 27
 
 /* What holds for every result, whatever a server did: its texts are clean, its times do not run backwards, it

@@ -66,7 +66,8 @@ static struct span letter_of(const struct server *s)
     struct span letter = {"", 0};
 
     if (!script)
-        return s->plan->letters[s->route].wire;
+        return (struct span){s->plan->letters[s->route].wire.data,
+                             plan_letter_octets(&s->plan->letters[s->route])};
     for (size_t i = 0; i < script->count; i++)
         if (script->lines[i].message.len)
             letter = script->lines[i].message;

@@ -35,12 +35,13 @@ static void hear_all(struct sink *s)
         sink_seam.sent(s, sink_seam.output(s).len, 0);
 }
 
-static void send_to_sink(struct span wire, struct taken *taken)
+void fuzz_send_message(struct span wire, struct span wanted)
 {
+    struct taken taken = {.wanted = wanted};
     static const char *const head[] = {HEAD};
     static const char *const domains[] = {"probe.example.org"};
     const struct sink_policy policy = {
-        .name = "sink.example.org", .domains = domains, .domain_count = 1, .take = take, .context = taken};
+        .name = "sink.example.org", .domains = domains, .domain_count = 1, .take = take, .context = &taken};
     struct sink s;
 
     sink_init(&s, &policy, 0);
@@ -50,7 +51,7 @@ static void send_to_sink(struct span wire, struct taken *taken)
         hear_all(&s);
     }
     sink_seam.receive(&s, wire, 0, 0);
-    fuzz_require(taken->count == 1 && !s.in_message, "a message is one message");
+    fuzz_require(taken.count == 1 && !s.in_message, "a message is one message");
     fuzz_require(s.line.len == 0 && s.errors == 0, "and nothing behind it is a command");
     sink_free(&s);
 }
@@ -100,9 +101,8 @@ int fuzz_message(const uint8_t *data, size_t size)
 {
     struct arena a = {0};
     struct span text = {fuzz_exact((struct span){(const char *)data, size}), size};
-    struct taken taken = {.wanted = with_crlf(&a, text)};
 
-    send_to_sink(message_wire(&a, text), &taken);
+    fuzz_send_message(message_wire(&a, text), with_crlf(&a, text));
     check_token(&a, text);
     free((char *)text.data);
     arena_free(&a);

@@ -76,6 +76,22 @@
         .name = "any", .from = "m@example.org", TO("a@example.org", "b@example.org"),                        \
         .expect = EXPECT_DELIVERED | EXPECT_REJECTED | EXPECT_DEFERRED, .at_final = true, .mailbox = "local" \
     }
+#define NEEDY                                                                                                \
+    {                                                                                                        \
+        .name = "needy", .from = "\xc3\xbc@example.org", TO("www@example.org"), .expect = EXPECT_QUEUED,     \
+        .is_utf8 = true, .message = {.octets = 1000, .is_8bit = true}, .dsn = {                              \
+            .notify = PLAN_NOTIFY_FAILURE | PLAN_NOTIFY_DELAY,                                               \
+            .ret = PLAN_RET_HDRS,                                                                            \
+            .envid = "a b"                                                                                   \
+        }                                                                                                    \
+    }
+#define LARGE                                                                                                \
+    {                                                                                                        \
+        .name = "large", .from = "l@example.org", TO("www@example.org"),                                     \
+        .expect = EXPECT_QUEUED | EXPECT_REJECTED, .message = {                                              \
+            .octets = 100000                                                                                 \
+        }                                                                                                    \
+    }
 
 /* The first have just so many routes; talks are played with those. Where a route sends, there is a letter. */
 static const struct plan plans[] = {
@@ -124,6 +140,7 @@ static const struct plan plans[] = {
     {.protocol = PROTOCOL_LMTP, .stop_after = PHASE_COUNT, ROUTES(LMTP_THREE)},
     {.protocol = PROTOCOL_LMTP, .stop_after = PHASE_COUNT, ROUTES(LMTP_AT_FINAL, REFUSED, LMTP_THREE)},
     {.protocol = PROTOCOL_LMTP, .stop_after = PHASE_COUNT, ROUTES(QUEUED_TWO, ACCEPTED)},
+    {.stop_after = PHASE_COUNT, ROUTES(NEEDY, LARGE, ACCEPTED)},
     {.stop_after = PHASE_COUNT}, /* scripts */
     {.stop_after = PHASE_COUNT},
 };
@@ -143,11 +160,13 @@ struct made {
     struct plan_letter letters[MOST_ROUTES];
 };
 
-/* One is small and full of dots, one does not fit in one segment. */
-static struct span letter(size_t route)
+/* One is small and full of dots; one does not fit in one segment, and is in pieces that lie behind each
+ * other. */
+static struct plan_letter letter(size_t route)
 {
     static struct arena forever;
     static struct span wires[2];
+    static struct span rest[2];
     static char text[MOST_LETTER];
 
     if (!wires[0].data) {
@@ -156,7 +175,17 @@ static struct span letter(size_t route)
             text[i] = i % 78 == 77 ? '\n' : '.';
         wires[1] = message_wire(&forever, (struct span){text, sizeof(text)});
     }
-    return wires[route % COUNT(wires)];
+    struct plan_letter made = {.token = "ehlod-0123456789abcdef0123456789abcdef",
+                               .message_id = "<ehlod-0123456789abcdef0123456789abcdef@client.example.org>",
+                               .wire = wires[route % COUNT(wires)]};
+    if (route % COUNT(wires) == 1) {
+        rest[0] = (struct span){made.wire.data + 1000, 1};
+        rest[1] = (struct span){made.wire.data + 1001, made.wire.len - 1001};
+        made.wire.len = 1000;
+        made.rest = rest;
+        made.rest_count = COUNT(rest);
+    }
+    return made;
 }
 
 /* Just as many commands as a plan may have: EHLO, HELO, QUIT; MAIL, one RCPT or two, and RSET for each route;
@@ -222,12 +251,7 @@ const struct plan *fuzz_plan(uint8_t number)
     else if (which >= COUNT(plans) - FUZZ_SCRIPTS)
         m.plan.script = script(which - (COUNT(plans) - FUZZ_SCRIPTS));
     for (size_t i = 0; i < m.plan.route_count; i++)
-        m.letters[i] =
-            plan_route_sends(&m.plan.routes[i])
-                ? (struct plan_letter){"ehlod-0123456789abcdef0123456789abcdef",
-                                       "<ehlod-0123456789abcdef0123456789abcdef@client.example.org>",
-                                       letter(i)}
-                : (struct plan_letter){0};
+        m.letters[i] = plan_route_sends(&m.plan.routes[i]) ? letter(i) : (struct plan_letter){.token = NULL};
     m.plan.letters = m.letters;
     return &m.plan;
 }

@@ -206,6 +206,9 @@ static void give_folder(struct giver *g, const char *folder, const char *ending,
 #define SINK_RCPT "RCPT TO:<www@probe.example.org>\r\n"
 #define TOKEN     "ehlod-0123456789abcdef0123456789abcdef"
 
+#define A10  "aaaaaaaaaa"
+#define A100 A10 A10 A10 A10 A10 A10 A10 A10 A10 A10
+
 static const struct {
     const char *target;
     const char *name;
@@ -254,10 +257,19 @@ static const struct {
      "\xef\xbb\xbf"
      "EHLO x\r\nDATA\r\n<354\r\n.x\r.\r\r\n..\n.\r\n<250 5.1.1\r\nQUIT\nNOOP"},
     {"client", "script",
-     "\036220 mx\r\n\001250 mx\r\n\001250 a\r\n\001250 b\r\n\001354 c\r\n\001250 d\r\n\001250 e\r\n\001250 f\r\n\001221 g\r\n"},
+     "\037220 mx\r\n\001250 mx\r\n\001250 a\r\n\001250 b\r\n\001354 c\r\n\001250 d\r\n\001250 e\r\n\001250 f\r\n\001221 g\r\n"},
     {"client", "script-wishes",
-     "\037220 mx\r\n\001250 mx\r\n\001334 a\r\n\001334 b\r\n\001235 c\r\n\001250 d\r\n\001554 e\r\n\001354 f\r\n"
+     "\040220 mx\r\n\001250 mx\r\n\001334 a\r\n\001334 b\r\n\001235 c\r\n\001250 d\r\n\001554 e\r\n\001354 f\r\n"
      "\001550 5.7.1 no\r\n\001221 g\r\n"},
+    {"template", "plain",
+     "\1aSubject: hi {{target}}\nTo: {{to}}\n\nHello,\n.{{from}}\n.\n{{date}} {{token}}\n"},
+    {"template", "own",
+     "\2aDate: {{date}}\r\nFrom: x@y\r\nMessage-ID:\r\n <{{token}}@z>\r\n\r\n{{message_id}}\r\n"},
+    {"template", "eight-bit", "\3aX-Ehlod-Token: {{token}}\nSubject: \xc3\xbc\n\n\xfc\n{{from}}.{{route}}\n"},
+    {"template", "long",
+     "\4\1To: {{to}}, " A100 " " A100 " " A100 " " A100 " " A100 " " A100 " " A100 " " A100 " " A100 " " A100
+     "\n\n" A100},
+    {"template", "wrong", "\5aSubject: {{x}}\nno field\n \n\n{{\na\rb\n"},
     {"client", "early-reply",
      "\004220 mx\r\n\001250 mx\r\n\001250 Ok\r\n\001250 Ok\r\n\001\5\377354 go\r\n552 5.3.4 too big\r\n"},
 };

@@ -134,6 +134,7 @@ def validate_text(folder, text):
     if re.search("^ *cert_file: sink.pem", text, re.M):
         make_certificate(folder)
     (folder / "to_www.smtp").write_text("EHLO {{hostname}}\n< 250 {{customer}}\n" if "\n      customer:" in text else "NOOP\n")
+    (folder / "welcome.eml").write_text("Subject: welcome\n\nhello\n", encoding="utf-8")
     path = folder / "ehlod.yaml"
     path.write_text(text, encoding="utf-8")
     return validate(path)

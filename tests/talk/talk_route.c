@@ -52,6 +52,36 @@ static const char *read_reply(struct arena *a, struct plan_route *route, const c
     return NULL;
 }
 
+static void read_notify(struct plan_route *route, char *value)
+{
+    char *save = NULL;
+
+    for (char *word = strtok_r(value, ",", &save); word; word = strtok_r(NULL, ",", &save))
+        for (unsigned n = PLAN_NOTIFY_NEVER; n <= PLAN_NOTIFY_DELAY; n <<= 1)
+            if (strcmp(word, plan_notify_name((enum plan_notify)n)) == 0)
+                route->dsn.notify |= n;
+}
+
+/* What the message needs of the server; whether the key is one of these. */
+static bool read_need(struct plan_route *route, const char *key, char *value)
+{
+    if (strcmp(key, "octets") == 0)
+        route->message.octets = strtoul(value, NULL, 10);
+    else if (strcmp(key, "body") == 0)
+        route->message.is_8bit = strcmp(value, "8bit") == 0;
+    else if (strcmp(key, "utf8") == 0)
+        route->is_utf8 = strcmp(value, "yes") == 0;
+    else if (strcmp(key, "notify") == 0)
+        read_notify(route, value);
+    else if (strcmp(key, "ret") == 0)
+        route->dsn.ret = strcmp(value, "full") == 0 ? PLAN_RET_FULL : PLAN_RET_HDRS;
+    else if (strcmp(key, "envid") == 0)
+        route->dsn.envid = value;
+    else
+        return false;
+    return true;
+}
+
 static const char *read_key(struct arena *a, struct plan_route *route, const char **letter, const char *key,
                             char *value)
 {
@@ -69,7 +99,7 @@ static const char *read_key(struct arena *a, struct plan_route *route, const cha
         route->at_final = true;
     else if (strcmp(key, "letter") == 0)
         *letter = value;
-    else
+    else if (!read_need(route, key, value))
         return arena_printf(a, "unknown key or value: %s", key);
     return NULL;
 }
@@ -87,6 +117,23 @@ static struct span large_letter(struct arena *a, size_t size)
     }
     memcpy(wire + len, ".\r\n", 3);
     return (struct span){wire, len + 3};
+}
+
+/* In pieces, as the letters of templates are; they lie behind each other. */
+static void cut(struct arena *a, struct plan_letter *letter)
+{
+    struct span *rest = arena_alloc(a, 3 * sizeof(*rest));
+    const char *data = letter->wire.data;
+    size_t len = letter->wire.len, third = len / 3;
+
+    rest[0] = (struct span){data + third, 1};
+    rest[1] = (struct span){data + third + 1, third};
+    rest[2] = (struct span){data + 2 * third + 1, len - 2 * third - 1};
+    *letter = (struct plan_letter){.token = letter->token,
+                                   .message_id = letter->message_id,
+                                   .wire = {data, third},
+                                   .rest = rest,
+                                   .rest_count = 3};
 }
 
 /* "64KiB", "5MiB", "none"; null is the small one. */
@@ -108,7 +155,10 @@ static const char *write_letter(struct arena *a, struct plan_letter *letter, con
     for (size_t i = 0; size && i < sizeof(units) / sizeof(units[0]); i++)
         if (strcmp(unit, units[i].unit) == 0)
             letter->wire = large_letter(a, count * units[i].octets);
-    return letter->wire.len ? NULL : arena_printf(a, "no size of a letter: %s", size);
+    if (!letter->wire.len)
+        return arena_printf(a, "no size of a letter: %s", size);
+    cut(a, letter);
+    return NULL;
 }
 
 static struct plan_route *add_route(struct arena *a, struct plan *plan, struct plan_letter **letter_r)
@@ -146,6 +196,6 @@ struct span talk_route_letter(const struct talk *talk, const char *name)
 {
     for (size_t i = 0; i < talk->plan.route_count; i++)
         if (strcmp(talk->plan.routes[i].name, name) == 0)
-            return talk->plan.letters[i].wire;
+            return (struct span){talk->plan.letters[i].wire.data, plan_letter_octets(&talk->plan.letters[i])};
     return (struct span){"", 0};
 }

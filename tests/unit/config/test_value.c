@@ -166,6 +166,28 @@ static void test_no_integers(void **state)
     }
 }
 
+static void test_sizes(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t octets;
+    } good[] = {
+        {"0", 0},         {"0B", 0},           {"1B", 1},         {"500B", 500},
+        {"64KiB", 65536}, {"10MiB", 10485760}, {"1GiB", 1 << 30}, {"8589934591GiB", 8589934591LL << 30}};
+    static const char *const bad[] = {
+        "",       "B",   "1",   "1 B", "1k",   "1KB", "1kib",          "1MB",
+        "1.5MiB", "-1B", "+1B", "01B", "1TiB", "1BB", "8589934592GiB", "9223372036854775808B"};
+    int64_t octets;
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        if (value_size(good[i].text, &octets) != 0 || octets != good[i].octets)
+            fail_msg("%s", good[i].text);
+    octets = 42;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (value_size(bad[i], &octets) != -1 || octets != 42)
+            fail_msg("\"%s\" was taken", bad[i]);
+}
+
 /* F25: where the machine has a locale with a decimal comma, numbers are the same in it. */
 static void test_locale(void **state)
 {
@@ -186,7 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_durations), cmocka_unit_test(test_no_durations),
         cmocka_unit_test(test_integers),  cmocka_unit_test(test_no_integers),
-        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_locale),
     };
     return cmocka_run_group_tests_name("config/value", tests, NULL, NULL);
 }

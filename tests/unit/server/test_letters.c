@@ -3,6 +3,7 @@
 #include "server/letters.h"
 
 #include "probe/base/clock.h"
+#include "probe/proto/template.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +25,16 @@ static const struct result_recipient taken = {.to = "www@example.org", .code = 2
 static const struct result_recipient *recipients; /* of each route, when its message was answered */
 static size_t recipient_count;
 
+/* What the built-in message says. */
+static const char *const values[TEMPLATE_NAME_COUNT] = {[TEMPLATE_HOSTNAME] = "probe.example.net",
+                                                        [TEMPLATE_FROM] = "a@example.net",
+                                                        [TEMPLATE_TO] = "www@example.org",
+                                                        [TEMPLATE_TARGET] = "mx1",
+                                                        [TEMPLATE_ROUTE] = "route",
+                                                        [TEMPLATE_ADDRESS] = "mx1.example.org"};
+
 struct stage {
+    struct arena arena;
     uv_loop_t loop;
     struct letters *letters;
     int settled;
@@ -37,9 +47,10 @@ static void on_settled(void *context, const char *key, const struct delivery *de
     ((struct stage *)context)->settled++;
 }
 
-static struct plan_route route(const char *name, unsigned expect)
+static struct plan_route route(struct stage *s, const char *name, unsigned expect)
 {
     return (struct plan_route){.name = name,
+                               .message = {.template = template_built_in(&s->arena), .values = values},
                                .from = "a@example.net",
                                .to = to,
                                .to_count = 1,
@@ -56,9 +67,9 @@ static int set_up(void **state)
     stage = (struct stage){0};
     recipients = &taken;
     recipient_count = 1;
-    routes[ROUTE_PLAIN] = route("plain", EXPECT_ACCEPTED);
-    routes[ROUTE_QUEUE] = route("queue", EXPECT_QUEUED);
-    routes[ROUTE_DELIVER] = route("deliver", EXPECT_DELIVERED);
+    routes[ROUTE_PLAIN] = route(&stage, "plain", EXPECT_ACCEPTED);
+    routes[ROUTE_QUEUE] = route(&stage, "queue", EXPECT_QUEUED);
+    routes[ROUTE_DELIVER] = route(&stage, "deliver", EXPECT_DELIVERED);
     plan = (struct plan){.target = "mx1",
                          .helo = "probe.example.net",
                          .stop_after = PHASE_COUNT,
@@ -75,6 +86,7 @@ static int tear_down(void **state)
     struct stage *s = *state;
 
     letters_free(s->letters);
+    arena_free(&s->arena);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     return uv_loop_close(&s->loop);
 }
@@ -202,7 +214,8 @@ static void test_what_is_sent(void **state)
     const struct plan_letter *letter = &p.plan.letters[ROUTE_DELIVER];
     assert_non_null(strstr(letter->wire.data, letter->token));
     assert_non_null(strstr(letter->wire.data, letter->message_id));
-    assert_memory_equal(letter->wire.data + letter->wire.len - 5, "\r\n.\r\n", 5);
+    const struct span *last = &letter->rest[letter->rest_count - 1];
+    assert_memory_equal(last->data + last->len - 3, ".\r\n", 3);
     finish(s, &p, "R1", ROUTE_QUEUED);
     clear(&p);
 
@@ -406,6 +419,32 @@ static void test_another_config_is_not_judged_by_the_old_one(void **state)
     clear(&back);
 }
 
+/* Nor is another message: one that is larger, reads otherwise or asks for other news. */
+static void test_another_message_is_not_judged_by_the_old_one(void **state)
+{
+    struct stage *s = *state;
+    struct plan_route first = routes[ROUTE_DELIVER];
+    struct played lost, other;
+
+    begin(s, &lost, "R1", false);
+    finish(s, &lost, "R1", ROUTE_QUEUED);
+    pass_time(s, 50 * MS);
+    for (int i = 0; i < 5; i++) {
+        routes[ROUTE_DELIVER].message.hash += i == 0;
+        routes[ROUTE_DELIVER].message.octets += i == 1;
+        routes[ROUTE_DELIVER].dsn.notify = i == 2 ? PLAN_NOTIFY_NEVER : 0;
+        routes[ROUTE_DELIVER].dsn.ret = i == 3 ? PLAN_RET_HDRS : PLAN_RET_UNSAID;
+        routes[ROUTE_DELIVER].dsn.envid = i == 4 ? "x" : NULL;
+        begin(s, &other, "R2", false);
+        finish(s, &other, "R2", ROUTE_QUEUED);
+        assert_shown(s, &other, ROUTE_DELIVER, ROUTE_ACCEPTED, TRI_TRUE, NULL);
+        clear(&other);
+        routes[ROUTE_DELIVER] = first;
+    }
+    assert_shown(s, &lost, ROUTE_DELIVER, ROUTE_LOST, TRI_FALSE, "R1");
+    clear(&lost);
+}
+
 /* A run that is not over: its message was taken, and nobody knows more. */
 static void test_a_peek_at_a_sent_message_is_pending(void **state)
 {
@@ -451,6 +490,7 @@ int main(void)
         LETTERS_TEST(test_a_refused_message_stands_too),
         LETTERS_TEST(test_v07_strangers),
         LETTERS_TEST(test_another_config_is_not_judged_by_the_old_one),
+        LETTERS_TEST(test_another_message_is_not_judged_by_the_old_one),
         LETTERS_TEST(test_a_peek_at_a_sent_message_is_pending),
         LETTERS_TEST(test_a_blind_mailbox),
     };

@@ -284,6 +284,27 @@ static void test_show(void **state)
     }
 }
 
+/* RFC 5322 section 3.3; the same length whatever the day. */
+static void test_date(void **state)
+{
+    static const struct {
+        int64_t us;
+        const char *text;
+    } rows[] = {
+        {0, "Thu, 01 Jan 1970 00:00:00 +0000"},
+        {INT64_C(1763951104999999), "Mon, 24 Nov 2025 02:25:04 +0000"},
+        {INT64_C(951782399000000), "Mon, 28 Feb 2000 23:59:59 +0000"},
+        {INT64_C(951782400000000), "Tue, 29 Feb 2000 00:00:00 +0000"},
+        {INT64_C(4102444800000000), "Fri, 01 Jan 2100 00:00:00 +0000"},
+    };
+    char text[TEXT_DATE_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        text_date(rows[i].us, text);
+        assert_string_equal(text, rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_escape_is_reversible),
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_time_zone),
+        cmocka_unit_test(test_date),
         cmocka_unit_test(test_duration),
         cmocka_unit_test(test_show),
     };

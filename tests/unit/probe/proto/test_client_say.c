@@ -161,7 +161,8 @@ static void test_a_caller_leaves_inside_the_message(void **state)
 
     s->route.expect = EXPECT_QUEUED;
     s->route.to_count = 1;
-    s->letter = (struct plan_letter){"token", "<token@example.org>", span_of("a\r\n.\r\n")};
+    s->letter = (struct plan_letter){
+        .token = "token", .message_id = "<token@example.org>", .wire = span_of("a\r\n.\r\n")};
     s->plan.letters = &s->letter;
     as_far_as_mail(s);
     says(s, "250 Ok\r\n");
@@ -227,7 +228,8 @@ static void test_what_is_hoped_for_of_data(void **state)
                                    .at_final = true,
                                    .reply_code = 554,
                                    .reply_enhanced = {5, 7, 1}};
-    s->letter = (struct plan_letter){"token", "<token@example.org>", span_of("a\r\n.\r\n")};
+    s->letter = (struct plan_letter){
+        .token = "token", .message_id = "<token@example.org>", .wire = span_of("a\r\n.\r\n")};
     s->plan.letters = &s->letter;
     as_far_as_mail(s);
     says(s, "250 Ok\r\n");

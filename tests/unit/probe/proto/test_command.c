@@ -77,6 +77,19 @@ static void test_length_of_many_parts(void **state)
     arena_free(&arena);
 }
 
+/* RFC 3461 section 4 */
+static void test_xtext(void **state)
+{
+    struct arena arena = {0};
+    (void)state;
+
+    assert_string_equal(command_xtext(&arena, ""), "");
+    assert_string_equal(command_xtext(&arena, "a.b-c@d!~"), "a.b-c@d!~");
+    assert_string_equal(command_xtext(&arena, "a+b=c d"), "a+2Bb+3Dc+20d");
+    assert_string_equal(command_xtext(&arena, "\r\n\x7f\xc3\xbc"), "+0D+0A+7F+C3+BC");
+    arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +97,7 @@ int main(void)
         cmocka_unit_test(test_line_ends_are_refused),
         cmocka_unit_test(test_length),
         cmocka_unit_test(test_length_of_many_parts),
+        cmocka_unit_test(test_xtext),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

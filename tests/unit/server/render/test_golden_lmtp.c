@@ -18,8 +18,9 @@
 #define TOKEN      "ehlod-000102030405060708090a0b0c0d0e0f"
 
 static const char *const to[] = {"a@example.org", "b@example.org", "d@example.org"};
-static const struct plan_letter letter = {
-    TOKEN, "<" TOKEN "@fra1.example.org>", {"Subject: x\r\n\r\nx\r\n.\r\n", 20}};
+static const struct plan_letter letter = {.token = TOKEN,
+                                          .message_id = "<" TOKEN "@fra1.example.org>",
+                                          .wire = {"Subject: x\r\n\r\nx\r\n.\r\n", 20}};
 
 struct stage {
     struct arena arena;

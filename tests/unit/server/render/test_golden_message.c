@@ -25,7 +25,9 @@
 
 static const char *const to[] = {"www@example.org"};
 static const struct plan_letter letters[] = {
-    {TOKEN, "<" TOKEN "@fra1.example.org>", {"Subject: x\r\n\r\nx\r\n.\r\n", 20}},
+    {.token = TOKEN,
+     .message_id = "<" TOKEN "@fra1.example.org>",
+     .wire = {"Subject: x\r\n\r\nx\r\n.\r\n", 20}},
     {0},
 };
 static const struct plan_letter no_letters[] = {{0}, {0}};
