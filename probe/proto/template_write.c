@@ -22,6 +22,7 @@ struct writer {
     const struct template *t;
     const char *values[TEMPLATE_NAME_COUNT];
     struct buffer head;
+    size_t head_dots;                   /* of it doubled ones */
     struct template_mistakes *mistakes; /* null: it was checked, so there are none */
 };
 
@@ -64,6 +65,10 @@ static bool put_header_line(struct writer *w, struct span line)
     size_t least = colon ? (size_t)(colon - line.data) + 1 : 0;
     bool folds = line.len > TEMPLATE_MAX_LINE;
 
+    if (line.len && *line.data == '.') { /* as a field's name may begin */
+        buffer_puts(&w->head, ".");
+        w->head_dots++;
+    }
     least += white((struct span){line.data + least, line.len - least});
     while (folds && line.len > FOLDED) {
         size_t at = fold_at(line, least + 1);
@@ -119,6 +124,7 @@ static void write_head(struct writer *w)
     struct buffer line;
 
     buffer_clear(&w->head);
+    w->head_dots = 0;
     buffer_init(&line, TEMPLATE_MAX_HEADER);
     put_fields(w);
     for (; text.len; number++) {
@@ -256,7 +262,7 @@ int template_check(struct arena *scratch, struct plan_message *message, bool *is
     for (size_t i = 0; i < own.count; i++)
         template_complain(mistakes, own.list[i].line, own.list[i].text);
     if (own.count == 0) {
-        message->octets = w.head.len + t->body.len - t->body_dots;
+        message->octets = w.head.len - w.head_dots + t->body.len - t->body_dots;
         message->is_8bit = t->is_8bit;
         message->hash = t->hash;
         *is_utf8_r = !is_ascii(buffer_span(&w.head));

@@ -51,6 +51,17 @@ smtpd_tls_key_file = {key}
 smtpd_tls_loglevel = 1
 """
 
+MAILDIR_CF = """\
+virtual_mailbox_domains = {domain}
+virtual_mailbox_base = {folder}/maildirs
+virtual_mailbox_maps = static:all/
+virtual_mailbox_limit = 0
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{uid}
+"""
+MAILDIR_DOMAIN = "maildir.example.org"
+MAILDIR_UID = 65534  # nobody: Debian's, and owner of nothing
+
 WRAPPER_CF = """\
 {host}:{port} inet n - n - - smtpd
   -o smtpd_tls_wrappermode=yes
@@ -77,6 +88,7 @@ each unix - - n - - smtp
 discard unix - - n - - discard
 error unix - - n - - error
 retry unix - - n - - error
+virtual unix - n n - - virtual
 tlsmgr unix - - n 1000? 1 tlsmgr
 scache unix - - n - 1 scache
 """
@@ -84,12 +96,12 @@ scache unix - - n - 1 scache
 
 class Postfix:
     def __init__(self, users=("www",), access=None, transport=None, virtual=None, tls=None, services=None, mynetworks="",
-                 main=""):
+                 maildir=False, main=""):
         """access, transport, virtual: the maps of these names; every domain of transport is relayed to.
         tls: files of a certificate and its key; then it offers STARTTLS, and TLS at once at wrapper_address.
         services: {name: (host, [settings])}, where it listens too, on the same port, with settings of their own; their
         addresses are in the dict of that name. On hosts that nobody dials from no port is taken unawares.
-        mynetworks: who may relay. main: more lines of main.cf."""
+        mynetworks: who may relay. maildir: all mail for MAILDIR_DOMAIN is delivered to one. main: more lines of main.cf."""
         self.folder = tempfile.mkdtemp(prefix="ehlod-postfix-")
         os.chmod(self.folder, 0o755)  # its daemons run as the user postfix
         self.port = free_port()
@@ -100,7 +112,7 @@ class Postfix:
                  "relay_domains": " ".join(transport or {}), "protocols": "all" if services else "ipv4",
                  "mynetworks": mynetworks}
         self._write("main.cf", MAIN_CF.format(**facts) + (TLS_CF.format(cert=tls[0], key=tls[1]) if tls else "") +
-                    main)
+                    (MAILDIR_CF.format(domain=MAILDIR_DOMAIN, folder=self.folder, uid=MAILDIR_UID) if maildir else "") + main)
         self.services = {name: f"{host}:{self.port}" for name, (host, _) in (services or {}).items()}
         wrapper_port = free_port()
         self.wrapper_address = f"{HOST}:{wrapper_port}"
@@ -114,6 +126,8 @@ class Postfix:
         self._write_map("virtual", virtual or {})
         self._as_root("chown", "-R", "root:root", self.folder)
         self._as_root("chown", "postfix", os.path.join(self.folder, "data"))
+        if maildir:
+            self._as_root("install", "-d", "-o", str(MAILDIR_UID), os.path.join(self.folder, "maildirs"))
         self.log_start = 0
         self.program = Program([*AS_ROOT, "postfix", "-c", self.folder, "start-fg"],
                                os.path.join(tempfile.gettempdir(), os.path.basename(self.folder) + ".out"),
@@ -153,6 +167,17 @@ class Postfix:
     def drop_all(self):
         """Forgets every message that it holds."""
         self._as_root("postsuper", "-c", self.folder, "-d", "ALL")
+
+    def maildir(self):
+        """The messages that were delivered, as they lie there, oldest first."""
+        new = os.path.join(self.folder, "maildirs", "all", "new")
+        names = self._as_root("sh", "-c", 'ls -tr "$1" 2>/dev/null || true', "sh", new).split()
+        return [subprocess.run([*AS_ROOT, "cat", os.path.join(new, name)], check=True, timeout=30,
+                               stdout=subprocess.PIPE).stdout for name in names]
+
+    def queue_file(self, queue_id):
+        """The envelope of a message that it holds, as postcat shows it."""
+        return self._as_root("postcat", "-c", self.folder, "-eq", queue_id)
 
     def release(self):
         """Lets go what an access map has put on HOLD."""

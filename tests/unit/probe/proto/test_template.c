@@ -220,6 +220,14 @@ static void test_own_fields(void **state)
     assert_string_equal(s->letter.message_id, ID);
 }
 
+/* A dot may be the first of a field's name, and is doubled there too. */
+static void test_dots_in_the_header(void **state)
+{
+    struct stage *s = *state;
+
+    assert_wire(s, ".a: b\n .c\n..: d\n\n", ADDED "..a: b\r\n .c\r\n...: d\r\n\r\n.\r\n");
+}
+
 static void test_header_alone_and_body_alone(void **state)
 {
     struct stage *s = *state;
@@ -416,6 +424,7 @@ int main(void)
         TEST(test_m20_the_body),
         TEST(test_dots_behind_what_is_empty),
         TEST(test_own_fields),
+        TEST(test_dots_in_the_header),
         TEST(test_header_alone_and_body_alone),
         TEST(test_what_is_not_ascii),
         TEST(test_folding),
