@@ -118,6 +118,30 @@ static void test_values_of_each_target(void **state)
                            "\r\n\r\nmx2 two [IPv6:2001:db8::1]\r\n.\r\n"));
 }
 
+/* Of every pair, as a route of its own; what is wrong with one is said where they were written. */
+static void test_values_of_each_pair(void **state)
+{
+    struct stage *s = *state;
+
+    write_message(s, "Subject: {{route}}\n\n{{from}} {{to}}\n");
+    load(
+        s,
+        "    - {name: first, from: '', to: x@y.example, expect: queued}\n"
+        "    - {name: p, from: [a@b.example, ''], to: [c@d.example, e@f.example], pairs: each, expect: queued, "
+        "message: '%s'}\n");
+    assert_non_null(
+        strstr(letter(s, route(s, 1)), "\r\nSubject: p.1\r\n\r\na@b.example c@d.example\r\n.\r\n"));
+    assert_non_null(strstr(letter(s, route(s, 4)), "\r\nSubject: p.4\r\n\r\n e@f.example\r\n.\r\n"));
+    given_clear(&s->given);
+    load(
+        s,
+        "    - {name: first, from: '', to: x@y.example, expect: queued}\n"
+        "    - {name: p, from: [a@b.example, ''], to: c@d.example, pairs: each, expect: queued, size: 1B}\n");
+    assert_int_equal(s->given.mistakes.error_count, 2); /* the pairs' messages differ in size */
+    assert_non_null(
+        strstr(s->given.mistakes.errors[0], ":7:94: targets.mx1.routes[1].size: smaller than the message"));
+}
+
 /* The envelope says what the message is, sent or not; where nothing is said of one, nothing is said. */
 static void test_what_the_envelope_says(void **state)
 {
@@ -226,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_values_of_each_route),
         TEST(test_values_of_each_target),
+        TEST(test_values_of_each_pair),
         TEST(test_what_the_envelope_says),
         TEST(test_the_size),
         TEST(test_mistakes_stand_in_the_file),
