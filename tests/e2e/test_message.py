@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A message of one's own, from its file through a real Postfix into a Maildir: unchanged, or refused before anything is
 sent. What its envelope asks for, and what becomes of it where the server does not offer that."""
+import json
 import random
 import re
 
@@ -178,6 +179,15 @@ def test_addresses_in_other_letters(ehlod, postfix, tmp_path):
     assert "Return-Path: <grüße@bücher.example>" in delivered(postfix, tokens[0])[0]
     assert "Return-Path: <probe@xn--bcher-kva.example>" in delivered(postfix, tokens[1])[0]
     assert tmp_path
+
+
+def test_check_sends_it_and_ends(postfix, tmp_path):
+    """Its caller frees all when the only result is there, from inside of the run's end."""
+    path = write_config(tmp_path, config(postfix.address, route(message=write(tmp_path, HEAD + b"\nby hand\n"))))
+    done = run_ehlod("check", "--config", path, "--format", "json", "mx")
+    assert done.returncode == 0, done
+    token = json.loads(done.stdout)["routes"][0]["message_id"][1:].split("@")[0]
+    assert delivered(postfix, token)[1].endswith(b"\n\nby hand\n")
 
 
 def test_dsn(ehlod, postfix):
