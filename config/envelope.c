@@ -94,13 +94,6 @@ const char *envelope_check_domain(const char *text)
     }
 }
 
-static bool is_ascii(const char *text)
-{
-    while (*text && !is_utf8(*text))
-        text++;
-    return !*text;
-}
-
 /* The length of the part before the @; of a good address. */
 static size_t local_len(const char *address)
 {
@@ -112,10 +105,11 @@ const char *envelope_wire(struct arena *a, const char *address)
     size_t local = local_len(address);
     const char *domain = address + local;
 
-    if (is_ascii(address) || *domain != '@')
+    if (text_is_ascii(span_of(address)) || *domain != '@')
         return arena_dup(a, address);
     const char *before = arena_dup_span(a, (struct span){address, local});
-    if (is_ascii(domain + 1) || (is_ascii(before) ? idn_to_ascii : idn_to_utf8)(a, domain + 1, &domain))
+    if (text_is_ascii(span_of(domain + 1)) ||
+        (text_is_ascii(span_of(before)) ? idn_to_ascii : idn_to_utf8)(a, domain + 1, &domain))
         return arena_dup(a, address);
     return arena_printf(a, "%s@%s", before, domain);
 }
@@ -157,7 +151,7 @@ static const char *check_mailbox(const char *text)
     if (strlen(text) > PLAN_MAX_PATH)
         return "longer than 254 octets";
     const char *domain = text + local + 1;
-    return is_ascii(domain) ? envelope_check_domain(domain) : check_international(text, domain);
+    return text_is_ascii(span_of(domain)) ? envelope_check_domain(domain) : check_international(text, domain);
 }
 
 const char *envelope_check_from(const char *text)

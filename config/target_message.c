@@ -10,6 +10,7 @@
 #include "config/file.h"
 #include "config/path.h"
 #include "config/scalar.h"
+#include "probe/base/text.h"
 #include "probe/proto/command.h"
 #include "probe/proto/template.h"
 
@@ -130,13 +131,9 @@ void target_message_envid(struct load *l, const struct keys_row *row, const stru
     scalar_text(l, row, node, &text);
     if (!text)
         return;
-    for (const char *c = text; *c; c++) {
-        if ((unsigned char)*c >= 0x80) {
-            load_bad(l, node, "not ASCII", row->expected);
-            return;
-        }
-    }
-    if (strlen(command_xtext(l->scratch, text)) > MAX_ENVID)
+    if (!text_is_ascii(span_of(text)))
+        load_bad(l, node, "not ASCII", row->expected);
+    else if (strlen(command_xtext(l->scratch, text)) > MAX_ENVID)
         load_bad(l, node, "longer than 100 octets (spaces, + and = count three)", row->expected);
     else
         *(const char **)slot = text;
@@ -144,19 +141,11 @@ void target_message_envid(struct load *l, const struct keys_row *row, const stru
 
 /* made ready */
 
-static bool is_ascii(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text >= 0x80)
-            return false;
-    return true;
-}
-
 static bool has_utf8(const struct plan_route *route)
 {
-    bool utf8 = !is_ascii(route->from);
+    bool utf8 = !text_is_ascii(span_of(route->from));
     for (size_t i = 0; i < route->to_count; i++)
-        utf8 = utf8 || !is_ascii(route->to[i]);
+        utf8 = utf8 || !text_is_ascii(span_of(route->to[i]));
     return utf8;
 }
 

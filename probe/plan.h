@@ -146,11 +146,10 @@ struct plan_route {
 
 /* A message that a run sends for a route. */
 struct plan_letter {
-    const char *token;      /* null = this run sends none for the route: it ends after RCPT */
-    const char *message_id; /* with its angle brackets */
-    struct span wire;       /* as it goes over the wire, lone dot and all (probe/proto/message.h) */
-    const struct span
-        *rest; /* what goes out behind it, none of them empty; a letter may share it with others */
+    const char *token;       /* null = this run sends none for the route: it ends after RCPT */
+    const char *message_id;  /* with its angle brackets */
+    struct span wire;        /* as it goes over the wire, lone dot and all (probe/proto/message.h) */
+    const struct span *rest; /* what goes out behind it, none of them empty */
     size_t rest_count;
 };
 

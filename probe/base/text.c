@@ -68,6 +68,14 @@ bool text_is_utf8(struct span bytes)
     return check(bytes, true);
 }
 
+bool text_is_ascii(struct span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        if ((unsigned char)bytes.data[i] >= 0x80)
+            return false;
+    return true;
+}
+
 char *text_escape(struct arena *a, struct span bytes)
 {
     static const char hex[] = "0123456789ABCDEF";

@@ -11,6 +11,7 @@
 /* Valid UTF-8 (RFC 3629) without control characters (C0 but tab, DEL, C1). */
 bool text_is_clean(struct span bytes);
 bool text_is_utf8(struct span bytes);
+bool text_is_ascii(struct span bytes); /* controls too */
 
 /* The whole text, reversibly: a backslash as \\, every byte that is not printable ASCII as \xHH. */
 char *text_escape(struct arena *a, struct span bytes);

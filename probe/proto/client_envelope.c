@@ -7,6 +7,7 @@
  * Known limit: ORCPT is left out where it would make the line longer than COMMAND_MAX_LINE, and for a
  * recipient that is not ASCII.
  */
+#include "probe/base/text.h"
 #include "probe/proto/client_step.h"
 
 #include <stdlib.h>
@@ -76,14 +77,6 @@ enum client_step_id client_envelope_begin(struct client *c)
 
 /* parameters */
 
-static bool is_ascii(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text >= 0x80)
-            return false;
-    return true;
-}
-
 static const char *size_parameter(struct client *c)
 {
     size_t octets = route_of(c)->message.octets;
@@ -127,7 +120,7 @@ char *client_envelope_rcpt(struct client *c)
     const char *to = route->to[c->recipient], *notify = notify_parameter(c);
     char *line = NULL;
 
-    if (plan_route_wants_dsn(route) && is_ascii(to))
+    if (plan_route_wants_dsn(route) && text_is_ascii(span_of(to)))
         line = command_build(c->arena, "RCPT TO:<", to, ">", notify, " ORCPT=rfc822;",
                              command_xtext(c->arena, to), COMMAND_END);
     return line ? line : command_build(c->arena, "RCPT TO:<", to, ">", notify, COMMAND_END);

@@ -233,14 +233,6 @@ static void add_place(struct reader *r, enum template_name name, size_t line_sta
         (struct template_place){.at = r->len, .name = name, .line = r->line, .leads = r->len == line_start};
 }
 
-static bool is_ascii(struct span s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.data[i] >= 0x80)
-            return false;
-    return true;
-}
-
 static void read_body_line(struct reader *r, struct span line)
 {
     struct template *t = r->t;
@@ -250,7 +242,7 @@ static void read_body_line(struct reader *r, struct span line)
 
     if (!is_sendable(r, line))
         return;
-    t->is_8bit = t->is_8bit || !is_ascii(line);
+    t->is_8bit = t->is_8bit || !text_is_ascii(line);
     if (line.len && *line.data == '.') {
         r->out[r->len++] = '.';
         t->body_dots++;

@@ -222,14 +222,6 @@ static void writer_write_head(struct writer *w)
 
 /* checking */
 
-static bool is_ascii(struct span s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.data[i] >= 0x80)
-            return false;
-    return true;
-}
-
 static void check_lines(struct writer *w)
 {
     const struct template *t = w->t;
@@ -265,11 +257,11 @@ int template_check(struct arena *scratch, struct plan_message *message, bool *is
         message->octets = w.head.len - w.head_dots + t->body.len - t->body_dots;
         message->is_8bit = t->is_8bit;
         message->hash = t->hash;
-        *is_utf8_r = !is_ascii(buffer_span(&w.head));
+        *is_utf8_r = !text_is_ascii(buffer_span(&w.head));
         for (size_t i = 0; i < t->place_count; i++) {
             struct span value = span_of(w.values[t->places[i].name]);
             message->octets += value.len;
-            message->is_8bit = message->is_8bit || !is_ascii(value);
+            message->is_8bit = message->is_8bit || !text_is_ascii(value);
         }
     }
     buffer_free(&w.head);

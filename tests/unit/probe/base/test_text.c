@@ -75,6 +75,16 @@ static void test_valid(void **state)
     }
 }
 
+static void test_ascii(void **state)
+{
+    (void)state;
+    assert_true(text_is_ascii(span_of("")));
+    assert_true(text_is_ascii((struct span){"a\0\x01\x7f", 4}));
+    assert_false(text_is_ascii(span_of("a\xc3\xa4")));
+    assert_false(text_is_ascii((struct span){"\x80", 1}));
+    assert_false(text_is_ascii((struct span){"a\0\xff", 3}));
+}
+
 static void test_invalid(void **state)
 {
     (void)state;
@@ -310,6 +320,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid),
         cmocka_unit_test(test_invalid),
+        cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_every_code_point),
         cmocka_unit_test(test_every_pair),
         cmocka_unit_test(test_escape),
