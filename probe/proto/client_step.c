@@ -4,10 +4,10 @@
  * hoped for, and what follows from the reply. A got function returns the next step, so none can forget to
  * decide. Steps that do not apply are passed over in the order of the table.
  *
- *     [PROXY ->] [TLS ->] banner -> EHLO [-> HELO] [-> STARTTLS -> TLS -> EHLO]       client_{claim,tls}.c
- *     [-> XCLIENT -> EHLO] [-> AUTH [-> response ...] [-> *]]                        client_{claim,auth}.c
- *     -> ( MAIL -> RCPT ... [-> DATA -> message -> final ...] -> RSET ) a route      client_{envelope,send,lmtp}.c
- *     -> ( line [-> message -> reply] ) of a script; in the end QUIT                 client_script.c
+ *     [PROXY ->] [TLS ->] banner -> EHLO [-> HELO] [-> STARTTLS -> TLS -> EHLO]  client_{claim,tls}.c
+ *     [-> XCLIENT -> EHLO] [-> AUTH [-> response ...] [-> *]]                   client_{claim,auth}.c
+ *     -> ( MAIL -> RCPT ... [-> DATA -> message -> final ...] -> RSET ) a route client_{envelope,send,lmtp}.c
+ *     -> ( line [-> message -> reply] ) of a script; in the end QUIT            client_script.c
  */
 #include "probe/proto/client_step.h"
 
