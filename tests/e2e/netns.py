@@ -89,7 +89,7 @@ class Net:
 
     def _run(self, namespace, program, *arguments):
         """A Python program in there; the first line that it says."""
-        program = subprocess.Popen([*self._enter(namespace), "/usr/bin/python3", "-B", os.path.abspath(program),
+        program = subprocess.Popen([*self.enter(namespace), "/usr/bin/python3", "-B", os.path.abspath(program),
                                     *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=with_sbin())
         self.programs.append(program)
         return program.stdout.readline()
@@ -97,7 +97,7 @@ class Net:
     def start(self, folder, config, *arguments):
         """`ehlod check` here, of all targets when no argument names one; finish() it."""
         path = write_config(str(folder), config)
-        program = subprocess.Popen([*self._enter(self.here), EHLOD, "check", "--config", path, "--format", "json",
+        program = subprocess.Popen([*self.enter(self.here), EHLOD, "check", "--config", path, "--format", "json",
                                     *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env=with_sbin())
         self.programs.append(program)
@@ -137,7 +137,8 @@ class Net:
         as_root("rm", "-rf", self.etc)
 
     @staticmethod
-    def _enter(namespace):
+    def enter(namespace):
+        """The command that what follows it is run by in there."""
         return [*AS_ROOT, "ip", "netns", "exec", namespace]
 
 

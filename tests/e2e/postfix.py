@@ -96,15 +96,17 @@ scache unix - - n - 1 scache
 
 class Postfix:
     def __init__(self, users=("www",), access=None, transport=None, virtual=None, tls=None, services=None, mynetworks="",
-                 maildir=False, main=""):
+                 maildir=False, main="", enter=(), port=None):
         """access, transport, virtual: the maps of these names; every domain of transport is relayed to.
         tls: files of a certificate and its key; then it offers STARTTLS, and TLS at once at wrapper_address.
         services: {name: (host, [settings])}, where it listens too, on the same port, with settings of their own; their
         addresses are in the dict of that name. On hosts that nobody dials from no port is taken unawares.
-        mynetworks: who may relay. maildir: all mail for MAILDIR_DOMAIN is delivered to one. main: more lines of main.cf."""
+        mynetworks: who may relay. maildir: all mail for MAILDIR_DOMAIN is delivered to one. main: more lines of main.cf.
+        enter: the command that leads into the network that it is to live in. There it may have a port of its choice."""
+        self.enter = list(enter)
         self.folder = tempfile.mkdtemp(prefix="ehlod-postfix-")
         os.chmod(self.folder, 0o755)  # its daemons run as the user postfix
-        self.port = free_port()
+        self.port = port or free_port()
         self.address = f"{HOST}:{self.port}"
         for name in ("queue", "data", "log"):
             os.mkdir(os.path.join(self.folder, name))
@@ -129,7 +131,7 @@ class Postfix:
         if maildir:
             self._as_root("install", "-d", "-o", str(MAILDIR_UID), os.path.join(self.folder, "maildirs"))
         self.log_start = 0
-        self.program = Program([*AS_ROOT, "postfix", "-c", self.folder, "start-fg"],
+        self.program = Program([*(self.enter or AS_ROOT), "postfix", "-c", self.folder, "start-fg"],
                                os.path.join(tempfile.gettempdir(), os.path.basename(self.folder) + ".out"),
                                env=with_sbin())
         try:
@@ -195,11 +197,18 @@ class Postfix:
             os.unlink(self.program.log_path)
 
     def _greets(self):
+        if self.enter:
+            return self._greets_in_there()
         try:
             smtplib.SMTP(HOST, self.port, "probe", timeout=5).quit()
             return True
         except (OSError, smtplib.SMTPException):
             return False
+
+    def _greets_in_there(self):
+        ask = f"import smtplib; smtplib.SMTP('{HOST}', {self.port}, 'probe', timeout=5).quit()"
+        return subprocess.run([*self.enter, "/usr/bin/python3", "-c", ask], stdin=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=30, check=False).returncode == 0
 
     def _write_map(self, name, entries):
         self._write(name, "".join(f"{key} {value}\n" for key, value in entries.items()))

@@ -9,7 +9,7 @@ import pytest
 from certificates import Certificates
 from conftest import target
 from netns import Net, as_root
-from postfix import AS_ROOT
+from postfix import AS_ROOT, Postfix
 from service import SANITIZER
 from support import HOST, SCALE, scaled, wait_until, with_sbin
 from test_machine import ServiceIn
@@ -254,6 +254,43 @@ def test_eight_addresses_in_all(net, tmp_path):
     config = {"targets": {"mx": {"address": "mx1.example.org:25", "family": "each"}}}
     _, result = way.check(tmp_path, config)
     assert len(result["attempts"]) == 8 and "dns_many" in result["flags"], result
+
+
+# ---- Postfix ----
+
+def postfix_hosts(cleanup):
+    """A network in which a Postfix takes the mail of example.org as mx1, by IPv4 and IPv6, and as mx2, where it does not
+    know who its users are; and the Postfix."""
+    way = Net()
+    cleanup.callback(way.stop)
+    way.resolver({"example.org": {"MX": [[10, "mx1.example.org"], [20, "mx2.example.org"]]},
+                  "mx1.example.org": {"A": ["192.0.2.11"], "AAAA": ["2001:db8::11"]},
+                  "mx2.example.org": {"A": ["192.0.2.12"]}})
+    for address in ("192.0.2.11/32", "2001:db8::11/128", "192.0.2.12/32"):
+        way.alive(address)
+    postfix = Postfix(users=["postmaster"], main="mydestination = example.org\n", enter=way.enter(way.there), port=25,
+                      services={"mx1": ("192.0.2.11", []), "mx1-ipv6": ("[2001:db8::11]", []),
+                                "mx2": ("192.0.2.12", ["smtpd_reject_unlisted_recipient=no"])})
+    cleanup.callback(postfix.stop)
+    return way, postfix
+
+
+@pytest.mark.parametrize("require, status", [("all", "fail"), ("any", "warn")])
+def test_postfix_at_every_address(tmp_path, cleanup, require, status):
+    """Each address is dialled once, and what the backup does is seen only there."""
+    way, postfix = postfix_hosts(cleanup)
+    routes = [{"name": "in", "from": "probe@example.net", "to": "postmaster@example.org"},
+              {"name": "nobody", "from": "probe@example.net", "to": "no-such-user@example.org", "expect": "rejected"}]
+    code, result = way.check(tmp_path, domain(family="each", mx_require=require, routes=routes))
+    assert (code, result["status"]) == ({"fail": 2, "warn": 1}[status], status), result
+    assert told(result) == [("mx1.example.org", "2001:db8::11", "pass", None),
+                            ("mx1.example.org", "192.0.2.11", "pass", None),
+                            ("mx2.example.org", "192.0.2.12", "fail", "accepted")]
+    assert [r["state"] for r in result["routes"]] == ["accepted", "accepted"]
+    wait_until(lambda: len(postfix.dialogues()) == 3, 10, "its log shows them")
+    assert sorted((d["mail"], d["rcpt"], d["quit"]) for d in postfix.dialogues()) == [
+        ("2", "1/2", "1"), ("2", "1/2", "1"), ("2", "2", "1")]
+    assert postfix.log().count("User unknown") == 2
 
 
 # ---- TLS ----
