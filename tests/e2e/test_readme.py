@@ -3,12 +3,14 @@
 import os
 import re
 import shlex
+import subprocess
 
 import pytest
 from conftest import target
 from postfix import Postfix
 from service import run_ehlod, write_config
-from support import HOST, ROOT, free_port, wait_until
+from support import EHLOD, HOST, ROOT, free_port, scaled, wait_until
+from test_mx import postfix_hosts
 
 with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
     README = f.read()
@@ -131,6 +133,17 @@ def test_the_config_that_claims(tmp_path, cleanup):
     clients = re.search(r"Postfix' log names `(.*)` and `(.*)` as its clients", README).groups()
     wait_until(lambda: all(f" disconnect from {client} " in postfix.log() for client in clients), 5,
                "its log shows both")
+
+
+def test_the_config_of_a_domain(tmp_path, cleanup):
+    """Against a Postfix at each of its addresses."""
+    way, _ = postfix_hosts(cleanup)
+    path = write_config(str(tmp_path), next(block for block in blocks("yaml") if block.startswith("# mx.yaml")))
+    done = subprocess.run([*way.enter(way.here), EHLOD, "check", "--config", path, "example.org"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(30), check=False)
+    assert done.returncode == 2, done
+    command = "build/ehlod check --config mx.yaml example.org"
+    assert same_shape(shown_tail(command, done.stdout)) == same_shape(example(command))
 
 
 def test_the_config_with_a_delivery_is_good(tmp_path):
