@@ -147,6 +147,7 @@ static void begin_host(struct run_each_host *host)
 
     if (!e->plan.mx && address_parse(host->name, 0, &literal) == 0) {
         begin_part(host, 0, NULL);
+        e->parts[host->first].address = literal;
     } else if (!e->plan.mx) {
         host->lookup = lookup_start(e->net->dns, e->net->loop, host->name, family, names_deadline(e),
                                     on_looked_up, host);

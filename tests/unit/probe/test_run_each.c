@@ -745,6 +745,7 @@ static void stopped_before_it_began(void **state)
     begin_each();
     check_stopped();
     assert_int_equal(server.connections, 0);
+    assert_string_equal(address_at(asked[0].result, 0), "127.0.0.1");
 }
 
 static void stopped_in_line_and_in_the_dialogue(void **state)
