@@ -6,7 +6,10 @@
      "alias.example.org": {"CNAME": "mx1.example.org"},
      "sick.example.org": {"rcode": 2},            it fails (SERVFAIL)
      "mute.example.org": {"silent": true},        it says nothing
+     "half.example.org": {"rcode_of": {"AAAA": 2}, ...}   it fails for that type
      "slow.example.org": {"delay": 0.5, ...},     it takes its time
+     "junk.example.org": {"garbage": true},       its answer points into nothing; "garbage_of": ["AAAA"] for these types
+     "void.example.org": {"empty_first": true, ...},  a datagram of no length goes before its answer
      "big.example.org": {"truncated": true, ...}, over UDP there is but the head, over TCP, with "tcp": true, all}
 
 A name that is not there does not exist; one without the type that is asked for has none of it."""
@@ -63,6 +66,8 @@ class FakeDns:
             if entry.get("silent"):
                 continue
             answer = self.answer(packet, entry.get("truncated"))
+            if entry.get("empty_first"):
+                self.udp.sendto(b"", peer)
             threading.Timer(entry.get("delay", 0), self.udp.sendto, (answer, peer)).start()
 
     def _answer_connections(self):
@@ -76,8 +81,14 @@ class FakeDns:
     def answer(self, packet, truncated=False):
         name, kind, end = read_question(packet)
         records, rcode = ([], 0) if truncated else self._records(name, kind)
+        if self._is_garbage(name, kind):
+            records = [b"\xc0\xff" * 20]
         flags = 0x8180 | (0x0200 if truncated else 0) | rcode
         return packet[:2] + struct.pack(">HHHHH", flags, 1, len(records), 0, 0) + packet[12:end] + b"".join(records)
+
+    def _is_garbage(self, name, kind):
+        entry = self.zone.get(name, {})
+        return entry.get("garbage") or kind in [TYPES[text] for text in entry.get("garbage_of", [])]
 
     def _records(self, name, kind):
         records = []
@@ -90,6 +101,8 @@ class FakeDns:
             records.append(record(name, "CNAME", data_of("CNAME", entry["CNAME"])))
             name = entry["CNAME"]
         wanted = next((text for text, number in TYPES.items() if number == kind), "")
+        if wanted in entry.get("rcode_of", {}):
+            return records, entry["rcode_of"][wanted]
         records += [record(name, wanted, data_of(wanted, value)) for value in entry.get(wanted, [])]
         return records, entry.get("rcode", 0)
 

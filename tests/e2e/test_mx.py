@@ -4,13 +4,14 @@ the test's own. The rows named D are those of the fault catalogue."""
 import json
 import signal
 import subprocess
+import time
 
 import pytest
 from certificates import Certificates
 from conftest import target
 from netns import Net, as_root
 from postfix import AS_ROOT, Postfix
-from service import SANITIZER
+from service import SANITIZER, write_config
 from support import HOST, SCALE, scaled, wait_until, with_sbin
 from test_machine import ServiceIn
 
@@ -174,8 +175,9 @@ def test_with_neither_record_nor_address(net, tmp_path):
     ({"rcode": 5}, "fail", "refused"),
     ({"CNAME": "example.org"}, "fail", "malformed"),
     ({"truncated": True, "MX": [[10, "mx1.example.org"]]}, "fail", "malformed"),
+    ({"garbage": True}, "fail", "malformed"),
     ({"silent": True}, "unknown", "timeout"),
-], ids=["d01", "d03", "d04", "d09", "d08", "d05"])
+], ids=["d01", "d03", "d04", "d09", "d08", "d13", "d05"])
 def test_the_resolver_says_nothing_good_of_the_domain(net, tmp_path, entry, status, reason):
     way = net({"example.org": entry} if entry is not None else {})
     limit_ms = 1500 * SCALE
@@ -219,6 +221,30 @@ def test_a_dead_host_takes_no_longer_than_the_run(net, tmp_path):
     assert code == 2 and (result["failure"]["phase"], result["failure"]["reason"]) == ("connect", "timeout"), result
     assert limit_ms - 1 <= result["duration_ms"] < limit_ms + 250 * SCALE
     assert result["attempts"][0]["status"] == "pass"
+
+
+@pytest.mark.parametrize("limit", ["max_runs", "max_per_address"])
+def test_two_names_of_one_server_take_turns(net, tmp_path, limit):
+    """Each host is a run; that one must wait for the other is no fault of anybody, nor is it known what would have been."""
+    way = net(zone(mx2_example_org={"A": [V4[1]]}))
+    way.serve(V4[1])
+    code, result = way.check(tmp_path, {"server": {limit: 1}, **domain()})
+    assert code == 0 and told(result) == [(f"mx{i}.example.org", V4[1], "pass", None) for i in (1, 2)], result
+
+
+@pytest.mark.parametrize("require, status", [("all", "fail"), ("any", "unknown")])
+@pytest.mark.parametrize("limit", ["max_runs", "max_per_address"])
+def test_one_that_never_had_its_turn(net, tmp_path, limit, require, status):
+    way = net(zone(mx2_example_org={"A": [V4[1]]}))
+    way.serve(V4[1], BANNER=None)
+    limit_ms = 600 * SCALE
+    begun = time.monotonic()
+    _, result = way.check(tmp_path, {"server": {limit: 1}, **domain(timeout=f"{limit_ms:g}ms", mx_require=require)})
+    assert result["status"] == status, result
+    assert sorted(told(result)) == sorted([(result["attempts"][0]["host"], V4[1], "fail", "deadline"),
+                                           (result["attempts"][1]["host"], V4[1], "unknown", "local_resource")])
+    assert f"server.{limit}" in result["attempts"][1]["failure"]["message"]
+    assert time.monotonic() - begun < (limit_ms / 1000) + scaled(1)
 
 
 # ---- every address ----
@@ -386,6 +412,37 @@ def test_who_leaves_early_sees_what_is_known(service):
     assert late["id"] == early["id"], "the run went on"
     assert [a["id"] for a in late["attempts"]] == [silent["id"], refused["id"]]
     assert late["attempts"][0]["failure"]["limit_ms"] >= 1000 * SCALE
+
+
+def test_a_reload_in_the_middle(service, tmp_path):
+    """The runs under way keep their config, and can be found when their target is gone."""
+    service = service({"BANNER": None}, timeout=f"{1.5 * SCALE:g}s")
+    asked = service.ask("/check/both")
+    service.wait_for(lambda: service.log().count(" part ended ") == 1, 10, "the other is under way")
+    write_config(str(tmp_path), {"server": {"listen": [f"unix:{service.socket}"]},
+                                 "targets": {"other": {"mx": "example.org"}}})
+    service.signal(signal.SIGHUP)
+    service.wait_for(lambda: service.get("/check/both?timeout=1ms")[0] == 404, 10, "it is loaded")
+    _, whole = answer(asked)
+    assert [a["failure"]["reason"] for a in whole["attempts"]] == ["deadline", "refused"], whole
+    for run in (whole, *whole["attempts"]):
+        status, kept = service.get(f"/runs/{run['id']}")
+        assert status == 200 and kept["target"] == "both" and kept["status"] == run["status"], kept
+
+
+def test_the_last_verdict_stands_in_while_there_is_no_resolver(net, tmp_path, cleanup):
+    way = net(zone())
+    resolver = way.programs[-1]
+    way.serve(V4[1])
+    way.serve(V4[2], **REFUSES)
+    service = ServiceIn(way, tmp_path, domain(stale_if_error="1h", cache_ttl="0"))
+    cleanup.callback(service.stop)
+    status, known = answer(service.ask("/check/mx"))
+    assert status == 503 and len(known["attempts"]) == 2 and known["flags"] == [], known
+    resolver.stdin.close()
+    resolver.wait(scaled(10))
+    status, stale = answer(service.ask("/check/mx"))
+    assert status == 503 and stale["flags"] == ["stale"] and stale["attempts"] == known["attempts"], stale
 
 
 def test_l14_the_end_while_a_domain_is_looked_up(service):
