@@ -152,10 +152,10 @@ def test_h01_a_dripping_head_is_cut_off(tmp_path, ehlod, mta, family):
         begun = time.monotonic()
         s.connect(path if family == "unix" else (HOST, port))
         s.sendall(b"GET /check/mx HTTP/1.1\r\nHost: x\r\nX: ")
-        while not select.select([s], [], [], 0.5)[0]:
-            s.sendall(b"x")
-            assert time.monotonic() - begun < scaled(7)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError):  # the end may come between the look and the byte
+            while not select.select([s], [], [], 0.5)[0]:
+                s.sendall(b"x")
+                assert time.monotonic() - begun < scaled(7)
             assert s.recv(1) == b""
         assert 4.9 < time.monotonic() - begun
     assert service.get("/check/mx").status == 200
