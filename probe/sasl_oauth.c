@@ -6,6 +6,7 @@
  */
 #include "probe/sasl_oauth.h"
 
+#include "probe/base/address.h"
 #include "probe/base/mem.h"
 
 #include <errno.h>
@@ -123,14 +124,16 @@ static const char *saslname(const char *name, struct arena *a)
     return text;
 }
 
-/* RFC 7628 section 3.1. A control character in a name would be taken for a separator. */
+/* RFC 7628 section 3.1, where host and port may be left out: a path is neither. A control character in a name
+ * would be taken for a separator. */
 const char *sasl_oauth_head(enum auth_mechanism m, const char *username, const char *host, uint16_t port,
                             struct arena *a)
 {
     if (m == AUTH_XOAUTH2)
         return arena_printf(a, "user=%s\001auth=Bearer ", username);
-    return arena_printf(a, "n,%s%s,\001host=%s\001port=%u\001auth=Bearer ", *username ? "a=" : "",
-                        saslname(username, a), host, (unsigned)port);
+    const char *where =
+        address_is_path(host) ? "" : arena_printf(a, "host=%s\001port=%u\001", host, (unsigned)port);
+    return arena_printf(a, "n,%s%s,\001%sauth=Bearer ", *username ? "a=" : "", saslname(username, a), where);
 }
 
 /* RFC 7628 section 3.2.3. */

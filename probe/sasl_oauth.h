@@ -22,7 +22,7 @@ struct secret *sasl_oauth_read_token(const char *path, struct arena *a, const ch
 bool sasl_oauth_is_token(struct span token);
 
 /* Of the first message what stands before the token, and behind it; and the whole of the second one. The
- * username has no control characters in it. */
+ * username has no control characters in it. The host may be the path of a Unix socket: it is not told. */
 const char *sasl_oauth_head(enum auth_mechanism m, const char *username, const char *host, uint16_t port,
                             struct arena *a);
 #define SASL_OAUTH_TAIL "\001\001"

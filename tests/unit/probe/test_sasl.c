@@ -242,6 +242,10 @@ static void oauthbearer_names(void **state)
     begin(AUTH_OAUTHBEARER);
     assert_int_equal(ask_first(), AUTH_SAID);
     assert_string_equal(response(), "n,,\001host=mx.example.org\001port=587\001auth=Bearer t\001\001");
+    sasl_free(sasl);
+    sasl = sasl_new(&loop, &login, "unix:/run/lmtp", 0);
+    assert_int_equal(ask_first(), AUTH_SAID);
+    assert_string_equal(response(), "n,,\001auth=Bearer t\001\001");
 }
 
 /* Nothing borrowed is touched: the login and its secrets may go before they are used. */
