@@ -108,7 +108,8 @@ enum client_step_id client_send_got_final(struct client *c, struct result_comman
 
     if (reply->code / 100 == 3) {
         client_judge_senseless(c, reply);
-        return client_step_refused(c, command, "the message was");
+        return client_step_refused(c, command,
+                                   arena_printf(c->arena, "%s was", client_say_asked(c, c->arena)));
     }
     command->ok = client_lmtp_recipient(c) ? client_judge_final(c, reply) : client_judge_message(c, reply);
     if (reply->code / 100 == 2 && !c->routes[c->route].queue_id)
