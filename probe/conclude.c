@@ -136,7 +136,8 @@ static void say_routes(struct buffer *b, const struct result *draft, const struc
     else if (plan->login.wanted)
         buffer_puts(b, "the login was refused, as wanted; there are no routes to try");
     else
-        buffer_puts(b, "the server greets and answers EHLO; there are no routes to try");
+        buffer_printf(b, "the server greets and answers %s; there are no routes to try",
+                      protocol_hello(plan->protocol));
 }
 
 static bool is_own(const struct result *draft, const struct delivery *d)

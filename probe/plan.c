@@ -20,9 +20,12 @@ static const char *const mx_require_names[MX_REQUIRE_COUNT] = {
     [MX_REQUIRE_ANY] = "any",
 };
 
-static const char *const protocol_names[PROTOCOL_COUNT] = {
-    [PROTOCOL_SMTP] = "smtp",
-    [PROTOCOL_LMTP] = "lmtp",
+static const struct {
+    const char *name;
+    const char *hello;
+} protocols[PROTOCOL_COUNT] = {
+    [PROTOCOL_SMTP] = {"smtp", "EHLO"},
+    [PROTOCOL_LMTP] = {"lmtp", "LHLO"},
 };
 
 static const struct {
@@ -93,7 +96,13 @@ enum family plan_family(const struct plan *plan)
 const char *protocol_name(enum protocol p)
 {
     assert(p < PROTOCOL_COUNT);
-    return protocol_names[p];
+    return protocols[p].name;
+}
+
+const char *protocol_hello(enum protocol p)
+{
+    assert(p < PROTOCOL_COUNT);
+    return protocols[p].hello;
 }
 
 const char *limit_key(enum limit l)

@@ -246,6 +246,7 @@ enum family plan_family(const struct plan *plan);
 const char *family_name(enum family f);         /* "any" */
 const char *mx_require_name(enum mx_require r); /* "all" */
 const char *protocol_name(enum protocol p);     /* "smtp" */
+const char *protocol_hello(enum protocol p);    /* "EHLO" */
 const char *limit_key(enum limit l);            /* "timeout", "timeouts.dns" */
 int64_t limit_default_us(enum limit l);
 const char *expect_name(enum expect e);           /* "accepted" */

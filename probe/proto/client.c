@@ -119,7 +119,7 @@ struct result_command *client_add_command(struct client *c, enum phase phase, co
 
     /* the banner, and one not asked for; of LMTP a reply to the message for each RCPT that was sent */
     assert(count < PLAN_MAX_COMMANDS + PLAN_SESSION_COMMANDS + PLAN_AUTH_COMMANDS + 2 +
-                       (c->plan->protocol == PROTOCOL_LMTP ? PLAN_MAX_COMMANDS : 0));
+                       (client_lmtp_speaks(c) ? PLAN_MAX_COMMANDS : 0));
     c->commands = arena_grow(c->arena, c->commands, count, sizeof(*c->commands));
     c->commands[count] = (struct result_command){.phase = phase,
                                                  .route = c->route_begun ? (int)c->route : -1,

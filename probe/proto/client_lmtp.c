@@ -8,7 +8,7 @@
  */
 #include "probe/proto/client_step.h"
 
-static bool speaks_lmtp(const struct client *c)
+bool client_lmtp_speaks(const struct client *c)
 {
     return c->plan->protocol == PROTOCOL_LMTP;
 }
@@ -29,7 +29,7 @@ void client_lmtp_begin(struct client *c)
     const struct result_route *route = &c->routes[c->route];
     struct result_recipient *to = c->recipients[c->route];
 
-    if (!speaks_lmtp(c))
+    if (!client_lmtp_speaks(c))
         return;
     for (size_t i = 0; i < route->recipient_count; i++)
         if (to[i].code / 100 == 2)
@@ -41,12 +41,12 @@ const char *client_lmtp_recipient(const struct client *c)
 {
     const struct client_step *final = &client_step_table[STEP_FINAL];
 
-    return speaks_lmtp(c) && c->step == final ? c->plan->routes[c->route].to[c->recipient] : NULL;
+    return client_lmtp_speaks(c) && c->step == final ? c->plan->routes[c->route].to[c->recipient] : NULL;
 }
 
 bool client_lmtp_next(struct client *c)
 {
-    if (!speaks_lmtp(c))
+    if (!client_lmtp_speaks(c))
         return false;
     c->recipient = next_owed(c, c->recipient);
     if (c->recipient < c->routes[c->route].recipient_count)

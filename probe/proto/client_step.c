@@ -123,9 +123,9 @@ static enum client_step_id got_banner(struct client *c, struct result_command *c
 
 /* EHLO, and HELO where EHLO is not known; LHLO of LMTP (RFC 2033 section 4.1) */
 
-static bool speaks_lmtp(const struct client *c)
+static const char *hello(const struct client *c)
 {
-    return c->plan->protocol == PROTOCOL_LMTP;
+    return protocol_hello(c->plan->protocol);
 }
 
 /* Only right after a refused EHLO (RFC 5321 section 3.2). */
@@ -136,7 +136,7 @@ static bool helo_applies(const struct client *c)
 
 static char *send_ehlo(struct client *c)
 {
-    return command_build(c->arena, speaks_lmtp(c) ? "LHLO " : "EHLO ", c->plan->helo, COMMAND_END);
+    return command_build(c->arena, hello(c), " ", c->plan->helo, COMMAND_END);
 }
 
 static char *send_helo(struct client *c)
@@ -161,14 +161,14 @@ static const char *hint_of(const struct client *c, const struct result_reply *re
     bool unknown = reply->code == 500 || reply->code == 502;
 
     if (unknown)
-        return speaks_lmtp(c) ? " (the server may speak SMTP: protocol)"
-                              : " (the server may speak LMTP: protocol)";
+        return client_lmtp_speaks(c) ? " (the server may speak SMTP: protocol)"
+                                     : " (the server may speak LMTP: protocol)";
     return reply_mentions(reply, names) ? " (the server may want another name than this one: helo)" : "";
 }
 
 static enum client_step_id hello_refused(struct client *c, struct result_command *command)
 {
-    const char *verb = c->step != &client_step_table[STEP_EHLO] ? "HELO" : speaks_lmtp(c) ? "LHLO" : "EHLO";
+    const char *verb = c->step == &client_step_table[STEP_EHLO] ? hello(c) : "HELO";
     const char *hint = hint_of(c, &command->reply);
 
     return client_step_refused(c, command, arena_printf(c->arena, "%s %s%s was", verb, c->plan->helo, hint));
@@ -178,9 +178,8 @@ static enum client_step_id hello_refused(struct client *c, struct result_command
 static enum client_step_id greeted_again(struct client *c, const struct result_reply *reply)
 {
     if (client_fail(c, REASON_UNSOLICITED, NULL,
-                    arena_printf(c->arena,
-                                 "the server sent a second greeting (%s) instead of a reply to EHLO",
-                                 client_say_quote(c, reply))))
+                    arena_printf(c->arena, "the server sent a second greeting (%s) instead of a reply to %s",
+                                 client_say_quote(c, reply), hello(c))))
         c->draft->failure.phase = c->xclient_said ? PHASE_EHLO : PHASE_STARTTLS;
     return STEP_END;
 }
@@ -191,7 +190,7 @@ static enum client_step_id got_ehlo(struct client *c, struct result_command *com
 
     if (client_claim_is_misplaced(c, reply))
         return client_claim_misplaced(c, command);
-    if (reply->code / 100 == 5 && !c->proxy_doubted && !speaks_lmtp(c))
+    if (reply->code / 100 == 5 && !c->proxy_doubted && !client_lmtp_speaks(c))
         return STEP_HELO;
     if (client_tls_is_greeting(c, reply))
         return greeted_again(c, reply);

@@ -56,6 +56,7 @@ struct client_step {
 extern const struct client_step client_step_table[STEP_END + 1];
 
 /* What LMTP has besides (client_lmtp.c): the reply to the message for each recipient that was taken. */
+bool client_lmtp_speaks(const struct client *c);
 bool client_lmtp_final_applies(const struct client *c);
 bool client_lmtp_is_owed(const struct client *c); /* one more is awaited now */
 void client_lmtp_begin(struct client *c);         /* the message is sent: all of them are owed */

@@ -55,6 +55,10 @@ static void test_pass(void **state)
     check(&one, &plan, STATUS_PASS, "1 of 1 route as wanted");
     check(&none, &plan, STATUS_PASS, "the server greets and answers EHLO; there are no routes to try");
 
+    plan.protocol = PROTOCOL_LMTP;
+    struct result lmtp = draft_of(NULL, 0);
+    check(&lmtp, &plan, STATUS_PASS, "the server greets and answers LHLO; there are no routes to try");
+
     plan.login.wanted = true;
     struct result login = draft_of(NULL, 0), refused = draft_of(NULL, 0);
     login.login = "probe (PLAIN)";

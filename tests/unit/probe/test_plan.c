@@ -131,6 +131,8 @@ static void test_protocols_have_names(void **state)
     (void)state;
     assert_string_equal(protocol_name(PROTOCOL_SMTP), "smtp");
     assert_string_equal(protocol_name(PROTOCOL_LMTP), "lmtp");
+    assert_string_equal(protocol_hello(PROTOCOL_SMTP), "EHLO");
+    assert_string_equal(protocol_hello(PROTOCOL_LMTP), "LHLO");
     assert_int_equal(((struct plan){0}).protocol, PROTOCOL_SMTP);
 }
 

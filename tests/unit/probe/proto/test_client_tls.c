@@ -333,6 +333,17 @@ static void test_t39_greets_again_inside(void **state)
             "to EHLO");
         client_free(&s->client);
     }
+    as_far_as_starttls(s, TLS_MODE_STARTTLS, OFFER);
+    s->plan.protocol = PROTOCOL_LMTP;
+    hears(s, "STARTTLS");
+    says(s, "220 2.0.0 Ready\r\n");
+    is_secured(s);
+    hears(s, "LHLO client.example.org");
+    says(s, "220 mx.example.org LMTP\r\n");
+    fails(s, PHASE_STARTTLS, REASON_UNSOLICITED);
+    assert_non_null(strstr(s->draft.failure.message, " instead of a reply to LHLO"));
+    s->plan.protocol = PROTOCOL_SMTP;
+    client_free(&s->client);
     begin(s, TLS_MODE_IMPLICIT);
     is_secured(s);
     says(s, "220 mx.example.org ESMTP\r\n");
