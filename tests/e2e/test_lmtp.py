@@ -15,9 +15,11 @@ from dovecot import Dovecot
 from fake_mta import FakeMta
 from service import run_ehlod, write_config
 from support import HOST, free_port, scaled
+from test_readme import blocks, example, same_shape, shown_tail
 
 USERS = {"good@example.test": "", "other@example.test": "", "full@example.test": "userdb_quota_rule=*:bytes=1",
-         "failing@example.test": "userdb_mail=maildir:/proc/none"}
+         "failing@example.test": "userdb_mail=maildir:/proc/none",
+         "www@example.org": "", "full@example.org": "userdb_quota_rule=*:bytes=1"}
 
 CONFIG = """\
 protocols = lmtp
@@ -346,3 +348,15 @@ def test_a_check_of_the_command_line(dovecot, folder):
     assert "FAIL mda  final/rejected: the message for <full@example.test> was refused: " in done.stdout
     rows = [line for line in done.stdout.splitlines() if re.search(r"<- (250 2\.0\.0|552 5\.2\.2) <", line)]
     assert len(rows) == 2
+
+
+def test_the_readme(dovecot, tmp_path):
+    """Its config is good, and what it shows is what is said of a Dovecot where one mailbox is full."""
+    path = write_config(str(tmp_path), next(block for block in blocks("yaml") if block.startswith("# lmtp.yaml")))
+    assert run_ehlod("validate", "--config", path).returncode == 0
+    command = "build/ehlod check --config lmtp.yaml mda"
+    done = run_ehlod("check", "--config", path, "--set", f"targets.mda.address={dovecot.unix}", "mda")
+    assert done.returncode == 2, done
+    output, shown = (re.sub(r"(?<=<www@example.org> )\S+(?= Saved)", "ID", text)
+                     for text in (done.stdout.replace(dovecot.unix, "unix:/run/dovecot/lmtp"), example(command)))
+    assert same_shape(shown_tail(command, output)) == same_shape(shown)

@@ -41,11 +41,11 @@ def same_shape(text):
     text = re.sub(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "ID", text)
     text = re.sub(r"(?<=seen from )\S+|(?<=<- 220 )\S+|(?<=-> EHLO )\S+|(?<=<- 250-)\S+(?=\n +<- 250-PIPELINING)",
                   "NAME", text)
-    text = re.sub(r"(?<=<ehlod-)[0-9a-f]{32}@\S+(?=>: 250)|(?<=\(message, )\d+(?= octets)|(?<=> SIZE=)\d+", "N", text)
+    text = re.sub(r"(?<=<ehlod-)[0-9a-f]{32}@\S+(?=>[:,] )|\b\d+(?= octets)|(?<=> SIZE=)\d+", "N", text)
     text = re.sub(r"(?<=ended )\S+(?= s ago)", "N", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
     text = re.sub(r"\b\d+\.\d+\.\d+\.\d+:\d+", "ADDRESS", text)
-    text = re.sub(r"\b\d+\.\d+\b(?! (Ok|Relaying|Bye))(?!\.\d)", "N", text)
+    text = re.sub(r"\b\d+\.\d+\b(?! (Ok|Relaying|Bye|<))(?!\.\d)", "N", text)
     return re.sub(r" +(?=N)", " ", text).replace("dns N  ", "")
 
 
