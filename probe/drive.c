@@ -185,9 +185,7 @@ static void ask(struct drive *d)
 {
     if (d->asked || d->ended || d->seam->want(d->engine) != SEAM_ANSWER)
         return;
-    assert(d->login);
-    if (!d->sasl)
-        d->sasl = sasl_new(d->timer->loop, d->login, d->login_host, d->login_port);
+    assert(d->sasl);
     struct auth_question question = d->seam->question(d->engine);
     d->asked = true;
     sasl_ask(d->sasl, &question, on_answer, d);
@@ -274,11 +272,12 @@ void drive_offer_tls(struct drive *d, struct tls_context *context, const char *h
     begin_tls(d);
 }
 
-void drive_offer_login(struct drive *d, const struct auth_login *login, const char *host, uint16_t port)
+const struct mask *drive_offer_login(struct drive *d, const struct auth_login *login, const char *host,
+                                     uint16_t port)
 {
-    d->login = login;
-    d->login_host = host;
-    d->login_port = port;
+    assert(!d->sasl);
+    d->sasl = sasl_new(d->timer->loop, login, host, port);
+    return sasl_mask(d->sasl);
 }
 
 void drive_stop(struct drive *d)

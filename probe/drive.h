@@ -23,10 +23,7 @@ struct drive {
     const char *tls_host;
     struct tls *tls;   /* null in the clear */
     size_t in_records; /* bytes of the engine's that were put into TLS, and of which not all is on the wire */
-    const struct auth_login *login;
-    const char *login_host;
-    uint16_t login_port;
-    struct sasl *sasl; /* null before there was a question */
+    struct sasl *sasl; /* null: no login */
     bool asked;        /* and there is no answer yet */
     drive_done *done;
     void *context;
@@ -41,9 +38,11 @@ void drive_start(struct drive *d, uv_loop_t *loop, const struct seam *seam, void
  * drive_clear. Told right after the start. */
 void drive_offer_tls(struct drive *d, struct tls_context *context, const char *host);
 
-/* What questions of a login are answered with, and the server's name or address as configured: kept until
- * drive_clear. Told right after the start. */
-void drive_offer_login(struct drive *d, const struct auth_login *login, const char *host, uint16_t port);
+/* What questions of a login are answered with, and the server's name or address as configured; all of it is
+ * copied. Told right after the start. Returns what the engine must show nothing of, which lives until
+ * drive_clear. */
+const struct mask *drive_offer_login(struct drive *d, const struct auth_login *login, const char *host,
+                                     uint16_t port);
 
 /* Ends the dialogue: done is called in the loop's next turn. */
 void drive_stop(struct drive *d);

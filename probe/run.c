@@ -104,7 +104,7 @@ static void on_dialled(void *context)
         drive_offer_tls(&r->drive, r->plan.tls_context,
                         r->plan.tls.server_name ? r->plan.tls.server_name : r->plan.host);
     if (r->plan.login.wanted)
-        drive_offer_login(&r->drive, &r->plan.login, r->plan.host, r->plan.port);
+        client_hide(&r->client, drive_offer_login(&r->drive, &r->plan.login, r->plan.host, r->plan.port));
 }
 
 static void begin_connect(struct run *r)

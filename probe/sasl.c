@@ -87,7 +87,8 @@ static void hide(struct sasl *s, struct span bytes, bool exact)
     s->hidden[s->hidden_count++] = (struct hidden){secret_new(bytes), exact};
 }
 
-/* The secret, and what shows it or can be searched for it: the response, and the proof in it. */
+/* What shows the secret or can be searched for it: the response, and the proof in it; and a token that was
+ * not known before. */
 static void hide_response(struct sasl *s, struct span response)
 {
     const char *marks = mechanisms[s->mechanism].marks;
@@ -96,7 +97,8 @@ static void hide_response(struct sasl *s, struct span response)
     for (size_t len = marks ? strlen(marks) : 0, i = 0; len && i + len <= response.len; i++)
         if (memcmp(response.data + i, marks, len) == 0)
             proof = (struct span){response.data + i + len, response.len - i - len};
-    hide(s, secret_bytes(auth_proof_of(s->mechanism) == AUTH_BY_TOKEN ? s->token : s->password), false);
+    if (s->token_file && auth_proof_of(s->mechanism) == AUTH_BY_TOKEN)
+        hide(s, secret_bytes(s->token), false);
     hide(s, proof, false);
     hide(s, secret_bytes(s->line), true);
 }
@@ -390,7 +392,14 @@ struct sasl *sasl_new(uv_loop_t *loop, const struct auth_login *login, const cha
     s->password = copy_secret(login->password);
     s->token = copy_secret(login->token);
     s->mask = mask_new();
+    mask_add(s->mask, secret_bytes(s->password));
+    mask_add(s->mask, secret_bytes(s->token));
     return s;
+}
+
+const struct mask *sasl_mask(const struct sasl *s)
+{
+    return s->mask;
 }
 
 void sasl_ask(struct sasl *s, const struct auth_question *question, sasl_done *done, void *context)

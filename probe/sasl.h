@@ -21,6 +21,10 @@ struct sasl;
 /* Nothing is done yet. What is given is copied. */
 struct sasl *sasl_new(uv_loop_t *loop, const struct auth_login *login, const char *host, uint16_t port);
 
+/* What no reply may show, be it before the first question: a server may know the secrets from another login.
+ * (What a token file holds is known from the first answer on.) The same as that of the answers, and s's. */
+const struct mask *sasl_mask(const struct sasl *s);
+
 /* Called once for each sasl_ask, from the loop, never from inside it. May free s. */
 typedef void sasl_done(void *context, const struct auth_answer *answer);
 

@@ -60,6 +60,12 @@ void client_init(struct client *c, const struct plan *plan, struct arena *arena,
     c->want = SEAM_READ;
 }
 
+void client_hide(struct client *c, const struct mask *mask)
+{
+    c->auth.mask = mask;
+    reply_mask(&c->parser, mask);
+}
+
 void client_free(struct client *c)
 {
     client_auth_wipe(c);

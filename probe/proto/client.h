@@ -43,7 +43,7 @@ struct client_auth {
     enum auth_progress progress; /* of the last answer */
     const char *challenge;       /* the last one */
     const char *detail;          /* what it said of a failure; null = nothing */
-    const struct mask *mask;     /* what nothing of the server's may show; null = nothing was said yet */
+    const struct mask *mask;     /* what nothing of the server's may show; null = nothing is hidden */
     size_t rounds;               /* challenges so far */
     size_t longest;              /* line that was said, in octets */
     int64_t failed_us;           /* the run's duration when it was given up */
@@ -59,7 +59,8 @@ struct client {
     struct result_route *routes;          /* likewise */
     struct result_recipient **recipients; /* likewise, by route */
     struct reply_parser parser;
-    struct ehlo ehlo;
+    struct ehlo ehlo;       /* what the server offers */
+    struct ehlo ehlo_shown; /* without what is masked */
 
     const struct client_step *step;
     enum seam_want want;
@@ -100,6 +101,9 @@ struct client {
 void client_init(struct client *c, const struct plan *plan, struct arena *arena, struct result *draft,
                  int64_t start_us);
 void client_free(struct client *c);
+
+/* From now on nothing of the server's is shown but through the mask, which must outlive the client. */
+void client_hide(struct client *c, const struct mask *mask);
 
 void client_start(struct client *c, int64_t now_us);
 void client_receive(struct client *c, struct span bytes, int64_t first_us, int64_t last_us);

@@ -186,8 +186,7 @@ void client_answered(struct client *c, const struct auth_answer *answer, int64_t
 
     if (c->want != SEAM_ANSWER)
         return;
-    c->auth.mask = answer->mask;
-    reply_mask(&c->parser, answer->mask);
+    client_hide(c, answer->mask);
     if (now_us > client_deadline(c)) {
         client_expire(c, now_us);
         return;

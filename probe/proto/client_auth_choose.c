@@ -52,8 +52,10 @@ static enum auth_mechanism strongest(const struct auth_login *login, const char 
 }
 
 /* "PLAIN LOGIN", cut where there are many: all of them stand in the record. */
-static const char *say_offer(struct client *c, const char *offer)
+static const char *say_offer(struct client *c)
 {
+    const char *found = ehlo_find(&c->ehlo_shown, "AUTH");
+    const char *offer = found ? found : SECRET_SHOWN; /* whose password is "AUTH" */
     const char *said = "", *rest = offer;
     size_t more = 0;
 
@@ -80,16 +82,16 @@ static const char *say_proofs(struct client *c)
     return said;
 }
 
-static const char *say_none(struct client *c, const char *offer)
+static const char *say_none(struct client *c)
 {
     const struct auth_login *login = &c->plan->login;
 
     if (login->mechanism < AUTH_MECHANISM_COUNT)
         return arena_printf(c->arena,
                             "the server does not offer AUTH %s, which auth.mechanism names (it offers: %s)",
-                            auth_name(login->mechanism), say_offer(c, offer));
+                            auth_name(login->mechanism), say_offer(c));
     return arena_printf(c->arena, "the server offers no AUTH mechanism for %s (it offers: %s)", say_proofs(c),
-                        say_offer(c, offer));
+                        say_offer(c));
 }
 
 /* It may be that AUTH is offered inside TLS: a server that offers STARTTLS has more to say there. */
@@ -117,7 +119,7 @@ enum reason client_auth_choose(struct client *c, enum auth_mechanism *mechanism_
     }
     m = strongest(login, offer);
     if (m == AUTH_MECHANISM_COUNT) {
-        *message_r = say_none(c, offer);
+        *message_r = say_none(c);
         return REASON_NO_MECHANISM;
     }
     *mechanism_r = m;

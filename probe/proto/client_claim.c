@@ -125,6 +125,13 @@ static enum client_step_id not_offered(struct client *c, const char *message)
     return STEP_QUIT;
 }
 
+static const char *say_offer(struct client *c)
+{
+    const char *shown = ehlo_find(&c->ehlo_shown, "XCLIENT");
+
+    return client_say_cut(c->arena, shown ? shown : SECRET_SHOWN);
+}
+
 enum client_step_id client_claim_after_tls(struct client *c)
 {
     const char *params = ehlo_find(&c->ehlo, "XCLIENT");
@@ -138,7 +145,7 @@ enum client_step_id client_claim_after_tls(struct client *c)
     if (missing == XCLIENT_COUNT)
         return STEP_XCLIENT;
     return not_offered(c, arena_printf(c->arena, "the server's XCLIENT does not take %s: it offers \"%s\"",
-                                       xclient_name(missing), client_say_cut(c->arena, params)));
+                                       xclient_name(missing), say_offer(c)));
 }
 
 char *client_claim_send_xclient(struct client *c)

@@ -94,7 +94,7 @@ void client_step_greeted(struct client *c, const struct result_reply *reply)
 
     if (len)
         c->draft->peer_name = arena_dup_span(c->arena, (struct span){reply->lines[0], len});
-    if (is_masked(reply->lines[0]))
+    if (is_masked(c->parser.lines[0]))
         client_note(c, FLAG_SMTP_FIXUP);
 }
 
@@ -146,12 +146,13 @@ static char *send_helo(struct client *c)
 
 void client_step_learn(struct client *c, const struct result_reply *reply)
 {
-    ehlo_read(&c->ehlo, c->arena, reply);
-    c->draft->extensions = c->ehlo.extensions;
-    c->draft->extension_count = c->ehlo.count;
+    ehlo_read(&c->ehlo, c->arena, c->parser.lines, reply->line_count);
+    ehlo_read(&c->ehlo_shown, c->arena, reply->lines, reply->line_count);
+    c->draft->extensions = c->ehlo_shown.extensions;
+    c->draft->extension_count = c->ehlo_shown.count;
     c->draft->flags |= c->ehlo.flags;
     if (!c->draft->peer_name)
-        c->draft->peer_name = c->ehlo.name;
+        c->draft->peer_name = c->ehlo_shown.name;
 }
 
 /* What the refusal may come of: a server of the other protocol knows no such command. */

@@ -127,7 +127,7 @@ bool client_tls_is_greeting(const struct client *c, const struct result_reply *r
 /* What was learned in the clear anybody may have said. */
 void client_tls_forget(struct client *c)
 {
-    c->ehlo = (struct ehlo){0};
+    c->ehlo = c->ehlo_shown = (struct ehlo){0};
     c->draft->extensions = NULL;
     c->draft->extension_count = 0;
 }

@@ -108,17 +108,17 @@ static void check(struct ehlo *e)
         e->flags |= UINT64_C(1) << FLAG_SMTPUTF8_ALONE;
 }
 
-void ehlo_read(struct ehlo *e, struct arena *a, const struct result_reply *reply)
+void ehlo_read(struct ehlo *e, struct arena *a, const char *const *lines, size_t count)
 {
     *e = (struct ehlo){0};
-    if (reply->line_count == 0)
+    if (count == 0)
         return;
-    const char *first = reply->lines[0];
+    const char *first = lines[0];
     struct span name = next_word(&first);
     if (name.len)
         e->name = arena_dup_span(a, name);
-    for (size_t i = 1; i < reply->line_count; i++)
-        read_line(e, a, reply->lines[i]);
+    for (size_t i = 1; i < count; i++)
+        read_line(e, a, lines[i]);
     check(e);
 }
 

@@ -17,7 +17,8 @@ struct ehlo {
     uint64_t flags;
 };
 
-void ehlo_read(struct ehlo *e, struct arena *a, const struct result_reply *reply);
+/* From the lines of the reply, without their codes. */
+void ehlo_read(struct ehlo *e, struct arena *a, const char *const *lines, size_t count);
 
 /* The parameters of that keyword ("" for none), or null when it was not offered. */
 const char *ehlo_find(const struct ehlo *e, const char *keyword);

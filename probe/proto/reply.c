@@ -47,36 +47,46 @@ static void note(struct reply_parser *p, enum flag flag)
     p->flags |= UINT64_C(1) << flag;
 }
 
-/* Keeps a line as it is to be shown; it may show all of it. */
-static void keep_bare(struct reply_parser *p, struct span text)
+static const char *in_clean_text(struct arena *a, struct span text)
 {
-    struct result_reply *r = &p->reply;
-    const char **lines = arena_grow(p->arena, (void *)r->lines, r->line_count, sizeof(*lines));
+    return text_is_clean(text) ? arena_dup_span(a, text) : text_escape(a, text);
+}
 
-    if (text_is_clean(text)) {
-        lines[r->line_count] = arena_dup_span(p->arena, text);
-    } else {
-        lines[r->line_count] = text_escape(p->arena, text);
-        r->escaped = true;
+/* A line as it is to be shown. */
+static const char *show(struct reply_parser *p, struct span text)
+{
+    if (!text_is_clean(text)) {
+        p->reply.escaped = true;
         if (!text_is_utf8(text))
             note(p, FLAG_NON_UTF8);
     }
-    r->lines = lines;
-    r->line_count++;
+    return in_clean_text(p->arena, text);
 }
 
-/* Keeps a line as it is to be shown. What is hidden is found in the bytes as they came, before anything else
- * is done to them; of a line that was cut, what its last octets begin too. */
+/* What is hidden is found in the bytes as they came, before anything else is done to them; of a line that was
+ * cut, what its last octets begin too. */
+static const char *show_masked(struct reply_parser *p, struct span text, bool is_cut)
+{
+    if (!p->mask)
+        return show(p, text);
+    char *masked = mem_alloc(mask_room(text.len) + 1);
+    size_t len = is_cut ? mask_apply_cut(p->mask, text, masked) : mask_apply(p->mask, text, masked);
+    const char *shown = show(p, (struct span){masked, len});
+    free(masked);
+    return shown;
+}
+
+/* Keeps a line twice: as it came, and as it is to be shown. */
 static void keep_line(struct reply_parser *p, struct span text, bool is_cut)
 {
-    if (!p->mask) {
-        keep_bare(p, text);
-        return;
-    }
-    char *shown = mem_alloc(mask_room(text.len) + 1);
-    size_t len = is_cut ? mask_apply_cut(p->mask, text, shown) : mask_apply(p->mask, text, shown);
-    keep_bare(p, (struct span){shown, len});
-    free(shown);
+    struct result_reply *r = &p->reply;
+    const char **shown = arena_grow(p->arena, (void *)r->lines, r->line_count, sizeof(*shown));
+
+    shown[r->line_count] = show_masked(p, text, is_cut);
+    r->lines = shown;
+    p->lines = arena_grow(p->arena, (void *)p->lines, r->line_count, sizeof(*p->lines));
+    p->lines[r->line_count] = p->mask ? in_clean_text(p->arena, text) : shown[r->line_count];
+    r->line_count++;
 }
 
 static bool is_digit(struct span line, size_t at)

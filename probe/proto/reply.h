@@ -30,6 +30,7 @@ struct reply_parser {
     uint64_t flags;
     bool enhanced_differs;
     struct result_reply reply; /* as far as it came */
+    const char **lines;        /* its lines with nothing hidden, for what decides; never shown */
     const char
         *challenge; /* of a whole 334: its (last) text as it came, unmasked, for probe/sasl alone; or null */
 };

@@ -135,6 +135,28 @@ def test_found_nowhere(ehlod, targets, environment):
     assert '"level":"debug"' in service.log()
 
 
+def test_found_in_nothing_before_the_login(ehlod, fake, environment):
+    """A server that knows the secrets from another time: in its greeting, what it offers, and before the password is due."""
+    words = " ".join([PASSWORD, TOKEN, PLAIN, in_base64(PASSWORD), in_base64("x" + TOKEN)])
+    greeting = fake(BANNER=f"220 {PASSWORD} {words}", EHLO=f"250-{TOKEN} {words}\r\n250-X{in_base64(PASSWORD).rstrip('=')}\r\n250 AUTH {words}")
+    refused = fake(BANNER=f"554 5.7.1 {words}")
+    prompt = fake(EHLO="250-fake.example.test\r\n250 AUTH LOGIN", AUTH="334 VXNlcm5hbWU6", **{in_base64(USER).upper(): f"535 {words}"})
+    service = ehlod({"targets": {
+        "greeting": target(greeting.address, auth=auth(password=PASSWORD, token=TOKEN)),
+        "refused": target(refused.address, auth=auth(password="${EHLOD_TEST_PASSWORD}", token=TOKEN)),
+        "prompt": target(prompt.address, auth=auth(password=PASSWORD, token=TOKEN)),
+    }}, "--log-level", "debug")
+    results = service.get("/check").json["targets"]
+    reasons = {name: f"{r['failure']['phase']}/{r['failure']['reason']}" for name, r in results.items()}
+    assert reasons == {"greeting": "auth/no_mechanism", "refused": "banner/rejected", "prompt": "auth/failed"}
+    for name in results:
+        for view in ("json", "text", "prometheus"):
+            shown = service.get(f"/check/{name}?format={view}").text
+            assert_not_found(f"{name} as {view}", shown)
+        assert "***" in json.dumps(results[name])
+    assert_not_found("the log", service.log())
+
+
 def test_found_in_no_mistake(ehlod, targets, environment, tmp_path):
     """A config that is wrong in whatever way near a secret, when it is loaded again, validated, or checked with."""
     service = ehlod({"targets": targets}, "--log-level", "debug")

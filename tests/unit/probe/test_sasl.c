@@ -167,7 +167,7 @@ static void cram_md5(void **state) /* RFC 2195 section 2 */
     assert_false(shows(got.line));
 }
 
-/* Whatever the prompts say. What was said first is no secret. */
+/* Whatever the prompts say. What is said first is no secret. */
 static void login_prompts(void **state)
 {
     (void)state;
@@ -176,7 +176,7 @@ static void login_prompts(void **state)
     begin(AUTH_LOGIN);
     assert_int_equal(ask("Username:"), AUTH_MORE);
     says("dGlt");
-    assert_true(shows("334 dGlt tim s3cr3t"));
+    assert_true(shows("334 dGlt tim"));
     assert_int_equal(ask("Password:"), AUTH_SAID);
     says("czNjcjN0");
     assert_false(shows("s3cr3t"));
@@ -269,6 +269,20 @@ static void what_is_given_is_copied(void **state)
 }
 
 /* ---- many, and gone ---- */
+
+/* Before a word is said: who has the secrets from another login may show them in its greeting. */
+static void hidden_from_the_start(void **state)
+{
+    char out[256];
+
+    (void)state;
+    sasl_free(sasl);
+    login.token = token = secret_new(span_of("ya29.token"));
+    sasl = sasl_new(&loop, &login, "mx.example.org", 587);
+    size_t len = mask_apply(sasl_mask(sasl), span_of("<" PASSWORD "> ya29.token eWEyOS50b2tlbg=="), out);
+    assert_int_equal(len, strlen("<***> *** ***"));
+    assert_memory_equal(out, "<***> *** ***", len);
+}
 
 struct one {
     struct sasl *sasl;
@@ -397,6 +411,7 @@ int main(void)
         TEST(oauthbearer),
         TEST(oauthbearer_names),
         TEST(what_is_given_is_copied),
+        TEST(hidden_from_the_start),
         TEST(a_hundred_at_once),
         TEST(gone_while_it_is_answered),
         TEST(gone_in_the_middle_of_an_exchange),

@@ -758,6 +758,48 @@ static void test_echo(void **state)
     mask_free(mask);
 }
 
+static void begin_hiding(struct stage *s, const struct mask *mask)
+{
+    s->draft = (struct result){0};
+    s->now_us = START;
+    client_init(&s->client, &s->plan, &s->arena, &s->draft, START);
+    client_hide(&s->client, mask);
+    client_start(&s->client, START);
+    client_secured(&s->client, START);
+}
+
+/* It may know a secret from another login: what it offers is shown without that, and understood with it. */
+static void test_echo_before_the_login(void **state)
+{
+    struct stage *s = *state;
+    struct mask *mask = mask_new();
+
+    mask_add(mask, span_of("LOGIN"));
+    mask_add(mask, span_of("a"));
+    s->plan.login.mechanism = AUTH_SCRAM_SHA_256;
+    begin_hiding(s, mask);
+    says(s, "220 LOGIN.example.org ananas\r\n");
+    hears(s, "EHLO client.example.org");
+    says(s, "250-mx.LOGIN\r\n250-size a\r\n250 AUTH LOGIN PLAIN\r\n");
+    assert_string_equal(s->draft.commands[0].reply.lines[0], "***.ex***mple.org ***n***n***s");
+    assert_int_equal(s->draft.flags & (UINT64_C(1) << FLAG_SMTP_FIXUP), 0);
+    assert_string_equal(s->draft.peer_name, "***.ex***mple.org");
+    assert_string_equal(s->draft.commands[1].reply.lines[2], "AUTH *** PLAIN");
+    assert_string_equal(s->draft.extensions[1].params, "*** PLAIN");
+    fails(s, PHASE_AUTH, REASON_NO_MECHANISM, 0,
+          "the server does not offer AUTH SCRAM-SHA-256, which auth.mechanism names (it offers: *** PLAIN)");
+    client_free(&s->client);
+
+    s->plan.login.mechanism = AUTH_LOGIN;
+    begin_hiding(s, mask);
+    says(s, "220 mx\r\n");
+    hears(s, "EHLO client.example.org");
+    says(s, "250-mx\r\n250 AUTH LOGIN\r\n");
+    hears(s, "AUTH LOGIN");
+    client_free(&s->client);
+    mask_free(mask);
+}
+
 static void test_stop_after(void **state)
 {
     struct stage *s = *state;
@@ -814,6 +856,7 @@ int main(void)
         TEST(test_broken_meanwhile),
         TEST(test_broken_in_the_reply),
         TEST(test_echo),
+        TEST(test_echo_before_the_login),
         TEST(test_stop_after),
         TEST(test_success_then_the_end),
     };

@@ -16,7 +16,7 @@ static struct ehlo read_lines(struct arena *a, const char *const *lines, size_t 
 {
     struct result_reply reply = {.code = 250, .lines = lines, .line_count = count};
     struct ehlo e;
-    ehlo_read(&e, a, &reply);
+    ehlo_read(&e, a, reply.lines, reply.line_count);
     return e;
 }
 
