@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-#define UNSOLICITED_MOST 1024 /* bytes kept of what was not asked for */
+#define UNSOLICITED_MOST   1024   /* bytes kept of what was not asked for */
+#define ANSWER_PATIENCE_US 500000 /* of a server: an answer takes less, unless ehlod is short of threads */
 
 /* The step ends without a reply: its time counts, and nothing more is sent. */
 static void end_here(struct client *c)
@@ -115,6 +116,17 @@ void client_break_early(struct client *c)
     end_here(c);
 }
 
+/* The server was kept waiting for the login, until it would wait no longer: that is ehlod's fault. One that
+ * goes at once goes for reasons of its own. */
+void client_break_over_login(struct client *c, const char *did)
+{
+    if (client_auth_is_answering(c) && c->now_us - c->step_us >= ANSWER_PATIENCE_US)
+        client_fail(c, REASON_LOCAL_RESOURCE, NULL,
+                    arena_printf(c->arena,
+                                 "ehlod itself had not made the login after %.3f s, when the server %s",
+                                 (double)(c->now_us - c->step_us) / (double)CLOCK_US_PER_S, did));
+}
+
 /* What may be shown of it. */
 static struct span unmasked(struct client *c, struct span bytes)
 {
@@ -165,6 +177,9 @@ void client_break_unasked(struct client *c, struct span bytes)
     if (c->want == SEAM_WRITE && !client_step_is_silent(c))
         withdraw(c);
     struct result_reply reply = read_unasked(c, rest);
+    if (strncmp(reply.lines[0], "421", 3) == 0)
+        client_break_over_login(
+            c, arena_printf(c->arena, "ended the session: \"%s\"", client_say_cut(c->arena, reply.lines[0])));
     if (client_step_is_silent(c) && c->plan->tls.mode == TLS_MODE_IMPLICIT)
         client_claim_in_the_clear(c, reply.lines[0]);
     client_break_reply_unasked(c, reply);
@@ -223,6 +238,7 @@ void client_broken(struct client *c, enum seam_break how, int64_t now_us)
         return;
     }
     client_tell_time(c, now_us);
+    client_break_over_login(c, arena_printf(c->arena, "%s the connection", breaks[how].did));
     if (!is_courtesy(c, breaks[how].quit_flag))
         client_fail(c, breaks[how].reason, NULL,
                     arena_printf(c->arena, "the server %s the connection %s%s", breaks[how].did,

@@ -210,6 +210,9 @@ void client_break_early(struct client *c);
 void client_break_flood(struct client *c);
 void client_break_here(struct client *c);              /* the step under way ends the dialogue */
 const char *client_break_when(const struct client *c); /* "instead of replying to QUIT" */
+/* The failure, when the server did that ("closed the connection") because it waited too long for the login.
+ */
+void client_break_over_login(struct client *c, const char *did);
 
 /* Sentences (client_say.c): a reply with its quotes, "550 5.1.1 no such user"; a text cut to a readable
  * length; what was asked last (null = nothing yet), which may be "the message"; that an answer is overdue. */

@@ -172,6 +172,7 @@ void client_unsecured(struct client *c, enum reason reason, const char *message,
     client_tell_time(c, now_us);
     if (reason >= REASON_CERT_EXPIRED) /* who has come as far as its certificate speaks TLS */
         client_claim_taken(c);
+    client_break_over_login(c, "broke off TLS");
     if (in_handshake)
         message = arena_printf(c->arena, "%s%s", message, client_claim_hint(c));
     else

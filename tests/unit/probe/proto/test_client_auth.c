@@ -702,6 +702,50 @@ static void test_broken_meanwhile(void **state)
     assert_int_equal(s->draft.failure.reason, REASON_LOCAL_RESOURCE);
 }
 
+static void is_ehlods_fault(struct stage *s, const char *message)
+{
+    fails(s, PHASE_AUTH, REASON_LOCAL_RESOURCE, 0, message);
+    assert_int_equal(client_want(&s->client), SEAM_DONE);
+    client_free(&s->client);
+}
+
+/* A server that will not wait any longer is not to blame for it, unless it never waited. */
+static void test_kept_waiting(void **state)
+{
+    struct stage *s = *state;
+
+    as_far_as_ehlo(s, "AUTH PLAIN");
+    s->now_us += S;
+    says(s, "421 4.4.2 timeout\r\n");
+    assert_string_equal(last(s)->reply.lines[0], "421 4.4.2 timeout");
+    is_ehlods_fault(s,
+                    "ehlod itself had not made the login after 1.000 s, when the server ended the session: "
+                    "\"421 4.4.2 timeout\"");
+
+    as_far_as_ehlo(s, "AUTH LOGIN");
+    hears(s, "AUTH LOGIN");
+    says(s, "334 eHg=\r\n");
+    s->now_us += S;
+    client_broken(&s->client, SEAM_CLOSED, s->now_us);
+    is_ehlods_fault(
+        s, "ehlod itself had not made the login after 1.000 s, when the server closed the connection");
+
+    as_far_as_ehlo(s, "AUTH PLAIN");
+    client_unsecured(&s->client, REASON_TRUNCATED, "cut", s->now_us + S);
+    is_ehlods_fault(s, "ehlod itself had not made the login after 1.000 s, when the server broke off TLS");
+
+    as_far_as_ehlo(s, "AUTH PLAIN"); /* it says this whoever waits */
+    s->now_us += S;
+    says(s, "235 Welcome\r\n");
+    assert_int_equal(s->draft.failure.reason, REASON_UNSOLICITED);
+    client_free(&s->client);
+
+    as_far_as_ehlo(s, "AUTH PLAIN");
+    s->now_us += S / 10;
+    says(s, "421 4.7.0 go away\r\n");
+    assert_int_equal(s->draft.failure.reason, REASON_UNSOLICITED);
+}
+
 static void test_broken_in_the_reply(void **state)
 {
     struct stage *s = *state;
@@ -854,6 +898,7 @@ int main(void)
         TEST(test_unable),
         TEST(test_answer_takes_too_long),
         TEST(test_broken_meanwhile),
+        TEST(test_kept_waiting),
         TEST(test_broken_in_the_reply),
         TEST(test_echo),
         TEST(test_echo_before_the_login),
