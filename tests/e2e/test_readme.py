@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from conftest import target
+from dovecot_sasl import DovecotSasl
 from postfix import Postfix
 from service import run_ehlod, write_config
 from support import EHLOD, HOST, ROOT, free_port, scaled, wait_until
@@ -111,6 +112,34 @@ def test_the_config_with_tags(ehlod, fake, tmp_path):
     command = "curl -s 'localhost:8025/check?tag=inbound&min_pass=1&format=text'"
     tail = service.get("/check?tag=inbound&min_pass=1&format=text").text.splitlines(keepends=True)[-3:]
     assert same_shape("".join(tail)) == same_shape(example(command))
+
+
+def test_the_config_that_logs_in(certificates, tmp_path, cleanup):
+    """To a Postfix with Dovecot's SASL, with the right password and a wrong one, in files with the names that it shows."""
+    dovecot = DovecotSasl(users=["probe"])
+    cleanup.callback(dovecot.stop)
+    postfix = Postfix(tls=certificates.signed("submission", dns="mx.example.org"), main=dovecot.postfix)
+    cleanup.callback(postfix.stop)
+    for name, password in (("probe.password", dovecot.PASSWORD), ("wrong.password", "wrong horse-4711")):
+        (tmp_path / name).write_text(password + "\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o600)
+    path = write_config(str(tmp_path), next(block for block in blocks("yaml") if block.startswith("# auth.yaml")))
+    assert run_ehlod("validate", "--config", path).returncode == 0
+    settings = {"address": postfix.address, "tls_config.ca_file": certificates.ca, "tls_config.server_name": "mx.example.org"}
+    where = [word for key, value in settings.items() for word in ("--set", f"modules.submission.{key}={value}")]
+    for name in ("login", "wrong-password"):
+        command = f"build/ehlod check --config auth.yaml {name}"
+        done = run_ehlod("check", "--config", path, *where, name)
+        assert done.returncode == 0, done
+        assert same_shape(shown_tail(command, done.stdout)) == same_shape(example(command))
+
+
+def test_the_mechanisms_in_their_order():
+    """As probe/auth.h has them."""
+    with open(os.path.join(ROOT, "probe", "auth.h"), encoding="utf-8") as header:
+        order = re.findall(r"^    AUTH_(\w+),", header.read(), re.M)[:8]
+    told = re.search(r"that there is a secret for: (.*?)\.", README, re.S)[1]
+    assert re.split(r",\s+", told) == [name.replace("_", "-") for name in order]
 
 
 def test_the_config_that_claims(tmp_path, cleanup):
