@@ -132,7 +132,7 @@ static struct span unmasked(struct client *c, struct span bytes)
 {
     char *out = arena_alloc(c->arena, mask_room(bytes.len));
 
-    return (struct span){out, mask_apply_cut(c->auth.mask, bytes, out)};
+    return (struct span){out, mask_apply_cut(c->parser.mask, bytes, out)};
 }
 
 /* What came unasked, line by line. */

@@ -91,15 +91,16 @@ const char *client_script_say(const struct client *c, struct arena *a, const cha
 
 /* the rule */
 
-/* A wish is met by code, enhanced code and text together. */
-static bool is_met(const struct plan_wish *wish, const struct result_reply *reply)
+/* A wish is met by code, enhanced code and text together: by the text as it came, whatever is hidden of it.
+ */
+static bool is_met(const struct client *c, const struct plan_wish *wish, const struct result_reply *reply)
 {
     if (wish->code ? wish->code != reply->code : wish->class != reply->code / 100)
         return false;
     if (wish->enhanced.class && !enhanced_same(wish->enhanced, reply->enhanced))
         return false;
     for (size_t i = 0; i < reply->line_count; i++)
-        if (strstr(reply->lines[i], wish->text))
+        if (strstr(c->parser.lines[i], wish->text))
             return true;
     return !*wish->text;
 }
@@ -117,14 +118,14 @@ static int needed(enum plan_line_kind kind)
     return kind == PLAN_LINE_DATA ? 354 : kind == PLAN_LINE_STARTTLS ? 220 : 0;
 }
 
-static enum reason judge(const struct plan_wish *wish, enum phase phase, int code,
+static enum reason judge(const struct client *c, const struct plan_wish *wish, enum phase phase, int code,
                          const struct result_reply *reply)
 {
     bool good = reply->code < 400;
 
     if (!wish->number && good)
         return code && reply->code != code ? REASON_UNEXPECTED_REPLY : REASON_NONE;
-    if (wish->number && is_met(wish, reply))
+    if (wish->number && is_met(c, wish, reply))
         return REASON_NONE;
     if (wish->number && wish->class >= 4)
         return good ? REASON_ACCEPTED : REASON_WRONG_REPLY;
@@ -195,7 +196,7 @@ enum client_step_id client_script_got_banner(struct client *c, struct result_com
 {
     const struct plan_wish *wish = &c->plan->script->banner;
     const struct result_reply *reply = &command->reply;
-    enum reason reason = judge(wish, PHASE_BANNER, 0, reply);
+    enum reason reason = judge(c, wish, PHASE_BANNER, 0, reply);
 
     if (reply->code / 100 == 2)
         client_step_greeted(c, reply);
@@ -269,7 +270,7 @@ static enum client_step_id got_line(struct client *c, struct result_command *com
 {
     const struct plan_line *line = present(c);
     const struct result_reply *reply = &command->reply;
-    enum reason reason = judge(&line->wish, c->step->phase, needed(line->kind), reply);
+    enum reason reason = judge(c, &line->wish, c->step->phase, needed(line->kind), reply);
 
     learn(c, line, command);
     if (reason != REASON_NONE)
@@ -333,7 +334,7 @@ enum client_step_id client_script_got_text(struct client *c, struct result_comma
 {
     const struct plan_wish *wish = &present(c)->taken;
     const struct result_reply *reply = &command->reply;
-    enum reason reason = judge(wish, PHASE_FINAL, 0, reply);
+    enum reason reason = judge(c, wish, PHASE_FINAL, 0, reply);
 
     /* Nothing more is to be said about a message: a 3xx makes no sense. */
     if (reason == REASON_NONE && !wish->number && reply->code / 100 == 3)

@@ -245,6 +245,26 @@ static void test_echoed_secrets(void **state)
     hears(s, "NOOP");
 }
 
+/* What is hidden may be what is wished for, and come where nothing was asked. */
+static void test_wishes_for_a_secret(void **state)
+{
+    struct stage *s = *state;
+
+    begin(s, TLS_MODE_OFF, "AUTH LOGIN\n< 334 VXNl\ncHJvYmU=\nc2VjcmV0\nNOOP\n< 250 secret\n");
+    says(s, "220 mx.example.org\r\n");
+    hears(s, "AUTH LOGIN");
+    says(s, "334 VXNlcm5hbWU6\r\n");
+    hears(s, "cHJvYmU=");
+    says(s, "334 UGFzc3dvcmQ6\r\n");
+    hears(s, "c2VjcmV0");
+    says(s, "235 yes\r\n");
+    hears(s, "NOOP");
+    says(s, "250 the secret it is\r\n250 secret\r\n");
+    assert_true(s->draft.commands[4].ok);
+    assert_string_equal(s->draft.commands[4].reply.lines[0], "the *** it is");
+    fails(s, PHASE_AUTH, REASON_UNSOLICITED, "the server sent \"250 ***\" though nothing had been asked");
+}
+
 /* As many commands as there may be, and TLS before them. */
 static void test_the_most(void **state)
 {
@@ -292,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_look_in_between, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lines_as_they_come, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_echoed_secrets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wishes_for_a_secret, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_most, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("probe/proto/client_script", tests, NULL, NULL);
