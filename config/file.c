@@ -1,65 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gets the bytes of a config file, or of one that it names, and makes sure that the former are text. What
- * kind of file it is and how large is asked before a byte is read, so a FIFO, a device or a huge file costs
- * nothing. What the text means is yaml.c's business.
+ * Gets the bytes of a config file and makes sure that they are text. What the text means is yaml.c's
+ * business.
  */
 #include "config/file.h"
 
+#include "probe/base/slurp.h"
 #include "probe/base/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static void refuse(struct findings *f, const struct node_mark *mark, const char *text)
 {
     findings_add(f, FINDINGS_ERROR, mark, text);
-}
-
-static const char *kind_of(mode_t mode)
-{
-    if (S_ISDIR(mode))
-        return "a directory";
-    if (S_ISFIFO(mode))
-        return "a FIFO";
-    return "a device";
-}
-
-/* Why the open file is not to be read; null when it is. */
-static const char *unfit(int fd, const struct file_kind *kind, struct arena *a, size_t *size_r)
-{
-    struct stat st;
-    if (fstat(fd, &st) != 0)
-        return arena_printf(a, "cannot be read: %s", strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return arena_printf(a, "not %s (expected a regular file, found %s)", kind->name, kind_of(st.st_mode));
-    if ((size_t)st.st_size > kind->most)
-        return arena_printf(a, "too large for %s (expected at most %zu bytes, found %lld)", kind->name,
-                            kind->most, (long long)st.st_size);
-    *size_r = (size_t)st.st_size;
-    return NULL;
-}
-
-/* As much as the file had when it was asked; a file that is being cut short gives less. */
-static const char *slurp(int fd, struct arena *a, size_t size, struct span *text_r)
-{
-    char *data = arena_alloc(a, size + 1);
-    size_t len = 0;
-    while (len < size) {
-        ssize_t got = read(fd, data + len, size - len);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return arena_printf(a, "cannot be read: %s", strerror(errno));
-        if (got == 0)
-            break;
-        len += (size_t)got;
-    }
-    *text_r = (struct span){data, len};
-    return NULL;
 }
 
 /* The length of the character at the start, 0 when there is none that may stand in a config. */
@@ -107,26 +60,12 @@ static bool begins(struct span text, const char *bytes, size_t len)
     return text.len >= len && memcmp(text.data, bytes, len) == 0;
 }
 
-const char *file_bytes(const char *path, const struct file_kind *kind, struct arena *a, struct span *text_r)
-{
-    size_t size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-    if (fd < 0)
-        return arena_printf(a, "cannot be opened: %s", strerror(errno));
-    const char *why = unfit(fd, kind, a, &size);
-    if (!why)
-        why = slurp(fd, a, size, text_r);
-    close(fd);
-    return why;
-}
-
 int file_read(const struct node_origin *origin, struct arena *a, struct findings *f, struct span *text_r)
 {
     struct node_mark whole = {origin, 0, 0};
     struct span text = {0};
-    const struct file_kind kind = {"a config file", FILE_MAX_BYTES};
-    const char *why = file_bytes(origin->name, &kind, a, &text);
+    const struct slurp_kind kind = {"a config file", FILE_MAX_BYTES};
+    const char *why = slurp_file(origin->name, &kind, a, &text);
     if (!why && (begins(text, "\xff\xfe", 2) || begins(text, "\xfe\xff", 2)))
         why = "not UTF-8 text (found UTF-16 or UTF-32); save it as UTF-8";
     if (why) {

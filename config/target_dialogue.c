@@ -6,9 +6,9 @@
  */
 #include "config/target_dialogue.h"
 
-#include "config/file.h"
 #include "config/path.h"
 #include "config/scalar.h"
+#include "probe/base/slurp.h"
 #include "probe/proto/message.h"
 
 #include <limits.h>
@@ -123,7 +123,7 @@ static void check(struct load *l, const struct target *t)
 
 void target_dialogue_prepare(struct load *l, struct target *t)
 {
-    static const struct file_kind kind = {"a dialogue file", DIALOGUE_MAX_FILE};
+    static const struct slurp_kind kind = {"a dialogue file", DIALOGUE_MAX_FILE};
     struct dialogue_order *order = &t->is.dialogue_order;
     struct dialogue_mistakes mistakes = {0};
     struct span text;
@@ -132,7 +132,7 @@ void target_dialogue_prepare(struct load *l, struct target *t)
     order->target = t->is.name;
     if (t->own->kind != NODE_MAP || !is_alone(l, t) || !order->hostname)
         return;
-    why = file_bytes(t->is.dialogue_file, &kind, l->keep, &text);
+    why = slurp_file(t->is.dialogue_file, &kind, l->keep, &text);
     if (why) {
         load_error(l, said(t, "dialogue"), "%s: %s", node_show(l->scratch, t->is.dialogue_file), why);
         return;

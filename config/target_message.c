@@ -7,9 +7,9 @@
 #include "config/target_message.h"
 
 #include "config/endpoint.h"
-#include "config/file.h"
 #include "config/path.h"
 #include "config/scalar.h"
+#include "probe/base/slurp.h"
 #include "probe/base/text.h"
 #include "probe/proto/command.h"
 #include "probe/proto/template.h"
@@ -49,12 +49,12 @@ static const struct load_template *find(const struct load *l, const char *path)
 
 static const struct load_template *read_file(struct load *l, const struct node *node, const char *path)
 {
-    static const struct file_kind kind = {"a message", TEMPLATE_MAX_FILE};
+    static const struct slurp_kind kind = {"a message", TEMPLATE_MAX_FILE};
     struct arena file = {0}; /* the text is not kept beside what is made of it */
     struct template_mistakes mistakes = {.count = 0};
     struct node_origin *origin = arena_alloc(l->scratch, sizeof(*origin));
     struct span text;
-    const char *why = file_bytes(path, &kind, &file, &text);
+    const char *why = slurp_file(path, &kind, &file, &text);
 
     *origin = (struct node_origin){path, 0};
     l->templates = arena_grow(l->scratch, l->templates, l->template_count, sizeof(*l->templates));

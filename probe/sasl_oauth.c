@@ -1,66 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The words of OAuth's two mechanisms, and tokens in files. A file that is no file (a FIFO without a writer,
- * a directory, a device) is refused before anybody waits for it; one that is being changed is read as it is
- * at that moment.
- */
+/* The words of OAuth's two mechanisms, and tokens in files. */
 #include "probe/sasl_oauth.h"
 
 #include "probe/base/address.h"
-#include "probe/base/mem.h"
+#include "probe/base/slurp.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define ERROR_SIZE 128
-
-static const char *say_error(const char *path, int number, struct arena *a)
-{
-    char text[ERROR_SIZE];
-
-    return arena_printf(a, "the token file %s cannot be read: %s", path,
-                        strerror_r(number, text, sizeof text));
-}
-
-/* Without blocking for another end of it; -1 = it cannot be used. */
-static int open_regular(const char *path, struct arena *a, const char **message_r)
-{
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-
-    if (fd < 0) {
-        *message_r = say_error(path, errno, a);
-        return -1;
-    }
-    if (fstat(fd, &status) != 0)
-        *message_r = say_error(path, errno, a);
-    else if (!S_ISREG(status.st_mode))
-        *message_r = arena_printf(a, "the token file %s is not a regular file", path);
-    else
-        return fd;
-    close(fd);
-    return -1;
-}
-
-/* As much as there is, up to so much; -1 = errno says why not. */
-static ssize_t read_up_to(int fd, char *data, size_t most)
-{
-    size_t len = 0;
-    ssize_t got = 1;
-
-    while (len < most && got != 0) {
-        got = read(fd, data + len, most - len);
-        if (got < 0 && errno != EINTR)
-            return -1;
-        len += got > 0 ? (size_t)got : 0;
-    }
-    return (ssize_t)len;
-}
 
 static struct span without_line_end(struct span text)
 {
@@ -71,34 +17,32 @@ static struct span without_line_end(struct span text)
     return text;
 }
 
+/* What is wrong with it, or null. */
+static const char *judge(struct span token)
+{
+    if (token.len == 0)
+        return "empty";
+    if (!sasl_oauth_is_token(token))
+        return "something else than a token, which is one word of printable ASCII characters";
+    return NULL;
+}
+
 struct secret *sasl_oauth_read_token(const char *path, struct arena *a, const char **message_r)
 {
-    int fd = open_regular(path, a, message_r);
-
-    if (fd < 0)
-        return NULL;
+    static const struct slurp_kind kind = {"a token file", SASL_OAUTH_MAX_FILE};
+    struct arena read = {0};
+    struct span held = {0};
     struct secret *token = NULL;
-    char *data = mem_alloc(SASL_OAUTH_MAX_FILE + 1);
-    ssize_t len = read_up_to(fd, data, SASL_OAUTH_MAX_FILE + 1);
-    struct span text = without_line_end((struct span){data, len > 0 ? (size_t)len : 0});
+    const char *why = slurp_file(path, &kind, &read, &held);
 
-    if (len < 0)
-        *message_r = say_error(path, errno, a);
-    else if ((size_t)len > SASL_OAUTH_MAX_FILE)
-        *message_r = arena_printf(a, "the token file %s is larger than 64 KiB", path);
-    else if (text.len == 0)
-        *message_r = arena_printf(a, "the token file %s is empty", path);
-    else if (!sasl_oauth_is_token(text))
-        *message_r =
-            arena_printf(a,
-                         "the token file %s holds something else than a token: a token is one word of "
-                         "printable ASCII characters",
-                         path);
+    held = without_line_end(held);
+    if (!why)
+        why = judge(held);
+    if (why)
+        *message_r = arena_printf(a, "the token file %s: %s", path, why);
     else
-        token = secret_new(text);
-    secret_wipe(data, SASL_OAUTH_MAX_FILE + 1);
-    free(data);
-    close(fd);
+        token = secret_new(held);
+    arena_wipe(&read);
     return token;
 }
 

@@ -7,8 +7,8 @@
 #include "server/command.h"
 
 #include "config/endpoint.h"
-#include "config/file.h"
 #include "probe/base/clock.h"
+#include "probe/base/slurp.h"
 #include "probe/net/tls_context.h"
 #include "probe/proto/xclient.h"
 #include "probe/run.h"
@@ -47,7 +47,7 @@ static int complain(const char *what, const char *why)
 
 /* ---- what is to be said ---- */
 
-static const struct file_kind kind = {"a dialogue file", DIALOGUE_MAX_FILE};
+static const struct slurp_kind kind = {"a dialogue file", DIALOGUE_MAX_FILE};
 
 static int read_input(struct talk *t, struct span *text_r)
 {
@@ -78,7 +78,7 @@ static int read_file(struct talk *t, struct span *text_r)
     t->file = named ? t->options->names[1] : "standard input";
     if (!named)
         return read_input(t, text_r);
-    const char *why = file_bytes(t->file, &kind, &t->arena, text_r);
+    const char *why = slurp_file(t->file, &kind, &t->arena, text_r);
     return why != NULL ? complain(t->file, why) : 0;
 }
 

@@ -103,7 +103,7 @@ static void test_unfit_file(void **state)
     unlink(path);
     memset(large, 'h', SECRET_VALUE_MOST + 1);
     write_file(large, SECRET_VALUE_MOST + 1, 0600);
-    refuses("too large for a secret (expected at most 65536 octets, found 65537)");
+    refuses("too large for a file with a secret (expected at most 65536 bytes, found 65537)");
     unlink(path);
     holds(large, SECRET_VALUE_MOST, large, SECRET_VALUE_MOST);
     free(large);

@@ -306,11 +306,11 @@ static void a_token_file_that_is_none(void **state)
     begin(AUTH_XOAUTH2);
     assert_int_equal(ask_first(), AUTH_UNABLE);
     contains(got.message, path);
-    contains(got.message, "cannot be read: No such file or directory");
+    contains(got.message, "cannot be opened: No such file or directory");
     assert_int_equal(mkfifo(path, 0600), 0);
     begin(AUTH_XOAUTH2);
     assert_int_equal(ask_first(), AUTH_UNABLE);
-    contains(got.message, "is not a regular file");
+    contains(got.message, "not a token file (expected a regular file, found a FIFO)");
     unlink(path);
     rmdir(folder);
 }

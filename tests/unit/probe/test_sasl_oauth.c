@@ -60,7 +60,7 @@ static void is_none(const char *why)
     const char *message = NULL;
     char wanted[256];
 
-    snprintf(wanted, sizeof wanted, "the token file %s %s", path, why);
+    snprintf(wanted, sizeof wanted, "the token file %s: %s", path, why);
     assert_null(sasl_oauth_read_token(path, &arena, &message));
     assert_string_equal(message, wanted);
 }
@@ -72,35 +72,35 @@ static void one_line_end_is_not_its(void **state)
     is_token("abc\n", "abc");
     is_token("abc\r\n", "abc");
     put("abc\n\n", 5);
-    is_none("holds something else than a token: a token is one word of printable ASCII characters");
+    is_none("something else than a token, which is one word of printable ASCII characters");
 }
 
 static void what_is_no_file(void **state)
 {
     (void)state;
-    is_none("cannot be read: No such file or directory");
+    is_none("cannot be opened: No such file or directory");
     assert_int_equal(mkfifo(path, 0600), 0);
-    is_none("is not a regular file"); /* and nobody waits for a writer */
+    is_none("not a token file (expected a regular file, found a FIFO)"); /* and nobody waits for a writer */
     unlink(path);
     assert_int_equal(mkdir(path, 0700), 0);
-    is_none("is not a regular file");
+    is_none("not a token file (expected a regular file, found a directory)");
     rmdir(path);
     assert_int_equal(symlink("/dev/zero", path), 0);
-    is_none("is not a regular file");
+    is_none("not a token file (expected a regular file, found a device)");
     unlink(path);
     assert_int_equal(symlink(path, path), 0);
-    is_none("cannot be read: Too many levels of symbolic links");
+    is_none("cannot be opened: Too many levels of symbolic links");
 }
 
 static void what_is_empty(void **state)
 {
     (void)state;
     put("", 0);
-    is_none("is empty");
+    is_none("empty");
     put("\n", 1);
-    is_none("is empty");
+    is_none("empty");
     put("\r\n", 2);
-    is_none("is empty");
+    is_none("empty");
 }
 
 static void as_large_as_may_be(void **state)
@@ -112,10 +112,10 @@ static void as_large_as_may_be(void **state)
     is_token(text, text);
     text[SASL_OAUTH_MAX_FILE] = 't';
     put(text, SASL_OAUTH_MAX_FILE + 1);
-    is_none("is larger than 64 KiB");
+    is_none("too large for a token file (expected at most 65536 bytes, found 65537)");
     text[SASL_OAUTH_MAX_FILE] = '\n';
     put(text, SASL_OAUTH_MAX_FILE + 1);
-    is_none("is larger than 64 KiB");
+    is_none("too large for a token file (expected at most 65536 bytes, found 65537)");
 }
 
 static void what_is_no_token(void **state)
@@ -126,10 +126,10 @@ static void what_is_no_token(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         put(rows[i], strlen(rows[i]));
-        is_none("holds something else than a token: a token is one word of printable ASCII characters");
+        is_none("something else than a token, which is one word of printable ASCII characters");
     }
     put("a\0b", 3);
-    is_none("holds something else than a token: a token is one word of printable ASCII characters");
+    is_none("something else than a token, which is one word of printable ASCII characters");
     assert_false(sasl_oauth_is_token(span_of("")));
     assert_true(sasl_oauth_is_token(span_of("!~aZ09-._~+/==")));
 }
