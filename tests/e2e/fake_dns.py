@@ -10,6 +10,7 @@
      "slow.example.org": {"delay": 0.5, ...},     it takes its time
      "junk.example.org": {"garbage": true},       its answer points into nothing; "garbage_of": ["AAAA"] for these types
      "void.example.org": {"empty_first": true, ...},  a datagram of no length goes before its answer
+     "turn.example.org": {"A": [...], "then": {"A": [...]}},  it is asked again, and says something else
      "big.example.org": {"truncated": true, ...}, over UDP there is but the head, over TCP, with "tcp": true, all}
 
 A name that is not there does not exist; one without the type that is asked for has none of it."""
@@ -50,7 +51,7 @@ def data_of(kind, value):
 
 class FakeDns:
     def __init__(self, address, zone):
-        self.zone = zone
+        self.zone, self.asked = zone, set()
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.udp = socket.socket(family, socket.SOCK_DGRAM)
         self.udp.bind((address, 53))
@@ -96,6 +97,9 @@ class FakeDns:
             entry = self.zone.get(name)
             if entry is None:
                 return records, NXDOMAIN
+            if (name, kind) in self.asked:
+                entry = entry.get("then", entry)
+            self.asked.add((name, kind))
             if "CNAME" not in entry:
                 break
             records.append(record(name, "CNAME", data_of("CNAME", entry["CNAME"])))

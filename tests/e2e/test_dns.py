@@ -77,3 +77,20 @@ def test_d17_an_answer_that_comes_too_late(ask, kind):
     result = ask(kind, {**GOOD, "delay": 0.6 * SCALE}, timeouts={"dns": f"{300 * SCALE:g}ms"})
     assert result["status"] == "unknown" and result["failure"]["reason"] == "timeout", result
     assert result["peer"]["address"] is None
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_d15_asked_once(ask, kind):
+    """Who would be asked again says another address, of this machine: the one that was looked at is the one that is dialled."""
+    result = ask(kind, {**GOOD, "then": {"A": ["127.0.0.1"]}})
+    assert result["status"] == "pass" and result["peer"]["address"] == ADDRESS, result
+    assert [a["address"] for a in result["attempts"]] == ([] if kind == "address" else [ADDRESS])
+
+
+@pytest.mark.parametrize("more", [{}, {"family": "each"}], ids=["mx", "mx-each"])
+def test_d15_this_machine_is_no_mx_host(ask, more):
+    """Nor does a better second answer help."""
+    result = ask("mx", {"A": ["127.0.0.1"], "then": GOOD}, **more)
+    failure = result["failure"]
+    assert result["status"] == "fail" and (failure["phase"], failure["reason"]) == ("dns", "mx_invalid"), result
+    assert result["timing_ms"]["connect"] is None
