@@ -21,6 +21,7 @@ class TlsMta(FakeMta):
     def __init__(self, pair, implicit=False, close_notify=True, cut=None, client_ca=None, most=None, early=b"",
                  plain=False, hangs_up_after=0, eager=b"", waits=False, hangs=False, **answers):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.set_ciphers("DEFAULT:@SECLEVEL=0")  # that a key is weak is for the client to see
         self.context.load_cert_chain(*pair)
         self.implicit, self.close_notify, self.cut = implicit, close_notify, cut
         self.early, self.plain, self.hangs_up_after = early, plain, hangs_up_after
