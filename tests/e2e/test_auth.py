@@ -195,7 +195,7 @@ def test_the_command_line(submission, certificates, tmp_path):
 
 class AuthMta(TlsMta):
     """A TlsMta that offers these mechanisms, and answers AUTH and every line that is no command with the next of these
-    replies."""
+    replies, each a text or what makes one of the line."""
 
     def __init__(self, pair, mechanism, replies, **more):
         self.replies, self.said = list(replies), []
@@ -204,7 +204,8 @@ class AuthMta(TlsMta):
     def _answer(self, s, verb, line):
         if verb not in self.answers:
             self.said.append(line)
-            s.sendall((self.replies.pop(0) + "\r\n").encode("latin-1"))
+            reply = self.replies.pop(0)
+            s.sendall(((reply(line) if callable(reply) else reply) + "\r\n").encode("latin-1"))
             return
         super()._answer(s, verb, line)
 
@@ -220,6 +221,23 @@ def auth_mta(cleanup, certificates):
 
 def b64(text):
     return base64.b64encode(text.encode("latin-1")).decode()
+
+
+def scram_first(line):
+    """A SCRAM server's first message to that of the client's."""
+    nonce = base64.b64decode(line.split()[-1]).decode().split(",r=")[1]
+    return "334 " + b64(f"r={nonce}server,s={b64('salt')},i=4096")
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-256"])
+def test_A12_a_server_that_does_not_know_the_password(ehlod, auth_mta, certificates, tmp_path, mechanism):
+    """It goes along with everything, and signs with what it has guessed."""
+    mta = auth_mta(mechanism, scram_first, "334 " + b64("v=" + b64("x" * 32)), "501 5.7.0 Cancelled")
+    mx = logs_in(mta.address, certificates, mode="implicit", password_file=password_file(tmp_path, PASSWORD))
+    answer = ehlod({"targets": {"mx": mx}}).get("/check/mx")
+    failure = answer.json["failure"]
+    assert (failure["phase"], failure["reason"], failure["code"]) == ("auth", "server_invalid", 334), answer
+    assert "signature is wrong" in failure["message"] and mta.said[-1] == "*"
 
 
 def test_external(ehlod, auth_mta, certificates):
