@@ -98,6 +98,14 @@ def test_xclient_takes_every_attribute(ehlod, postfix, seen):
     assert seen()[-1] == "unknown[2001:db8::4]"
 
 
+def test_the_source_is_where_it_dials_from(ehlod, postfix, seen):
+    """No claim: it is so."""
+    result = checked(ehlod, postfix.address, source="127.0.0.9")
+    assert result["status"] == "pass" and result["local"]["address"] == "127.0.0.9", result
+    assert result["claimed"] == {"proxy": None, "xclient": None, "honoured": None}
+    assert seen() == ["unknown[127.0.0.9]"]
+
+
 def test_xclient_is_not_offered_to_everybody(ehlod, postfix, seen):
     result = checked(ehlod, postfix.address, xclient=CLIENT)
     assert_failed(result, "ehlo", "not_offered", "the server does not offer XCLIENT to this client")
