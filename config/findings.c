@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Collects what is wrong while a config is loaded and hands it out in the order of the file, the --set
- * options after it. The same words at the same place count once, so a check that is made for each target
- * may blame a line of their common module every time.
+ * options after it, and then the files that it names. The same words at the same place count once, so a check
+ * that is made for each target may blame a line of their common module every time.
  */
 #include "config/findings.h"
 
@@ -35,6 +35,8 @@ void findings_add(struct findings *f, enum findings_kind kind, const struct node
     struct findings_entry entry = {.kind = kind, .mark = *mark};
     if (mark->origin->rank > 0 || mark->line == 0)
         entry.text = arena_printf(&f->arena, "%s: %s", name, text);
+    else if (mark->column == 0)
+        entry.text = arena_printf(&f->arena, "%s:%u: %s", name, mark->line, text);
     else
         entry.text = arena_printf(&f->arena, "%s:%u:%u: %s", name, mark->line, mark->column, text);
     f->entries = arena_grow(&f->arena, f->entries, f->count, sizeof entry);
@@ -52,7 +54,11 @@ static int compare(const void *left, const void *right)
 {
     const struct findings_entry *a = left;
     const struct findings_entry *b = right;
-    int order = compare_unsigned(a->mark.origin->rank, b->mark.origin->rank);
+    int order = compare_unsigned(a->mark.origin->is_named, b->mark.origin->is_named);
+    if (!order)
+        order = compare_unsigned(a->mark.origin->rank, b->mark.origin->rank);
+    if (!order)
+        order = strcmp(a->mark.origin->name, b->mark.origin->name);
     if (!order)
         order = compare_unsigned(a->mark.line, b->mark.line);
     if (!order)

@@ -7,13 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Where text came from: the file (rank 0) or the nth --set (rank n, named "--set KEY"). */
+/* Where text came from: the file (rank 0) or the nth --set (rank n, named "--set KEY"), or another file that
+ * one of these names (rank 0). */
 struct node_origin {
     const char *name;
     unsigned rank;
+    bool is_named; /* it is another file */
 };
 
-/* A place in it, counted from 1; line 0 is the origin as a whole. */
+/* A place in it, counted from 1; line 0 is the origin as a whole, column 0 all of the line. */
 struct node_mark {
     const struct node_origin *origin;
     unsigned line;

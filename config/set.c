@@ -78,7 +78,8 @@ static const struct node_origin *make_origin(const char *text, size_t len, unsig
 {
     struct node_origin *origin = arena_alloc(a, sizeof(*origin));
     struct span key = {text, len};
-    *origin = (struct node_origin){arena_printf(a, "--set %s", node_show(a, arena_dup_span(a, key))), rank};
+    *origin = (struct node_origin){.name = arena_printf(a, "--set %s", node_show(a, arena_dup_span(a, key))),
+                                   .rank = rank};
     return origin;
 }
 

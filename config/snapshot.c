@@ -127,7 +127,7 @@ int snapshot_load(const struct snapshot_source *source, struct snapshot **snapsh
 {
     struct arena scratch = {0};
     struct findings findings = {0};
-    const struct node_origin file = {source->file, 0};
+    const struct node_origin file = {.name = source->file};
     struct owned *s = mem_alloc(sizeof(*s));
     atomic_init(&s->references, 1);
 
@@ -135,13 +135,13 @@ int snapshot_load(const struct snapshot_source *source, struct snapshot **snapsh
     if (root)
         fill(s, root, source->file, &scratch, &findings);
     bool good = findings.error_count == 0;
+    findings_report(&findings, mistakes_r); /* while the names of files are there */
     if (good) {
         finish(s);
         *snapshot_r = &s->is;
     } else {
         snapshot_unref(&s->is);
     }
-    findings_report(&findings, mistakes_r);
     findings_free(&findings);
     arena_wipe(&scratch); /* what was written may hold passwords */
     return good ? 0 : -1;

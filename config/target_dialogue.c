@@ -11,7 +11,6 @@
 #include "probe/base/slurp.h"
 #include "probe/proto/message.h"
 
-#include <limits.h>
 #include <string.h>
 
 #define MAX_VALUE    1024                                     /* octets of a variable */
@@ -71,15 +70,13 @@ static const struct node *said(const struct target *t, const char *key)
     return own || !t->module ? own : node_get(t->module->own, key);
 }
 
-/* Mistakes stand in the order of the files after those of the config itself. */
 static void tell(struct load *l, const struct target *t, const struct dialogue_mistakes *mistakes)
 {
     const char *path = node_path(l->scratch, said(t, "dialogue"));
+    struct node_origin *origin = arena_alloc(l->scratch, sizeof(*origin));
+    *origin = (struct node_origin){.name = t->is.dialogue_file, .is_named = true};
     for (size_t i = 0; i < mistakes->count; i++) {
         const struct dialogue_mistake *m = &mistakes->list[i];
-        struct node_origin *origin = arena_alloc(l->scratch, sizeof(*origin));
-        const char *at = m->line ? arena_printf(l->scratch, ":%u", m->line) : "";
-        *origin = (struct node_origin){arena_printf(l->scratch, "%s%s", t->is.dialogue_file, at), UINT_MAX};
         findings_add(l->findings, FINDINGS_ERROR, &(struct node_mark){origin, m->line, 0},
                      arena_printf(l->scratch, "%s: %s", path, m->text));
     }

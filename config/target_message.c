@@ -32,7 +32,7 @@ static void complain(struct load *l, const struct node_origin *origin, const str
 {
     for (size_t i = 0; i < mistakes->count; i++) {
         const struct template_mistake *m = &mistakes->list[i];
-        const struct node_mark mark = {origin, m->line, m->line ? 1 : 0};
+        const struct node_mark mark = {origin, m->line, 0};
         if (findings_wants(l->findings, FINDINGS_ERROR))
             findings_add(l->findings, FINDINGS_ERROR, &mark,
                          arena_printf(l->scratch, "%s: %s", node_path(l->scratch, node), m->text));
@@ -56,7 +56,7 @@ static const struct load_template *read_file(struct load *l, const struct node *
     struct span text;
     const char *why = slurp_file(path, &kind, &file, &text);
 
-    *origin = (struct node_origin){path, 0};
+    *origin = (struct node_origin){.name = path, .is_named = true};
     l->templates = arena_grow(l->scratch, l->templates, l->template_count, sizeof(*l->templates));
     struct load_template *made = &l->templates[l->template_count++];
     *made = (struct load_template){.path = path, .origin = origin};

@@ -9,7 +9,7 @@ import pytest
 from fake_mta import FakeMta, Gate
 from postfix import MAILDIR_DOMAIN, Postfix
 from service import run_ehlod, write_config
-from support import wait_until
+from support import HOST, free_port, wait_until
 
 TO = f"www@{MAILDIR_DOMAIN}"
 HEAD = b"""\
@@ -251,7 +251,7 @@ def test_what_mail_cannot_carry_is_a_mistake_of_the_file(tmp_path, message, line
     path = write_config(tmp_path, config("192.0.2.1:25", route(message=write(tmp_path, message))))
     done = run_ehlod("validate", "--config", path)
     assert done.returncode == 1
-    assert done.stderr == f"{tmp_path}/welcome.eml:{line}:1: targets.mx.routes[0].message: {wrong}\n"
+    assert done.stderr == f"{tmp_path}/welcome.eml:{line}: targets.mx.routes[0].message: {wrong}\n"
 
 
 def test_f19_a_reload_reads_the_message_anew(ehlod, postfix, tmp_path):
@@ -263,7 +263,7 @@ def test_f19_a_reload_reads_the_message_anew(ehlod, postfix, tmp_path):
         assert delivered(postfix, message_id[1:].split("@")[0])[1].endswith(b"\n\n" + body)
     write(tmp_path, b"no header\n")
     answer = service.get("/-/reload", method="POST")
-    assert answer.status == 500 and "welcome.eml:1:1: targets.mx.routes[0].message: no header field" in answer.text
+    assert answer.status == 500 and "welcome.eml:1: targets.mx.routes[0].message: no header field" in answer.text
     assert service.get("/check/mx", method="POST").status == 200  # as it was
 
 

@@ -12,9 +12,11 @@
 
 #include <cmocka.h>
 
-static const struct node_origin file = {"f.yaml", 0};
-static const struct node_origin second = {"--set b", 2};
-static const struct node_origin first = {"--set a", 1};
+static const struct node_origin file = {.name = "f.yaml"};
+static const struct node_origin second = {.name = "--set b", .rank = 2};
+static const struct node_origin first = {.name = "--set a", .rank = 1};
+static const struct node_origin named = {.name = "b.eml", .is_named = true};
+static const struct node_origin other = {.name = "a.eml", .is_named = true};
 
 static void add(struct findings *f, enum findings_kind kind, const struct node_origin *origin, unsigned line,
                 unsigned column, const char *text)
@@ -26,10 +28,15 @@ static void add(struct findings *f, enum findings_kind kind, const struct node_o
 static void test_order(void **state)
 {
     static const char *const errors[] = {"f.yaml: whole",  "f.yaml:1:2: b", "f.yaml:2:1: d", "f.yaml:2:10: c",
-                                         "f.yaml:2:10: e", "--set a: x",    "--set b: y"};
+                                         "f.yaml:2:10: e", "--set a: x",    "--set b: y",    "a.eml: whole",
+                                         "a.eml:3: z",     "b.eml:1: z",    "b.eml:2: z"};
     struct findings f = {0};
     struct mistakes m;
     (void)state;
+    add(&f, FINDINGS_ERROR, &named, 2, 0, "z");
+    add(&f, FINDINGS_ERROR, &other, 3, 0, "z");
+    add(&f, FINDINGS_ERROR, &named, 1, 0, "z");
+    add(&f, FINDINGS_ERROR, &other, 0, 0, "whole");
     add(&f, FINDINGS_ERROR, &second, 1, 1, "y");
     add(&f, FINDINGS_ERROR, &file, 2, 10, "e");
     add(&f, FINDINGS_ERROR, &file, 2, 10, "c");

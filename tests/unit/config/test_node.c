@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-static const struct node_origin origin = {"f", 0};
+static const struct node_origin origin = {.name = "f"};
 
 static struct node *read(struct arena *a, const char *text)
 {

@@ -193,12 +193,12 @@ static void test_mistakes_stand_in_the_file(void **state)
     assert_string_equal(
         s->given.mistakes.errors[0],
         arena_printf(&s->arena,
-                     "%s:2:1: targets.mx1.routes[0].message: no header field, which is a name, a colon "
+                     "%s:2: targets.mx1.routes[0].message: no header field, which is a name, a colon "
                      "and a value (an empty line parts header and body)",
                      s->message));
     assert_string_equal(s->given.mistakes.errors[1],
                         arena_printf(&s->arena,
-                                     "%s:4:1: targets.mx1.routes[0].message: unknown placeholder {{nme}}",
+                                     "%s:4: targets.mx1.routes[0].message: unknown placeholder {{nme}}",
                                      s->message));
     given_clear(&s->given);
     write_message(s, "");
@@ -222,7 +222,7 @@ static void test_a_line_too_long_for_one_route(void **state)
     assert_string_equal(
         s->given.mistakes.errors[0],
         arena_printf(&s->arena,
-                     "%s:3:1: targets.mx1.routes[1].message: a line of 999 octets when it is filled in "
+                     "%s:3: targets.mx1.routes[1].message: a line of 999 octets when it is filled in "
                      "(expected at most 998)",
                      s->message));
 }

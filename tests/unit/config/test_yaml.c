@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-static const struct node_origin origin = {"f", 0};
+static const struct node_origin origin = {.name = "f"};
 
 static void assert_text(const char *yaml, const char *wanted)
 {
