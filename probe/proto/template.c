@@ -41,6 +41,12 @@ void template_complain(struct template_mistakes *m, unsigned line, const char *t
         m->list[m->count++] = (struct template_mistake){line, text};
 }
 
+/* Whether there is room for one more, so that it is worth reading on. */
+static bool goes_on(const struct reader *r)
+{
+    return r->mistakes->count < TEMPLATE_MAX_MISTAKES;
+}
+
 static void complain(struct reader *r, const char *text)
 {
     template_complain(r->mistakes, r->line, text);
@@ -168,7 +174,7 @@ static void read_own_field(struct reader *r, struct span name, struct span value
 static void read_header_line(struct reader *r, struct span line, bool first)
 {
     const char *colon = memchr(line.data, ':', line.len);
-    bool goes_on = *line.data == ' ' || *line.data == '\t';
+    bool continues = *line.data == ' ' || *line.data == '\t';
     size_t name = colon ? (size_t)(colon - line.data) : 0;
     struct span before, rest = line;
     enum template_name found;
@@ -177,13 +183,15 @@ static void read_header_line(struct reader *r, struct span line, bool first)
         return;
     if (!text_is_clean(line))
         complain(r, text_is_utf8(line) ? "a control character in the header" : "the header is not UTF-8");
-    else if (goes_on && (first || is_blank(line)))
+    else if (continues && (first || is_blank(line)))
         complain(r,
                  first ? "the header begins with white space" : "a line of white space alone in the header");
-    else if (!goes_on && !is_field_name(line.data, name))
+    else if (!continues && !is_field_name(line.data, name))
         complain(
             r, "no header field, which is a name, a colon and a value (an empty line parts header and body)");
-    else if (!goes_on)
+    else if (!continues && template_find_place((struct span){line.data, name}) < name)
+        complain(r, "a placeholder in the name of a header field");
+    else if (!continues)
         read_own_field(r, (struct span){line.data, name}, (struct span){colon + 1, line.len - name - 1});
     while (next_place(r, &rest, &before, &found))
         ;
@@ -197,7 +205,7 @@ static void read_header(struct reader *r, struct span *text)
     bool first = true;
 
     r->t->header_line = r->line + 1;
-    while (text->len) {
+    while (text->len && goes_on(r)) {
         struct span line = template_next_line(text);
         r->line++;
         if (line.len == 0)
@@ -268,7 +276,7 @@ static void read_body(struct reader *r, struct span text)
     for (const char *c = text.data; (c = memchr(c, '\n', (size_t)(text.data + text.len - c))); c++)
         lines++;
     r->out = arena_alloc(r->arena, text.len + 2 * lines); /* a CR and a dot more for each */
-    while (text.len) {
+    while (text.len && goes_on(r)) {
         r->line++;
         read_body_line(r, template_next_line(&text));
     }
@@ -300,7 +308,7 @@ const struct template *template_read(struct arena *a, struct arena *scratch, str
     t->hash = hash_of(text);
     read_header(&r, &text);
     read_body(&r, text);
-    return mistakes->count == before ? t : NULL;
+    return mistakes->count == before && goes_on(&r) ? t : NULL;
 }
 
 const struct template *template_built_in(struct arena *a)

@@ -132,6 +132,8 @@ static void write_head(struct writer *w)
         fill_line(w, template_next_line(&text), &line);
         if (line.full || w->head.full)
             break;
+        if (white(buffer_span(&line)) == line.len)
+            complain(w, number, "a line of white space alone in the header when it is filled in");
         if (!put_header_line(w, buffer_span(&line)))
             complain(w, number, "a header line that cannot be folded: no white space in 998 octets");
     }

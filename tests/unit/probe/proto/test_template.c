@@ -5,6 +5,7 @@
 #include "probe/base/buffer.h"
 #include "probe/base/mem.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -310,6 +311,8 @@ static void test_mistakes(void **state)
         {"A: b\n\nc\r", 3, "a CR that ends no line"},
         {"A: b\r\r\n", 1, "a CR that ends no line"},
         {"A: b\rC: d\n", 1, "a CR that ends no line"},
+        {"X-{{target}}: x\n", 1, "a placeholder in the name of a header field"},
+        {"{{from}}: x\n", 1, "a placeholder in the name of a header field"},
         {"A: {{nme}}\n", 1, "unknown placeholder {{nme}}"},
         {"A: b\n\n{{date}} {{ date}}\n", 3, "unknown placeholder {{ date}}"},
         {"A: b\n\n{{\xfc\n", 3, "{{ without }} after it"},
@@ -352,6 +355,45 @@ static char *repeat(struct stage *s, const char *before, const char *text, size_
     for (size_t i = 0; i < count; i++)
         memcpy(out + start + i * len, text, len);
     return out;
+}
+
+static void test_a_line_of_nothing_but_the_null_sender(void **state)
+{
+    struct stage *s = *state;
+
+    s->values[TEMPLATE_FROM] = "";
+    assert_false(check(s, span_of("Reply-To:\n {{from}}\nA: b\n")));
+    assert_int_equal(s->mistakes.count, 1);
+    assert_int_equal(s->mistakes.list[0].line, 2);
+    assert_string_equal(s->mistakes.list[0].text,
+                        "a line of white space alone in the header when it is filled in");
+    assert_true(check(s, span_of("Reply-To:\n {{from}}x\n\n {{from}}\n")));
+}
+
+/* What is allocated; nothing where a sanitizer has an allocator of its own. */
+static size_t allocated(void)
+{
+    struct mallinfo2 info = mallinfo2();
+
+    return info.uordblks + info.hblkhd;
+}
+
+/* However much of it is wrong: as many mistakes as are told, and no memory for more. */
+static void test_a_large_text_that_is_all_wrong(void **state)
+{
+    struct stage *s = *state;
+    const char *const starts[] = {"", "A: b\n\n"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct span text = span_of(repeat(s, starts[i], "A: {{x}}\n", 100000));
+        struct template_mistakes mistakes = {.count = 0};
+        struct arena scratch = {0};
+        size_t before = allocated();
+        assert_null(template_read(&s->arena, &scratch, text, &mistakes));
+        assert_int_equal(mistakes.count, TEMPLATE_MAX_MISTAKES);
+        assert_in_range(allocated() - before, 0, 2 * text.len + 64 * 1024); /* of the body, a copy */
+        arena_free(&scratch);
+    }
 }
 
 static void test_limits(void **state)
@@ -429,6 +471,8 @@ int main(void)
         TEST(test_what_is_not_ascii),
         TEST(test_folding),
         TEST(test_mistakes),
+        TEST(test_a_line_of_nothing_but_the_null_sender),
+        TEST(test_a_large_text_that_is_all_wrong),
         TEST(test_limits),
         TEST(test_padding),
         TEST(test_a_large_body_is_shared),
