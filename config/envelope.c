@@ -11,6 +11,7 @@
 #include "probe/base/text.h"
 #include "probe/plan.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -114,19 +115,47 @@ const char *envelope_wire(struct arena *a, const char *address)
     return arena_printf(a, "%s@%s", before, domain);
 }
 
+/* A domain that is not ASCII in its other form, or what is wrong with it. */
+static const char *read_international(struct arena *a, const char *domain, const char **ascii_r)
+{
+    for (const char *c = domain; *c; c++)
+        if (!is_utf8(*c) && !is_alnum(*c) && *c != '-' && *c != '.')
+            return "the domain holds something other than letters, digits and inner hyphens";
+    if (idn_to_ascii(a, domain, ascii_r))
+        return "the domain is not an internationalized domain name";
+    return envelope_check_domain(*ascii_r);
+}
+
+const char *envelope_read_domain(struct arena *a, const char *text, const char **ascii_r, const char **utf8_r)
+{
+    const char *ascii = NULL, *utf8;
+    const char *why;
+
+    if (!text_is_utf8(span_of(text)))
+        return "not UTF-8";
+    if (text_is_ascii(span_of(text))) {
+        why = envelope_check_domain(text);
+        ascii = text;
+    } else
+        why = read_international(a, text, &ascii);
+    if (why)
+        return why;
+    char *lower = arena_dup(a, ascii);
+    for (char *c = lower; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    *ascii_r = lower;
+    if (!idn_to_utf8(a, lower, &utf8) && !text_is_ascii(span_of(utf8)))
+        *utf8_r = utf8;
+    return NULL;
+}
+
 /* The domain of an address, with as much of the address as comes before it. */
 static const char *check_international(const char *text, const char *domain)
 {
-    static const char none[] = "the domain is not an internationalized domain name";
     struct arena scratch = {0};
     const char *ascii = NULL;
-    const char *why = NULL;
+    const char *why = read_international(&scratch, domain, &ascii);
 
-    for (const char *c = domain; *c && !why; c++)
-        if (!is_utf8(*c) && !is_alnum(*c) && *c != '-' && *c != '.')
-            why = "the domain holds something other than letters, digits and inner hyphens";
-    if (!why)
-        why = idn_to_ascii(&scratch, domain, &ascii) ? none : envelope_check_domain(ascii);
     if (!why && strlen(envelope_wire(&scratch, text)) > PLAN_MAX_PATH)
         why = "longer than 254 octets as it is sent";
     arena_free(&scratch);

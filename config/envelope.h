@@ -17,4 +17,9 @@ const char *envelope_wire(struct arena *a, const char *address);
 /* The part after the @, in ASCII: a domain or an address literal. */
 const char *envelope_check_domain(const char *text);
 
+/* A domain of ours, or an address literal, in any letters. Null, or what is wrong with it; then sets *ascii_r
+ * to it in ASCII and in lower case, and *utf8_r to its other form, with U-labels, where it has one. */
+const char *envelope_read_domain(struct arena *a, const char *text, const char **ascii_r,
+                                 const char **utf8_r);
+
 #endif

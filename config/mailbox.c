@@ -11,7 +11,6 @@
 #include "config/server.h"
 #include "probe/net/tls_context.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define MAX_MAILBOXES 64
@@ -33,17 +32,15 @@ static bool is_listed(const char *domain, const char *const *list, size_t count)
     return false;
 }
 
-/* The domain in lower case, or null and an error. */
+/* The domain in ASCII, or null and an error; *other_r is set to its form in UTF-8 where it has one. */
 static const char *read_domain(struct load *l, const struct keys_row *row, const struct node *node,
-                               const char *const *before, size_t count)
+                               const char *const *before, size_t count, const char **other_r)
 {
     const char *text = scalar_read(l, row, node);
     if (!text)
         return NULL;
-    char *domain = arena_dup(l->keep, text);
-    for (char *c = domain; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    const char *why = envelope_check_domain(domain);
+    const char *domain = NULL;
+    const char *why = envelope_read_domain(l->keep, text, &domain, other_r);
     if (!why && is_listed(domain, before, count))
         why = "given twice";
     if (why)
@@ -55,12 +52,15 @@ void mailbox_domains(struct load *l, const struct keys_row *row, const struct no
 {
     struct snapshot_sink *sink = slot;
     size_t items = load_items(l, node, row->expected, MAX_DOMAINS);
-    const char **list = arena_alloc(l->keep, items * sizeof(*list));
+    const char **list = arena_alloc(l->keep, 2 * items * sizeof(*list));
     size_t count = 0;
     for (size_t i = 0; i < items; i++) {
-        list[count] = read_domain(l, row, load_item(node, i), list, count);
+        const char *other = NULL;
+        list[count] = read_domain(l, row, load_item(node, i), list, count, &other);
         if (list[count])
             count++;
+        if (other)
+            list[count++] = other;
     }
     sink->domains = list;
     sink->domain_count = count;

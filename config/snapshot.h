@@ -26,7 +26,7 @@ enum snapshot_reload { SNAPSHOT_RELOAD_LOOPBACK, SNAPSHOT_RELOAD_ANYONE, SNAPSHO
 struct snapshot_sink {
     const char *name; /* of the mailbox */
     struct address listen;
-    const char *const *domains; /* lower case */
+    const char *const *domains; /* lower case, each in ASCII and, where it has one, in UTF-8 */
     size_t domain_count;
     const char *cert_file; /* null = it speaks no TLS */
     const char *key_file;  /* null = the key stands in cert_file */

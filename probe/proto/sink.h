@@ -45,7 +45,7 @@ struct sink_message {
 /* What all sessions of a receiver share. Whoever makes it keeps it while a session lives. */
 struct sink_policy {
     const char *name;           /* how it calls itself */
-    const char *const *domains; /* lower case */
+    const char *const *domains; /* lower case; of an international one each form that is ours */
     size_t domain_count;
     bool offers_tls; /* of sessions that begin from now on: there is a certificate */
     /* Where messages go; null: they are accepted and forgotten. */

@@ -181,6 +181,19 @@ def test_addresses_in_other_letters(ehlod, postfix, tmp_path):
     assert tmp_path
 
 
+@pytest.mark.parametrize("ours", ["bücher.example", "xn--bcher-kva.example"])
+def test_other_letters_are_delivered_to_the_sink(ehlod, ours):
+    """It is told the domain as xn-- by who needs no SMTPUTF8, and as it is written by who does."""
+    port = free_port()
+    routes = [route(name=name, to=to, expect="delivered", mailbox="local")
+              for name, to in (("ascii", "www@bücher.example"), ("utf8", "用户@BÜCHER.example"))]
+    answer = ehlod({**config(f"{HOST}:{port}", *routes),
+                    "mailboxes": {"local": {"sink": f"{HOST}:{port}", "domains": [ours]}}}).get("/check/mx")
+    assert answer.status == 200, answer.text
+    assert rcpt_lines(answer.json) == ["RCPT TO:<www@xn--bcher-kva.example>", "RCPT TO:<用户@bücher.example>"]
+    assert [r["state"] for r in answer.json["routes"]] == ["delivered", "delivered"]
+
+
 def test_check_sends_it_and_ends(postfix, tmp_path):
     """Its caller frees all when the only result is there, from inside of the run's end."""
     path = write_config(tmp_path, config(postfix.address, route(message=write(tmp_path, HEAD + b"\nby hand\n"))))

@@ -236,6 +236,39 @@ static void test_international_lengths(void **state)
     assert_string_equal(envelope_check_to(text), "longer than 254 octets as it is sent");
 }
 
+static void test_read_domain(void **state)
+{
+    static const struct {
+        const char *text, *ascii, *utf8;
+    } rows[] = {
+        {"B.Example", "b.example", NULL},
+        {"[192.0.2.1]", "[192.0.2.1]", NULL},
+        {"[IPv6:2001:DB8::1]", "[ipv6:2001:db8::1]", NULL},
+        {"B\xc3\x9c"
+         "CHER.Example",
+         "xn--bcher-kva.example",
+         "b\xc3\xbc"
+         "cher.example"},
+        {"XN--bcher-kva.example", "xn--bcher-kva.example",
+         "b\xc3\xbc"
+         "cher.example"},
+        {"xn--a.example", "xn--a.example", NULL}, /* of nothing */
+    };
+    struct arena a = {0};
+    const char *ascii = NULL, *utf8;
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        utf8 = NULL;
+        assert_null(envelope_read_domain(&a, rows[i].text, &ascii, &utf8));
+        assert_string_equal(ascii, rows[i].ascii);
+        assert_string_equal(utf8 ? utf8 : "", rows[i].utf8 ? rows[i].utf8 : "");
+    }
+    assert_string_equal(envelope_read_domain(&a, "\xfc.example", &ascii, &utf8), "not UTF-8");
+    assert_non_null(envelope_read_domain(&a, "b\xc3\xbc_.example", &ascii, &utf8));
+    assert_string_equal(ascii, rows[5].ascii);
+    arena_free(&a);
+}
+
 static void test_domain(void **state)
 {
     (void)state;
@@ -249,10 +282,15 @@ static void test_domain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),       cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_every_byte), cmocka_unit_test(test_special),
-        cmocka_unit_test(test_lengths),    cmocka_unit_test(test_domain),
-        cmocka_unit_test(test_wire),       cmocka_unit_test(test_international_lengths),
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_special),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_domain),
+        cmocka_unit_test(test_read_domain),
+        cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_international_lengths),
     };
     return cmocka_run_group_tests_name("config/envelope", tests, NULL, NULL);
 }
