@@ -36,6 +36,14 @@ def shown_tail(command, output):
     return "".join(output.splitlines(keepends=True)[-lines:])
 
 
+def shown_from(command, output):
+    """The lines of the output that the README shows with grep -A."""
+    count, start = re.search(re.escape(command) + r" \| grep -A (\d+) '(.*)'", README).groups()
+    lines = output.splitlines(keepends=True)
+    first = next(i for i, line in enumerate(lines) if start in line)
+    return "".join(lines[first:first + int(count) + 1])
+
+
 def same_shape(text):
     """The text without what differs each time: times, addresses (and whether one was looked up), ids, the
     machine's name."""
@@ -48,6 +56,11 @@ def same_shape(text):
     text = re.sub(r"\b\d+\.\d+\.\d+\.\d+:\d+", "ADDRESS", text)
     text = re.sub(r"\b\d+\.\d+\b(?! (Ok|Relaying|Bye|<))(?!\.\d)", "N", text)
     return re.sub(r" +(?=N)", " ", text).replace("dns N  ", "")
+
+
+def queued(text):
+    """The text without a name of a queue file."""
+    return re.sub(r"(?<=queued as )\w+", "ID", text)
 
 
 @pytest.fixture(name="demo")
@@ -173,6 +186,40 @@ def test_the_config_of_a_domain(tmp_path, cleanup):
     assert done.returncode == 2, done
     command = "build/ehlod check --config mx.yaml example.org"
     assert same_shape(shown_tail(command, done.stdout)) == same_shape(example(command))
+
+
+def test_the_message(tmp_path, cleanup):
+    """Against a Postfix that offers all of it, whose queue then has it as the README says, and one that does not."""
+    postfix, old = (Postfix(access={"www@example.org": "HOLD"}, virtual={"www@example.org": "www@example.test"},
+                            main="virtual_alias_domains = example.org\n" + more)
+                    for more in ("", "smtpd_discard_ehlo_keywords = smtputf8\nsmtputf8_enable = no\n"))
+    cleanup.callback(postfix.stop)
+    cleanup.callback(old.stop)
+    message = next(block for block in blocks("text") if "{{token}}" in block)
+    (tmp_path / "welcome.eml").write_text(message, encoding="utf-8")
+    write_config(str(tmp_path), next(block for block in blocks("yaml") if block.startswith("# message.yaml")))
+    os.rename(tmp_path / "ehlod.yaml", tmp_path / "message.yaml")
+
+    def run(verb, *more):
+        return run_ehlod(verb, "--config", "message.yaml", *more, cwd=tmp_path)
+    assert run("validate").returncode == 0
+    command = "build/ehlod check --config message.yaml mx1"
+    done = run("check", "--set", f"targets.mx1.address={postfix.address}", "mx1")
+    assert done.returncode == 0, done
+    shown = example(command)
+    assert "> SIZE=2048 BODY" in shown and "> SIZE=2048 BODY" in done.stdout
+    assert same_shape(queued(shown_from(command, done.stdout))) == same_shape(queued(shown))
+    arrived = postfix.message(re.search(r"queued as (\w+)", done.stdout)[1])
+    assert "\nFrom: Probe <probe@xn--bcher-kva.example>\nTo: www@example.org\nSubject: Grüße an www@example.org\n" in arrived
+    assert re.search(r"\n\nChecked from \S+ at \w{3}, [^\n]* \+0000, token ehlod-[0-9a-f]{32}\.\n"
+                     + re.escape(message.splitlines()[-1]) + "\n(x+\n)+$", arrived), arrived
+    command = "build/ehlod check --config message.yaml --set targets.mx1.address=mx2.example.org:25 mx1"
+    done = run("check", "--set", f"targets.mx1.address={old.address}", "mx1")
+    assert done.returncode == 2, done
+    assert same_shape(shown_tail(command, done.stdout)) == same_shape(example(command))
+    (tmp_path / "welcome.eml").write_text(message.replace("{{token}}", "{{tokn}}"), encoding="utf-8")
+    done = run("validate")
+    assert (done.returncode, done.stderr) == (1, example("build/ehlod validate --config message.yaml"))
 
 
 def test_the_config_with_a_delivery_is_good(tmp_path):
