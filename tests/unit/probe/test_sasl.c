@@ -277,7 +277,7 @@ static void hidden_from_the_start(void **state)
 
     (void)state;
     sasl_free(sasl);
-    login.token = token = secret_new(span_of("ya29.token"));
+    set_token("ya29.token");
     sasl = sasl_new(&loop, &login, "mx.example.org", 587);
     size_t len = mask_apply(sasl_mask(sasl), span_of("<" PASSWORD "> ya29.token eWEyOS50b2tlbg=="), out);
     assert_int_equal(len, strlen("<***> *** ***"));
