@@ -65,6 +65,25 @@ struct span template_next_line(struct span *text)
     return line;
 }
 
+size_t template_white(struct span text)
+{
+    size_t len = 0;
+
+    while (len < text.len && (text.data[len] == ' ' || text.data[len] == '\t'))
+        len++;
+    return len;
+}
+
+struct span template_trim(struct span text)
+{
+    size_t white = template_white(text);
+
+    text = (struct span){text.data + white, text.len - white};
+    while (text.len && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
 size_t template_find_place(struct span text)
 {
     const char *at = text.len ? memmem(text.data, text.len, "{{", 2) : NULL;
@@ -132,26 +151,6 @@ static bool is_field_name(const char *name, size_t len)
     return len > 0;
 }
 
-static bool is_blank(struct span s)
-{
-    while (s.len && (*s.data == ' ' || *s.data == '\t')) {
-        s.data++;
-        s.len--;
-    }
-    return s.len == 0;
-}
-
-static struct span trim(struct span s)
-{
-    while (s.len && (*s.data == ' ' || *s.data == '\t')) {
-        s.data++;
-        s.len--;
-    }
-    while (s.len && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
 static void read_own_field(struct reader *r, struct span name, struct span value)
 {
     for (int i = 0; i < FIELD_COUNT; i++) {
@@ -162,7 +161,7 @@ static void read_own_field(struct reader *r, struct span name, struct span value
         r->t->own_fields |= 1U << i;
         if (i == FIELD_MESSAGE_ID)
             r->t->id_line = r->line;
-        if (i == FIELD_TOKEN && !span_is(trim(value), "{{token}}"))
+        if (i == FIELD_TOKEN && !span_is(template_trim(value), "{{token}}"))
             complain(
                 r,
                 "X-Ehlod-Token must be {{token}}, since it is what a message is known by; it is added when "
@@ -174,7 +173,7 @@ static void read_own_field(struct reader *r, struct span name, struct span value
 static void read_header_line(struct reader *r, struct span line, bool first)
 {
     const char *colon = memchr(line.data, ':', line.len);
-    bool continues = *line.data == ' ' || *line.data == '\t';
+    bool continues = template_white(line) > 0;
     size_t name = colon ? (size_t)(colon - line.data) : 0;
     struct span before, rest = line;
     enum template_name found;
@@ -183,7 +182,7 @@ static void read_header_line(struct reader *r, struct span line, bool first)
         return;
     if (!text_is_clean(line))
         complain(r, text_is_utf8(line) ? "a control character in the header" : "the header is not UTF-8");
-    else if (continues && (first || is_blank(line)))
+    else if (continues && (first || template_white(line) == line.len))
         complain(r,
                  first ? "the header begins with white space" : "a line of white space alone in the header");
     else if (!continues && !is_field_name(line.data, name))

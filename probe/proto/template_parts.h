@@ -40,6 +40,12 @@ struct span template_next_line(struct span *text);
  * -1 where }} is missing. */
 int template_name_at(struct span text, enum template_name *name_r, size_t *len_r);
 
+/* How many blanks and tabs it begins with. */
+size_t template_white(struct span text);
+
+/* It without those around it. */
+struct span template_trim(struct span text);
+
 /* Where {{ stands; the length of the text where it does not. */
 size_t template_find_place(struct span text);
 

@@ -34,15 +34,6 @@ static void complain(struct writer *w, unsigned line, const char *text)
 
 /* the header */
 
-static size_t white(struct span s)
-{
-    size_t len = 0;
-
-    while (len < s.len && (s.data[len] == ' ' || s.data[len] == '\t'))
-        len++;
-    return len;
-}
-
 /* Where to cut a line: before the last white space that leaves at most FOLDED octets, or before the first one
  * behind that; 0 where there is none. Nothing but white space is left on neither side. */
 static size_t fold_at(struct span line, size_t least)
@@ -51,7 +42,7 @@ static size_t fold_at(struct span line, size_t least)
 
     for (size_t i = least; i < line.len && i <= TEMPLATE_MAX_LINE && (!best || i <= FOLDED); i++) {
         struct span rest = {line.data + i, line.len - i};
-        size_t blank = white(rest);
+        size_t blank = template_white(rest);
         if (blank && blank < rest.len)
             best = i;
         i += blank;
@@ -69,7 +60,7 @@ static bool put_header_line(struct writer *w, struct span line)
         buffer_puts(&w->head, ".");
         w->head_dots++;
     }
-    least += white((struct span){line.data + least, line.len - least});
+    least += template_white((struct span){line.data + least, line.len - least});
     while (folds && line.len > FOLDED) {
         size_t at = fold_at(line, least + 1);
         if (!at)
@@ -77,7 +68,7 @@ static bool put_header_line(struct writer *w, struct span line)
         buffer_put(&w->head, line.data, at);
         buffer_puts(&w->head, "\r\n");
         line = (struct span){line.data + at, line.len - at};
-        least = white(line);
+        least = template_white(line);
     }
     buffer_put(&w->head, line.data, line.len);
     buffer_puts(&w->head, "\r\n");
@@ -132,7 +123,7 @@ static void write_head(struct writer *w)
         fill_line(w, template_next_line(&text), &line);
         if (line.full || w->head.full)
             break;
-        if (white(buffer_span(&line)) == line.len)
+        if (template_white(buffer_span(&line)) == line.len)
             complain(w, number, "a line of white space alone in the header when it is filled in");
         if (!put_header_line(w, buffer_span(&line)))
             complain(w, number, "a header line that cannot be folded: no white space in 998 octets");
@@ -145,16 +136,6 @@ static void write_head(struct writer *w)
 
 /* its Message-ID */
 
-static struct span trim(struct span s)
-{
-    size_t blank = white(s);
-
-    s = (struct span){s.data + blank, s.len - blank};
-    while (s.len && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
 /* The value of the field, which may stand on the line behind its name. */
 static struct span find_id(struct span head)
 {
@@ -165,8 +146,8 @@ static struct span find_id(struct span head)
         struct span line = template_next_line(&head);
         if (line.len < len || strncasecmp(line.data, name, len) != 0)
             continue;
-        struct span value = trim((struct span){line.data + len, line.len - len});
-        return value.len || !white(head) ? value : trim(template_next_line(&head));
+        struct span value = template_trim((struct span){line.data + len, line.len - len});
+        return value.len || !template_white(head) ? value : template_trim(template_next_line(&head));
     }
     return (struct span){"", 0};
 }
