@@ -106,6 +106,8 @@ static void check(struct load *l, const struct target *t)
     if (dialogue_starts_tls(t->is.dialogue) && t->is.plan.tls.mode != TLS_MODE_OFF && tls)
         load_error(l, tls, "%s encrypts the connection before the dialogue, which says STARTTLS itself",
                    tls_mode_name(t->is.plan.tls.mode));
+    if (dialogue_logs_in(t->is.dialogue) && said(t, "auth"))
+        load_error(l, said(t, "auth"), "logs in before the dialogue, which says AUTH itself");
     if (t->is.plan.protocol == PROTOCOL_LMTP)
         load_error(l, said(t, "dialogue"), "a dialogue is played as SMTP, and protocol is lmtp");
     if (dialogue_sends(t->is.dialogue) && plan_is_several(&t->is.plan))

@@ -7,6 +7,7 @@
  */
 #include "probe/base/base64.h"
 #include "probe/base/mask.h"
+#include "probe/base/text.h"
 #include "probe/proto/client_step.h"
 
 #include <string.h>
@@ -95,12 +96,14 @@ const char *client_script_say(const struct client *c, struct arena *a, const cha
  */
 static bool is_met(const struct client *c, const struct plan_wish *wish, const struct result_reply *reply)
 {
+    const char *escaped = text_escape(c->arena, span_of(wish->text)); /* as a line holds it that had to be */
+
     if (wish->code ? wish->code != reply->code : wish->class != reply->code / 100)
         return false;
     if (wish->enhanced.class && !enhanced_same(wish->enhanced, reply->enhanced))
         return false;
     for (size_t i = 0; i < reply->line_count; i++)
-        if (strstr(c->parser.lines[i], wish->text))
+        if (strstr(c->parser.lines[i], wish->text) || strstr(c->parser.lines[i], escaped))
             return true;
     return !*wish->text;
 }
@@ -209,14 +212,27 @@ enum client_step_id client_script_got_banner(struct client *c, struct result_com
 
 /* a line */
 
-/* What the base64 holds: a password stands last, behind a NUL where there is more. */
+/* Of a response the password, which stands last, behind a NUL where there is more; or the token (RFC 7628).
+ */
+static struct span proof_in(struct span response)
+{
+    static const char bearer[] = "Bearer ";
+    const char *nul = memrchr(response.data, '\0', response.len);
+    const char *token = memmem(response.data, response.len, bearer, sizeof(bearer) - 1);
+    const char *start = token ? token + sizeof(bearer) - 1 : nul ? nul + 1 : response.data;
+    struct span proof = {start, response.len - (size_t)(start - response.data)};
+    const char *end = token ? memchr(proof.data, '\1', proof.len) : NULL;
+
+    if (end)
+        proof.len = (size_t)(end - proof.data);
+    return proof;
+}
+
 static void hide_decoded(struct client *c, struct span base64)
 {
     char *text = arena_alloc(c->arena, base64.len + 1);
     int len = base64_decode(base64, text);
-    const char *nul = len > 0 ? memrchr(text, '\0', (size_t)len) : NULL;
-    const char *start = nul ? nul + 1 : text;
-    struct span part = {start, len > 0 ? (size_t)(text + len - start) : 0};
+    struct span part = len > 0 ? proof_in((struct span){text, (size_t)len}) : span_of("");
 
     if (part.len >= LEAST_HIDDEN)
         mask_add(c->hidden, part);
@@ -227,7 +243,7 @@ static void hide(struct client *c, struct span secret)
 {
     const struct plan_line *next = next_line(c);
 
-    if (secret.len < LEAST_HIDDEN || c->auth.mask)
+    if (secret.len < LEAST_HIDDEN || c->auth.mask) /* a login of the config: then no line says AUTH */
         return;
     if (!c->hidden)
         c->hidden = mask_new();
@@ -253,7 +269,7 @@ static const char *wanted_line(struct client *c)
     return wanted(c, &present(c)->wish, needed(present(c)->kind));
 }
 
-/* What a good reply tells beside that. */
+/* What a reply tells beside that. */
 static void learn(struct client *c, const struct plan_line *line, const struct result_command *command)
 {
     const struct result_reply *reply = &command->reply;
@@ -263,7 +279,14 @@ static void learn(struct client *c, const struct plan_line *line, const struct r
     if (line->phase == PHASE_RCPT)
         client_step_note_rcpt(c, command);
     c->challenged = c->step->phase == PHASE_AUTH && reply->code == 334;
-    c->upgrading = line->kind == PLAN_LINE_STARTTLS && reply->code == 220;
+    c->upgrading = line->kind == PLAN_LINE_STARTTLS && reply->code == 220 && !c->secured;
+}
+
+/* Said inside TLS, and granted: what the server waits for now nobody can give it. */
+static bool is_tls_in_tls(const struct client *c, const struct plan_line *line,
+                          const struct result_reply *reply)
+{
+    return line->kind == PLAN_LINE_STARTTLS && reply->code == 220 && c->secured;
 }
 
 static enum client_step_id got_line(struct client *c, struct result_command *command)
@@ -275,6 +298,12 @@ static enum client_step_id got_line(struct client *c, struct result_command *com
     learn(c, line, command);
     if (reason != REASON_NONE)
         return stop(c, reason, command->sent, wanted_line(c), reply);
+    if (is_tls_in_tls(c, line, reply)) {
+        client_fail(c, REASON_UNEXPECTED_REPLY, reply,
+                    arena_printf(c->arena, "the server began TLS once more inside TLS: %s",
+                                 client_say_quote(c, reply)));
+        return STEP_END;
+    }
     command->ok = true;
     if (c->upgrading)
         return STEP_TLS;

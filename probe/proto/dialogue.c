@@ -128,6 +128,11 @@ bool dialogue_starts_tls(const struct dialogue *d)
     return d->starts_tls;
 }
 
+bool dialogue_logs_in(const struct dialogue *d)
+{
+    return d->logs_in;
+}
+
 /* reading */
 
 struct reader {
@@ -255,6 +260,15 @@ static bool is_too_much(const struct dialogue *d)
     return commands > PLAN_MAX_COMMANDS;
 }
 
+/* BDAT with octets behind it, which are no lines (RFC 3030). */
+static bool has_chunk(const struct dialogue_verb *verb, struct span line)
+{
+    if (!verb || strcmp(verb->name, "BDAT") != 0)
+        return false;
+    (void)dialogue_word(&line);
+    return !span_is(dialogue_word(&line), "0");
+}
+
 static void read_command(struct reader *r, struct span text)
 {
     struct dialogue *d = r->dialogue;
@@ -264,6 +278,8 @@ static void read_command(struct reader *r, struct span text)
         wrong(r, r->number, "nothing can be said after QUIT");
     if (span_is(text, "."))
         wrong(r, r->number, "a dot that ends no message (DATA is missing)");
+    if (has_chunk(verb, text))
+        wrong(r, r->number, "a chunk cannot be sent behind BDAT (expected DATA, or BDAT 0)");
     check_line(r, text);
     d->lines = arena_grow(r->arena, d->lines, d->count, sizeof(*d->lines));
     struct dialogue_line *line = &d->lines[d->count++];
@@ -277,6 +293,7 @@ static void read_command(struct reader *r, struct span text)
     if (verb)
         r->in_auth = verb->kind == PLAN_LINE_AUTH;
     d->starts_tls = d->starts_tls || line->kind == PLAN_LINE_STARTTLS;
+    d->logs_in = d->logs_in || line->kind == PLAN_LINE_AUTH;
     r->wish = &line->wish;
     if (line->kind == PLAN_LINE_DATA)
         read_message(r, line);

@@ -48,6 +48,7 @@ const struct dialogue *dialogue_read(struct arena *a, struct span text, struct d
 
 bool dialogue_sends(const struct dialogue *d);      /* there is a message in it */
 bool dialogue_starts_tls(const struct dialogue *d); /* a line of it says STARTTLS */
+bool dialogue_logs_in(const struct dialogue *d);    /* and one says AUTH */
 
 /* What placeholders stand for. */
 struct dialogue_order {

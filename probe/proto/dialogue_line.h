@@ -41,6 +41,7 @@ struct dialogue {
     size_t count;
     bool sends;
     bool starts_tls;
+    bool logs_in;
 };
 
 /* The line at the start of the text, without its end; the text moves behind it. */

@@ -6,14 +6,14 @@
  */
 #include "probe/proto/dialogue_line.h"
 
+#include "probe/auth.h"
 #include "probe/base/text.h"
 #include "probe/proto/message.h"
 
 #include <string.h>
 
-#define SECRET    "***"
-#define MAX_OWN   8 /* placeholders of ours */
-#define MAX_SHOWN 40
+#define SECRET  "***"
+#define MAX_OWN 8 /* placeholders of ours */
 
 struct writer {
     struct arena *arena;
@@ -149,16 +149,29 @@ static void note_envelope(struct writer *w, enum phase phase, struct span line)
 
 /* lines */
 
+/* Any other word behind AUTH may be a response whose mechanism was forgotten. */
+static bool is_mechanism(struct span word)
+{
+    static const char *const foreign[] = {"ANONYMOUS",          "DIGEST-MD5",    "GSSAPI",
+                                          "GS2-KRB5",           "NTLM",          "SCRAM-SHA-1-PLUS",
+                                          "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS"};
+
+    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+        if (span_is_nocase(word, foreign[i]))
+            return true;
+    return auth_by_name(word) != AUTH_MECHANISM_COUNT;
+}
+
 /* "AUTH PLAIN ***" */
 static const char *show_auth(struct writer *w, struct span line)
 {
     const char *verb = arena_dup_span(w->arena, dialogue_word(&line));
     struct span mechanism = dialogue_word(&line);
-    bool clean = text_is_clean(mechanism) && mechanism.len <= MAX_SHOWN;
 
     if (!mechanism.len)
         return verb;
-    return arena_printf(w->arena, "%s %s%s", verb, clean ? arena_dup_span(w->arena, mechanism) : SECRET,
+    return arena_printf(w->arena, "%s %s%s", verb,
+                        is_mechanism(mechanism) ? arena_dup_span(w->arena, mechanism) : SECRET,
                         line.len ? " " SECRET : "");
 }
 
@@ -167,8 +180,8 @@ static struct span secret_of(const struct dialogue_line *from, struct span line)
 {
     if (from->kind == PLAN_LINE_AUTH) {
         (void)dialogue_word(&line);
-        (void)dialogue_word(&line);
-        return line;
+        struct span all = line, mechanism = dialogue_word(&line);
+        return is_mechanism(mechanism) ? line : all;
     }
     return from->secret ? line : span_of("");
 }

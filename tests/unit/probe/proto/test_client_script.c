@@ -265,6 +265,54 @@ static void test_wishes_for_a_secret(void **state)
     fails(s, PHASE_AUTH, REASON_UNSOLICITED, "the server sent \"250 ***\" though nothing had been asked");
 }
 
+/* user=probe, auth=Bearer token-1234: the token alone. */
+static void test_an_echoed_token(void **state)
+{
+    struct stage *s = *state;
+
+    begin(s, TLS_MODE_OFF, "AUTH XOAUTH2 dXNlcj1wcm9iZQFhdXRoPUJlYXJlciB0b2tlbi0xMjM0AQE=\n");
+    says(s, "220 mx.example.org\r\n");
+    hears(s, "AUTH XOAUTH2 dXNlcj1wcm9iZQFhdXRoPUJlYXJlciB0b2tlbi0xMjM0AQE=");
+    says(s, "535 token-1234 of probe\r\n");
+    assert_string_equal(s->draft.commands[1].reply.lines[0], "*** of probe");
+}
+
+/* What had to be escaped is found all the same, be it in the text or only beside it. */
+static void test_a_text_that_is_escaped(void **state)
+{
+    static const char *const texts[] = {"caf\xe9", "caf\xc3\xa9", "a\\b", "plain"};
+    struct stage *s = *state;
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char text[64], reply[64];
+        snprintf(text, sizeof text, "HELP\n< 214 %s\n", texts[i]);
+        snprintf(reply, sizeof reply, "214-%s\r\n214 \x01 %s\r\n", i % 2 ? "" : "x", texts[i]);
+        client_free(&s->client);
+        begin(s, TLS_MODE_OFF, text);
+        says(s, "220 mx.example.org\r\n");
+        hears(s, "HELP");
+        says(s, reply);
+        assert_true(s->draft.commands[1].reply.escaped);
+        hears(s, "QUIT");
+        goes_well(s);
+    }
+}
+
+static void test_tls_in_tls(void **state)
+{
+    struct stage *s = *state;
+
+    begin(s, TLS_MODE_OFF, "STARTTLS\nSTARTTLS\nNOOP\n");
+    says(s, "220 mx.example.org\r\n");
+    hears(s, "STARTTLS");
+    says(s, "220 Ready\r\n");
+    handshake(s);
+    hears(s, "STARTTLS");
+    says(s, "220 Ready again\r\n");
+    fails(s, PHASE_STARTTLS, REASON_UNEXPECTED_REPLY,
+          "line 2: the server began TLS once more inside TLS: \"220 Ready again\"");
+}
+
 /* As many commands as there may be, and TLS before them. */
 static void test_the_most(void **state)
 {
@@ -313,6 +361,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lines_as_they_come, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_echoed_secrets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wishes_for_a_secret, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_echoed_token, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_text_that_is_escaped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tls_in_tls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_most, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("probe/proto/client_script", tests, NULL, NULL);

@@ -71,6 +71,8 @@ static void expect_mistakes(struct span text, const char *wanted)
     "the message behind DATA has no end (expected a line with nothing but a dot, even where DATA is to be "  \
     "refused)"
 
+#define CHUNK "a chunk cannot be sent behind BDAT (expected DATA, or BDAT 0)"
+
 static void test_mistakes(void **state)
 {
     static const struct {
@@ -96,6 +98,8 @@ static void test_mistakes(void **state)
         {"DATA\n", "1: " NO_END},
         {"NOOP\nDATA\nx\n..\n. \n", "2: " NO_END},
         {"DATA\n< 354\n< 354\n.\n", "3: a second expectation for one reply (the first stands in line 2)"},
+        {"BDAT 0\nbdat 86 LAST\nBDAT {{n}}\nBDAT\n",
+         "2: " CHUNK "; 3: " CHUNK "; 3: unknown placeholder {{n}}; 4: " CHUNK},
         {".\n", "1: a dot that ends no message (DATA is missing)"},
         {"QUIT\nNOOP\n", "2: nothing can be said after QUIT"},
         {"quit \nQUIT\n", "2: nothing can be said after QUIT"},
@@ -314,15 +318,34 @@ static void test_secrets(void **state)
     arena_free(&a);
 }
 
+/* The mechanism was forgotten, so what stands in its place is a password; only names that are known are none.
+ */
+static void test_what_is_no_mechanism(void **state)
+{
+    struct arena a = {0};
+    const struct plan_script *s = write_good(&a, "AUTH AHByb2JlAHB3ZDEyMw==\nAUTH AHByb2Jl x\nAUTH PLAI\n"
+                                                 "AUTH digest-md5\nAUTH SCRAM-SHA-256 biws\n");
+    static const char *const shown[] = {"AUTH ***", "AUTH *** ***", "AUTH ***", "AUTH digest-md5",
+                                        "AUTH SCRAM-SHA-256 ***"};
+    static const char *const secret[] = {"AHByb2JlAHB3ZDEyMw==", "AHByb2Jl x", "PLAI", "", "biws"};
+    (void)state;
+    for (size_t i = 0; i < s->count; i++) {
+        assert_string_equal(s->lines[i].shown, shown[i]);
+        assert_string_equal(arena_dup_span(&a, s->lines[i].secret), secret[i]);
+    }
+    arena_free(&a);
+}
+
 static void test_what_is_in_it(void **state)
 {
     static const struct {
         const char *text;
-        bool sends, starts_tls;
-    } rows[] = {{"NOOP", false, false},
-                {"DATA\n.", true, false},
-                {"STARTTLS", false, true},
-                {"STARTTLS x", false, false}};
+        bool sends, starts_tls, logs_in;
+    } rows[] = {{"NOOP", false, false, false},
+                {"DATA\n.", true, false, false},
+                {"STARTTLS", false, true, false},
+                {"STARTTLS x", false, false, false},
+                {"auth LOGIN", false, false, true}};
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct arena a = {0};
@@ -330,6 +353,7 @@ static void test_what_is_in_it(void **state)
         const struct dialogue *d = dialogue_read(&a, span_of(rows[i].text), &mistakes);
         assert_int_equal(dialogue_sends(d), rows[i].sends);
         assert_int_equal(dialogue_starts_tls(d), rows[i].starts_tls);
+        assert_int_equal(dialogue_logs_in(d), rows[i].logs_in);
         arena_free(&a);
     }
 }
@@ -357,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_message),
         cmocka_unit_test(test_vars_come_first),
         cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_what_is_no_mechanism),
         cmocka_unit_test(test_what_is_in_it),
         cmocka_unit_test(test_names),
     };
