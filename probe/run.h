@@ -48,7 +48,8 @@ struct run_begun {
 };
 
 /* Something new stands in what the run shows: a connection, a command that was sent, a line of a reply. The
- * draft is as far as the run came, without a verdict, and only to be looked at, until this returns. */
+ * draft is as far as the run came, without a verdict, and only to be looked at, until this returns. What the
+ * end of the dialogue brings is in the result alone. */
 typedef void run_watch(void *context, const struct result *draft);
 
 struct run_order {

@@ -8,7 +8,6 @@
 
 #include "config/endpoint.h"
 #include "probe/base/clock.h"
-#include "probe/base/slurp.h"
 #include "probe/net/tls_context.h"
 #include "probe/proto/xclient.h"
 #include "probe/run.h"
@@ -19,6 +18,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,16 +47,15 @@ static int complain(const char *what, const char *why)
 
 /* ---- what is to be said ---- */
 
-static const struct slurp_kind kind = {"a dialogue file", DIALOGUE_MAX_FILE};
-
-static int read_input(struct talk *t, struct span *text_r)
+/* Whatever can be read to its end: a pipe is as good as a file. */
+static int read_all(struct talk *t, int fd, struct span *text_r)
 {
     struct buffer in;
     char data[16 * 1024];
     ssize_t got;
 
-    buffer_init(&in, kind.most);
-    while ((got = read(STDIN_FILENO, data, sizeof data)) != 0 && !in.full) {
+    buffer_init(&in, DIALOGUE_MAX_FILE);
+    while ((got = read(fd, data, sizeof data)) != 0 && !in.full) {
         if (got > 0)
             buffer_put(&in, data, (size_t)got);
         else if (errno != EINTR)
@@ -76,10 +75,13 @@ static int read_file(struct talk *t, struct span *text_r)
     bool named = t->options->name_count > 1 && strcmp(t->options->names[1], "-") != 0;
 
     t->file = named ? t->options->names[1] : "standard input";
-    if (!named)
-        return read_input(t, text_r);
-    const char *why = slurp_file(t->file, &kind, &t->arena, text_r);
-    return why != NULL ? complain(t->file, why) : 0;
+    int fd = named ? open(t->file, O_RDONLY | O_CLOEXEC | O_NOCTTY) : STDIN_FILENO;
+    if (fd < 0)
+        return complain(t->file, strerror(errno));
+    int status = read_all(t, fd, text_r);
+    if (named)
+        close(fd);
+    return status;
 }
 
 static void print_mistakes(const struct talk *t, const struct dialogue_mistakes *mistakes)
@@ -140,6 +142,34 @@ static int read_host(struct talk *t)
     return why != NULL ? complain(word, why) : 0;
 }
 
+static enum family family_of(const struct address *address)
+{
+    int family = address_family(address);
+
+    return family == AF_INET ? FAMILY_IPV4 : family == AF_INET6 ? FAMILY_IPV6 : FAMILY_ANY;
+}
+
+static const char *name_of(enum family family)
+{
+    return family == FAMILY_IPV4 ? "an IPv4 address" : "an IPv6 address";
+}
+
+/* What no server could do right: as in a config, that is a mistake and no verdict. */
+static int check_family(struct talk *t)
+{
+    struct address host;
+    enum family source = family_of(&t->plan.source);
+    enum family wanted = t->plan.family != FAMILY_ANY ? t->plan.family : source;
+
+    if (source != FAMILY_ANY && source != wanted)
+        return complain("--source", arena_printf(&t->arena, "%s is not dialled from with -%c",
+                                                 name_of(source), wanted == FAMILY_IPV4 ? '4' : '6'));
+    if (wanted == FAMILY_ANY || address_parse(t->plan.host, 0, &host) != 0 || family_of(&host) == wanted)
+        return 0;
+    return complain(t->plan.target, arena_printf(&t->arena, "is %s, and %s was asked for",
+                                                 name_of(family_of(&host)), name_of(wanted)));
+}
+
 static int prepare_tls(struct talk *t, const struct dialogue *dialogue)
 {
     struct tls_context_error error;
@@ -179,7 +209,7 @@ static int make_plan(struct talk *t)
     for (enum limit l = 0; l < LIMIT_COUNT; l++)
         t->plan.limits_us[l] = limit_default_us(l);
     t->plan.limits_us[LIMIT_RUN] = from->timeout_us;
-    if (read_host(t) != 0 || read_file(t, &text) != 0)
+    if (read_host(t) != 0 || check_family(t) != 0 || read_file(t, &text) != 0)
         return -1;
     const struct dialogue *dialogue = dialogue_read(&t->arena, text, &mistakes);
     return write_script(t, dialogue, &mistakes) == 0 ? prepare_tls(t, dialogue) : -1;

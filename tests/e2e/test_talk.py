@@ -222,7 +222,7 @@ def test_mistakes_are_told_before_anything_is_dialled(mta, text, message):
 @pytest.mark.parametrize("arguments", [
     [], ["HOST", "a", "b"], ["HOST", "/nonexistent"], ["HOST", "/"], ["HOST", "--var", "x"], ["HOST", "--var", "a b=c"],
     ["HOST", "--var", "x=a\r\nQUIT"], ["HOST", "--tls", "on"], ["HOST", "--format", "nagios"], ["HOST", "--timeout", "10"],
-    ["HOST", "--source", "here"], ["HOST", "--helo", "a b"], ["mx.example.org:0"], ["mx example"], ["[::1"],
+    ["HOST", "--source", "here"], ["HOST", "--source", "::1"], ["HOST", "-6"], ["localhost", "-4", "--source", "::1"], ["HOST", "--helo", "a b"], ["mx.example.org:0"], ["mx example"], ["[::1"],
     ["HOST", "--config", "x"], ["HOST", "--proxy-protocol", "192.0.2.9"], ["HOST", "--proxy-protocol", "v3,local"],
     ["HOST", "--xclient", "ADDR"], ["HOST", "--xclient", "ADDR=here"], ["HOST", "--xclient", "WHO=me"],
     ["HOST", "--xclient", "PORT=0"], ["HOST", "--xclient", "LOGIN=a\r\nb"]])
@@ -230,6 +230,18 @@ def test_misuse(mta, arguments):
     done = talk(*[mta.address if a == "HOST" else a for a in arguments], text="NOOP\n")
     assert done.returncode == 3 and done.stderr and not done.stdout, done
     assert mta.connections() == 0
+
+
+def test_a_pipe_is_as_good_as_a_file(mta):
+    done = subprocess.run(["bash", "-c", '"$0" talk "$1" <(echo EHLO x)', EHLOD, mta.address], capture_output=True,
+                          timeout=scaled(30), check=False)
+    assert done.returncode == 0 and b"-> EHLO x\n" in done.stdout, done
+
+
+def test_an_endless_file(mta):
+    done = talk(mta.address, "/dev/zero")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "ehlod talk: /dev/zero: too large for a dialogue file\n"
 
 
 def test_a_value_of_a_variable_is_not_shown(mta):
@@ -278,6 +290,11 @@ def test_lines_of_a_reply_are_printed_as_they_come(fake, tmp_path):
     assert program.log().count("220-wait\n") == 1 and mta.lines() == []
 
 
+def shape(output, address):
+    output = output[output.index("     at ms"):].replace(address, "mx")
+    return re.sub(r" +N", " N", re.sub(r"\d+\.\d+(\.\d+\.\d+:\d+)?", "N", output))
+
+
 def test_the_transcript_is_the_same_as_afterwards(postfix, tmp_path):
     """Printed line by line, or from the finished result: only times and ports differ."""
     text = f"EHLO x\nMAIL FROM:<a@example.org>\nRCPT TO:<nobody@{DOMAIN}>\n"
@@ -286,10 +303,16 @@ def test_the_transcript_is_the_same_as_afterwards(postfix, tmp_path):
     live = talk(postfix.address, text=text).stdout
     afterwards = run_ehlod("check", "--config", config, "mx").stdout
 
-    def shape(output):
-        output = output[output.index("     at ms"):].replace(postfix.address, "mx")
-        return re.sub(r" +N", " N", re.sub(r"\d+\.\d+(\.\d+\.\d+:\d+)?", "N", output))
-    assert shape(live) == shape(afterwards)
+    assert shape(live, postfix.address) == shape(afterwards, postfix.address)
+
+
+@pytest.mark.parametrize("reply", ["250-fine\r\nxyz\r\n", "xyz\r\n", "250-fine\r\n550 no\r\n", "250-a\0\r\n", "250 " + "x" * 5000],
+                         ids=["no reply line", "no SMTP", "two codes", "NUL", "long"])
+def test_what_is_no_reply_is_shown_as_afterwards(fake, tmp_path, reply):
+    mta = fake(EHLO=reply.encode())
+    config = write_config(str(tmp_path), {"targets": {"mx": {"address": mta.address, "dialogue": write(tmp_path, "EHLO x\n")}}})
+    live = talk(mta.address, text="EHLO x\n").stdout
+    assert shape(live, mta.address) == shape(run_ehlod("check", "--config", config, "mx").stdout, mta.address)
 
 
 # ---- the connection ----
@@ -321,9 +344,9 @@ def test_tls_before_the_file(postfix, certificates, mode):
 def test_where_it_connects_from(mta):
     result = talk_json(mta.address, "--source", "127.0.0.2", text="NOOP\n")
     assert result["local"]["address"] == "127.0.0.2"
-    result = talk_json(mta.address, "-6", text="NOOP\n")
-    assert result["failure"]["reason"] == "no_address_for_family"
-    assert mta.connections() == 1
+    result = talk_json(mta.address, "-4", text="NOOP\n")
+    assert result["local"]["address"] == HOST
+    assert mta.connections() == 2
 
 
 def test_xclient(fake):
@@ -359,14 +382,17 @@ def test_nobody_there():
     assert done.returncode == 2 and re.search("^FAIL .*  connect/refused: ", done.stdout, re.M), done
 
 
+NOT_OURS = ("192.0.2.7", "2001:db8::7")  # nothing can be dialled from there
+
+
 @pytest.mark.parametrize("host, shown", [("[::1]", "[::1]:25"), ("::1", "[::1]:25"), ("192.0.2.1", "192.0.2.1:25")])
 def test_the_port_is_25(host, shown):
-    result = talk_json(host, "--source", "127.0.0.1" if ":" in host else "::1", text="NOOP\n")
+    result = talk_json(host, "--source", NOT_OURS[":" in host], text="NOOP\n")
     assert (result["peer"]["host"], result["peer"]["port"]) == (shown.rsplit(":", 1)[0].strip("[]"), 25)
 
 
 def test_the_port_of_implicit_tls_is_465():
-    result = talk_json("192.0.2.1", "--source", "::1", "--tls", "implicit", text="NOOP\n")
+    result = talk_json("192.0.2.1", "--source", NOT_OURS[0], "--tls", "implicit", text="NOOP\n")
     assert result["peer"]["port"] == 465
 
 
