@@ -148,6 +148,15 @@ static void logged_in(struct buffer *out, const struct result *r)
         buffer_printf(out, ", logged in as %s", r->login);
 }
 
+/* What became of AUTH where nobody is known to be logged in: a script has said it by itself, or it failed. */
+static const char *fate_of_auth(const struct result *r)
+{
+    for (size_t i = 0; i < r->command_count; i++)
+        if (r->commands[i].phase == PHASE_AUTH && r->commands[i].reply.code == 235)
+            return ", AUTH was accepted";
+    return r->timing_us[PHASE_AUTH] == CLOCK_NONE ? ", no AUTH" : ", AUTH was refused";
+}
+
 /* MAIL FROM:<a@example.net> RCPT TO:<b@example.com>, no AUTH; no message was sent. Whether it is there. */
 static bool envelope(struct buffer *out, const struct result *r, size_t culprit)
 {
@@ -168,7 +177,7 @@ static bool envelope(struct buffer *out, const struct result *r, size_t culprit)
     text_claimed_as(out, "", &r->claimed);
     logged_in(out, r);
     if (!r->login)
-        buffer_puts(out, r->timing_us[PHASE_AUTH] == CLOCK_NONE ? ", no AUTH" : ", AUTH was refused");
+        buffer_puts(out, fate_of_auth(r));
     if (r->timing_us[PHASE_DATA] == CLOCK_NONE)
         buffer_puts(out, "; no message was sent");
     buffer_puts(out, "\n");

@@ -96,6 +96,7 @@ static void test_good(void **state)
 
 static const struct result_command refused[] = {
     SAID(PHASE_BANNER, NULL, 500, 220, "220", true, "mx1.example.org ESMTP"),
+    SAID(PHASE_AUTH, "AUTH PLAIN ***", 1000, 235, "2xx or 3xx", true, "2.7.0 in"),
     SAID(PHASE_MAIL, "MAIL FROM:<a@example.org>", 1500, 250, "2xx or 3xx", true, "2.1.0 Ok"),
     SAID(PHASE_RCPT, "RCPT TO:<b@example.org>", 2500, 550, "2xx or 3xx", false, "5.1.1 no such user"),
     SAID(PHASE_QUIT, "QUIT", 3500, 221, "221", true, "2.0.0 Bye"),
@@ -103,7 +104,7 @@ static const struct result_command refused[] = {
 
 static void test_refused(void **state)
 {
-    struct result r = base(refused, 4);
+    struct result r = base(refused, 5);
     (void)state;
 
     r.status = STATUS_FAIL;
