@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import target
 from dovecot_sasl import DovecotSasl
-from postfix import Postfix
+from postfix import DOMAIN, Postfix
 from service import run_ehlod, write_config
 from support import EHLOD, HOST, ROOT, free_port, scaled, wait_until
 from test_mx import postfix_hosts
@@ -220,6 +220,38 @@ def test_the_message(tmp_path, cleanup):
     (tmp_path / "welcome.eml").write_text(message.replace("{{token}}", "{{tokn}}"), encoding="utf-8")
     done = run("validate")
     assert (done.returncode, done.stderr) == (1, example("build/ehlod validate --config message.yaml"))
+
+
+def as_in_the_readme(text, address):
+    """What was said with a Postfix of the tests, as if it had been the server of the README."""
+    text = re.sub(rf"(?<=^(?:FAIL|PASS) ){re.escape(address)}", "mx1.example.org", text, flags=re.M)
+    return same_shape(text.replace(DOMAIN, "example.org"))
+
+
+def test_from_netcat_to_ehlod(tmp_path, cleanup):
+    """The same file, piped into netcat and played, and one that says what must come back: against real Postfix."""
+    postfix = Postfix(users=("www",))
+    cleanup.callback(postfix.stop)
+    for name, text in zip(("plain.smtp", "to_www.smtp"), blocks("smtp")):
+        (tmp_path / name).write_text(text.replace("example.org", DOMAIN), encoding="utf-8")
+    for command, program, status in (
+            ("ncat -C mx1.example.org 25 < plain.smtp", ["ncat", "-C", *postfix.address.split(":")], 0),
+            ("build/ehlod talk mx1.example.org plain.smtp", [EHLOD, "talk", postfix.address, "plain.smtp"], 2),
+            ("build/ehlod talk mx1.example.org to_www.smtp --var customer=acme",
+             [EHLOD, "talk", postfix.address, "to_www.smtp", "--var", "customer=acme"], 0)):
+        with open(tmp_path / "plain.smtp", "rb") as plain:
+            done = subprocess.run(program, cwd=tmp_path, stdin=plain, capture_output=True, text=True, timeout=scaled(40),
+                                  check=False)
+        assert done.returncode == status, done
+        shown = as_in_the_readme(shown_tail(command, done.stdout), postfix.address)
+        assert shown == same_shape(example(command)), command
+
+
+def test_the_config_with_a_dialogue_is_good(tmp_path):
+    text = next(block for block in blocks("yaml") if block.startswith("# dialogue.yaml"))
+    (tmp_path / "to_www.smtp").write_text(blocks("smtp")[1], encoding="utf-8")
+    done = run_ehlod("validate", "--config", write_config(str(tmp_path), text))
+    assert done.returncode == 0 and not done.stderr, done
 
 
 def test_the_config_with_a_delivery_is_good(tmp_path):
