@@ -299,6 +299,7 @@ static enum client_step_id got_line(struct client *c, struct result_command *com
     if (reason != REASON_NONE)
         return stop(c, reason, command->sent, wanted_line(c), reply);
     if (is_tls_in_tls(c, line, reply)) {
+        command->expected = "4xx or 5xx";
         client_fail(c, REASON_UNEXPECTED_REPLY, reply,
                     arena_printf(c->arena, "the server began TLS once more inside TLS: %s",
                                  client_say_quote(c, reply)));

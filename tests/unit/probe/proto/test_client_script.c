@@ -311,6 +311,7 @@ static void test_tls_in_tls(void **state)
     says(s, "220 Ready again\r\n");
     fails(s, PHASE_STARTTLS, REASON_UNEXPECTED_REPLY,
           "line 2: the server began TLS once more inside TLS: \"220 Ready again\"");
+    assert_string_equal(s->draft.commands[2].expected, "4xx or 5xx");
 }
 
 /* As many commands as there may be, and TLS before them. */
