@@ -282,11 +282,20 @@ static void learn(struct client *c, const struct plan_line *line, const struct r
     c->upgrading = line->kind == PLAN_LINE_STARTTLS && reply->code == 220 && !c->secured;
 }
 
-/* Said inside TLS, and granted: what the server waits for now nobody can give it. */
-static bool is_tls_in_tls(const struct client *c, const struct plan_line *line,
-                          const struct result_reply *reply)
+/* A reply that is good by itself and leads nowhere: null, or what is wrong with it; then *hope_r leads on. */
+static const char *say_dead_end(const struct client *c, const struct result_reply *reply, const char **hope_r)
 {
-    return line->kind == PLAN_LINE_STARTTLS && reply->code == 220 && c->secured;
+    const struct plan_line *line = present(c);
+
+    if (line->kind == PLAN_LINE_STARTTLS && reply->code == 220 && c->secured) {
+        *hope_r = "4xx or 5xx";
+        return "the server began TLS once more inside TLS";
+    }
+    if (c->challenged && !line->wish.number && !next_line(c)) {
+        *hope_r = "2xx"; /* nobody is logged in; of XOAUTH2 it is how a refusal begins */
+        return "the server waits for a response, and the dialogue has none";
+    }
+    return NULL;
 }
 
 static enum client_step_id got_line(struct client *c, struct result_command *command)
@@ -298,11 +307,10 @@ static enum client_step_id got_line(struct client *c, struct result_command *com
     learn(c, line, command);
     if (reason != REASON_NONE)
         return stop(c, reason, command->sent, wanted_line(c), reply);
-    if (is_tls_in_tls(c, line, reply)) {
-        command->expected = "4xx or 5xx";
+    const char *end = say_dead_end(c, reply, &command->expected);
+    if (end) {
         client_fail(c, REASON_UNEXPECTED_REPLY, reply,
-                    arena_printf(c->arena, "the server began TLS once more inside TLS: %s",
-                                 client_say_quote(c, reply)));
+                    arena_printf(c->arena, "%s: %s", end, client_say_quote(c, reply)));
         return STEP_END;
     }
     command->ok = true;
