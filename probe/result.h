@@ -212,7 +212,7 @@ size_t result_size(const struct result *r);
 struct result *result_ref(struct result *r);
 void result_unref(struct result *r); /* null is fine */
 
-/* Whether the command is a message: it is shown as its dot. */
+/* Whether the command is a message: what was sent of it stands as its dot, and views show its size. */
 bool result_is_message(const struct result_command *c);
 
 /* The last command of the phase that got a reply; null when none did. */

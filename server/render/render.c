@@ -175,11 +175,6 @@ size_t render_lines(const struct render_share *share, const struct result_reply 
     return least(reply->line_count, share->lines);
 }
 
-bool render_is_message(const struct result_command *c)
-{
-    return result_is_message(c);
-}
-
 /* Whether the command stands where the run failed. Bytes that nobody asked for are no command, unless the run
  * failed of them. */
 static bool is_about(const struct result *r, const struct result_command *c)

@@ -117,9 +117,6 @@ size_t render_take(struct render_share *share, const char *text);
 /* How many of a reply's lines are shown. Less than all: "..." is the line behind them. */
 size_t render_lines(const struct render_share *share, const struct result_reply *reply);
 
-/* Whether the command is a message, which is shown by its size and not by its dot. */
-bool render_is_message(const struct result_command *c);
-
 /* The command that the failure is about, as an index; command_count when it is about none. */
 size_t render_culprit(const struct result *r);
 

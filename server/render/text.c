@@ -123,7 +123,7 @@ static bool timings(struct buffer *out, const struct result *r, size_t command, 
                     : CLOCK_NONE;
     for (size_t i = 1; i <= command && i < r->command_count; i++) {
         const struct result_command *c = &r->commands[i], *before = &r->commands[i - 1];
-        if (render_is_message(c) && c->at_us != CLOCK_NONE && before->reply_us != CLOCK_NONE)
+        if (result_is_message(c) && c->at_us != CLOCK_NONE && before->reply_us != CLOCK_NONE)
             us[PHASE_MESSAGE] =
                 (us[PHASE_MESSAGE] == CLOCK_NONE ? 0 : us[PHASE_MESSAGE]) + (c->at_us - before->reply_us);
     }

@@ -155,7 +155,7 @@ static const char *fault_of(const struct result *r, size_t command)
 
     if (is_whole(c))
         return NULL;
-    if (render_is_message(c) && c->at_us == CLOCK_NONE)
+    if (result_is_message(c) && c->at_us == CLOCK_NONE)
         return "the message could not be sent whole";
     if (c->sent && c->at_us == CLOCK_NONE)
         return "the command could not be sent whole";
@@ -279,7 +279,7 @@ static bool go_on_sent(struct transcript_place *place, struct buffer *out, const
         place->route = c->route + 1;
         route_heading(out, &r->routes[c->route]);
     }
-    if (render_is_message(c))
+    if (result_is_message(c))
         message(out, r, place->command);
     else if (c->sent)
         row(out, c->at_us, CLOCK_NONE, "->", *c->sent ? c->sent : "(an empty response)");
