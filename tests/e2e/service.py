@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 
-from support import EHLOD, HOST, Program, free_port, scaled
+from support import EHLOD, HOST, ROOT, Program, free_port, scaled
 
 # What a sanitizer says when it has found something.
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|runtime error:")
@@ -109,6 +109,18 @@ def write_config(folder, config):
     with open(path, "w", encoding="utf-8") as f:
         f.write(config if isinstance(config, str) else json.dumps(config, indent=2))
     return path
+
+
+def demo_config(web, sink):
+    """config/demo.yaml as `make run` starts it, on other ports."""
+    folder = os.path.join(ROOT, "config")
+    with open(os.path.join(folder, "demo.yaml"), encoding="utf-8") as f:
+        text = f.read()
+    for old, new in (("127.0.0.1:8025", f"{HOST}:{web}"), ("127.0.0.1:2525", f"{HOST}:{sink}"),
+                     ("demo.pem", os.path.join(folder, "demo.pem"))):
+        assert old in text
+        text = text.replace(old, new)
+    return text
 
 
 def run_ehlod(*arguments, timeout=30, **popen):

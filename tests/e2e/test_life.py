@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the service begins and ends, and what it says when it cannot begin."""
 import json
-import os
 import re
 import resource
 import signal
@@ -11,8 +10,8 @@ import time
 import pytest
 from conftest import target
 from fake_mta import Gate
-from service import parse_reply, raw_request, read_to_end, request, run_ehlod, write_config
-from support import HOST, ROOT, free_port, scaled, wait_until
+from service import demo_config, parse_reply, raw_request, read_to_end, request, run_ehlod, write_config
+from support import HOST, free_port, scaled, wait_until
 
 
 @pytest.fixture(name="waiting")
@@ -221,14 +220,10 @@ def test_logs_are_one_line_an_event_with_peer_text_escaped(ehlod, fake):
 
 
 def test_the_demo_is_itself_its_first_target(ehlod):
-    """config/demo.yaml as `make run` starts it, on other ports."""
-    web, sink = free_port(), free_port()
-    with open(os.path.join(ROOT, "config", "demo.yaml"), encoding="utf-8") as f:
-        demo = f.read()
-    assert "127.0.0.1:8025" in demo and "127.0.0.1:2525" in demo
-    demo = demo.replace("127.0.0.1:8025", f"{HOST}:{web}").replace("127.0.0.1:2525", f"{HOST}:{sink}")
-    answer = ehlod(demo, port=web).get("/check/demo")
+    web = free_port()
+    answer = ehlod(demo_config(web, free_port()), port=web).get("/check/demo")
     assert answer.status == 200 and answer.json["status"] == "pass", answer
+    assert answer.json["tls"]["verified"] is True
     routes = answer.json["routes"]
     assert len(routes) == 2 and all(route["ok"] for route in routes)
     assert {route["state"] for route in routes} == {"delivered", "rejected"}

@@ -9,7 +9,7 @@ import pytest
 from conftest import target
 from dovecot_sasl import DovecotSasl
 from postfix import DOMAIN, Postfix
-from service import run_ehlod, write_config
+from service import demo_config, run_ehlod, write_config
 from support import EHLOD, HOST, ROOT, free_port, scaled, wait_until
 from test_mx import postfix_hosts
 
@@ -66,12 +66,7 @@ def queued(text):
 @pytest.fixture(name="demo")
 def demo_fixture(ehlod):
     web, sink = free_port(), free_port()
-    with open(os.path.join(ROOT, "config", "demo.yaml"), encoding="utf-8") as config:
-        text = config.read()
-    for old, new in (("127.0.0.1:8025", f"{HOST}:{web}"), ("127.0.0.1:2525", f"{HOST}:{sink}")):
-        assert old in text
-        text = text.replace(old, new)
-    service = ehlod(text, port=web)
+    service = ehlod(demo_config(web, sink), port=web)
     service.sink = f"{HOST}:{sink}"
     return service
 
