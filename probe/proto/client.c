@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The driver of the SMTP client: takes bytes and times, walks the table of client_step.c and keeps the record
- * of every command. It knows no command by name; what a reply means is the steps' business, what breaks the
- * dialogue that of client_break.c. Sockets and clocks are the caller's.
+ * The driver of the SMTP client: walks the table of client_step.c, says what a step wants said, and keeps the
+ * record of every command. It knows no command by name. What comes back is client_hear.c's, what it means the
+ * steps' business. Sockets and clocks are the caller's.
  *
  * Known limit: the reply limit is per reply; a phase of several replies (many RCPT) has no limit of its own
  * beside the run's.
@@ -10,7 +10,6 @@
 #include "probe/proto/client.h"
 
 #include "probe/base/clock.h"
-#include "probe/base/text.h"
 #include "probe/proto/client_step.h"
 
 #include <assert.h>
@@ -150,6 +149,17 @@ void client_note(struct client *c, enum flag flag)
     c->draft->flags |= UINT64_C(1) << flag;
 }
 
+void client_record_reply(struct client *c)
+{
+    struct result_command *command = client_last_command(c);
+
+    if (command->phase == PHASE_AUTH)
+        client_auth_hide(c->arena, &c->parser.reply);
+    command->replied = c->parser.reply.line_count > 0;
+    command->reply = c->parser.reply;
+    c->draft->flags |= c->parser.flags;
+}
+
 /* failing */
 
 bool client_fail(struct client *c, enum reason reason, const struct result_reply *reply, const char *message)
@@ -206,12 +216,6 @@ static void part(struct client *c)
         c->want = SEAM_READ;
     else if (quit && c->secured)
         c->want = SEAM_LINGER;
-}
-
-/* Said all, and still listening. */
-static bool is_listening(const struct client *c)
-{
-    return c->step == &client_step_table[STEP_END] && c->want == SEAM_READ;
 }
 
 struct span client_wire(struct client *c, const char *line)
@@ -335,195 +339,3 @@ void client_sent(struct client *c, size_t len, int64_t now_us)
     client_last_command(c)->at_us = c->now_us - c->start_us;
     c->want = SEAM_READ;
 }
-
-/* replies */
-
-void client_record_reply(struct client *c)
-{
-    struct result_command *command = client_last_command(c);
-
-    if (command->phase == PHASE_AUTH)
-        client_auth_hide(c->arena, &c->parser.reply);
-    command->replied = c->parser.reply.line_count > 0;
-    command->reply = c->parser.reply;
-    c->draft->flags |= c->parser.flags;
-}
-
-static void take_reply(struct client *c)
-{
-    struct result_command *command = client_last_command(c);
-    bool courtesy = c->step == &client_step_table[STEP_QUIT] || c->step == &client_step_table[STEP_RSET];
-
-    client_record_reply(c);
-    command->reply_us = c->now_us - c->start_us;
-    client_add_time(c->draft, c->step->phase, command->reply_us - command->at_us);
-    c->replied = c->step->phase;
-    if (!courtesy)
-        c->draft->duration_us = command->reply_us;
-    c->closing = c->closing || command->reply.code == 421;
-    client_enter(c, c->step->got(c, command));
-}
-
-/* As much of the reply as is whole lines, for who looks on. */
-static void show_begun(struct client *c)
-{
-    struct result_command *command = client_last_command(c);
-
-    if (c->step->body || command->phase == PHASE_AUTH) /* a challenge is for nobody's eyes */
-        return;
-    command->replied = c->parser.reply.line_count > 0;
-    command->reply = c->parser.reply;
-}
-
-/* While a message is being sent a reply may begin; it ends the dialogue, so nothing more is sent then. */
-static void go_on_sending(struct client *c)
-{
-    if (c->step->body)
-        c->want = reply_begun(&c->parser) ? SEAM_READ : SEAM_WRITE;
-}
-
-static void feed(struct client *c, struct span bytes, int64_t first_us);
-
-/* What came in one piece with a reply. */
-static void feed_rest(struct client *c, struct span rest, int64_t first_us)
-{
-    if (c->want == SEAM_TLS)
-        client_tls_injected(c, rest);
-    else if (c->step->body || client_lmtp_is_owed(c))
-        feed(c, rest, first_us);
-    else if (c->want != SEAM_LINGER && c->want != SEAM_DONE)
-        client_break_unasked(c, rest);
-}
-
-static void feed(struct client *c, struct span bytes, int64_t first_us)
-{
-    struct result_command *command = client_last_command(c);
-    enum reason reason;
-    size_t used;
-
-    int64_t first = first_us - c->start_us;
-    int64_t least = command->at_us == CLOCK_NONE ? c->step_us - c->start_us : command->at_us;
-    int got = reply_feed(&c->parser, bytes, &used, &reason);
-    if (command->first_byte_us == CLOCK_NONE && (got != 0 || reply_begun(&c->parser)))
-        command->first_byte_us = first > least ? first : least;
-    if (got < 0) {
-        client_break_misread(c, reason);
-        return;
-    }
-    if (got == 0) {
-        show_begun(c);
-        go_on_sending(c);
-        return;
-    }
-    if (c->step->body) {
-        client_break_early(c);
-        return;
-    }
-    take_reply(c);
-    struct span rest = {bytes.data + used, bytes.len - used};
-    if (rest.len)
-        feed_rest(c, rest, first_us);
-}
-
-void client_receive(struct client *c, struct span bytes, int64_t first_us, int64_t last_us)
-{
-    if (!c->started || (client_is_over(c) && !is_listening(c)) || bytes.len == 0)
-        return;
-    if (first_us > client_deadline(c)) {
-        client_expire(c, first_us); /* it came too late */
-        return;
-    }
-    client_tell_time(c, last_us);
-    if (c->want == SEAM_TLS) {
-        client_tls_injected(c, bytes);
-        return;
-    }
-    size_t room = PLAN_MAX_DIALOGUE - c->received;
-    struct span read = {bytes.data, bytes.len < room ? bytes.len : room};
-    c->received += read.len;
-    bool unasked =
-        is_listening(c) || client_auth_is_answering(c) || (c->want == SEAM_WRITE && !c->step->body);
-    if (read.len && unasked)
-        client_break_unasked(c, read);
-    else if (read.len)
-        feed(c, read, first_us);
-    if (bytes.len > room && c->want != SEAM_DONE)
-        client_break_flood(c);
-}
-
-/* the seam */
-
-static enum seam_want seam_want(const void *engine)
-{
-    return client_want(engine);
-}
-
-static struct span seam_output(const void *engine)
-{
-    return client_output(engine);
-}
-
-static int64_t seam_deadline(const void *engine)
-{
-    return client_deadline(engine);
-}
-
-static void seam_receive(void *engine, struct span bytes, int64_t first_us, int64_t last_us)
-{
-    client_receive(engine, bytes, first_us, last_us);
-}
-
-static void seam_sent(void *engine, size_t len, int64_t now_us)
-{
-    client_sent(engine, len, now_us);
-}
-
-static void seam_broken(void *engine, enum seam_break how, int64_t now_us)
-{
-    client_broken(engine, how, now_us);
-}
-
-static void seam_secured(void *engine, int64_t now_us)
-{
-    client_secured(engine, now_us);
-}
-
-static void seam_unsecured(void *engine, enum reason reason, const char *message, int64_t now_us)
-{
-    client_unsecured(engine, reason, message, now_us);
-}
-
-static struct auth_question seam_question(const void *engine)
-{
-    return client_question(engine);
-}
-
-static void seam_answered(void *engine, const struct auth_answer *answer, int64_t now_us)
-{
-    client_answered(engine, answer, now_us);
-}
-
-static void seam_expire(void *engine, int64_t now_us)
-{
-    client_expire(engine, now_us);
-}
-
-static void seam_stop(void *engine, int64_t now_us)
-{
-    client_stop(engine, now_us);
-}
-
-const struct seam client_seam = {
-    .want = seam_want,
-    .output = seam_output,
-    .deadline = seam_deadline,
-    .receive = seam_receive,
-    .sent = seam_sent,
-    .broken = seam_broken,
-    .secured = seam_secured,
-    .unsecured = seam_unsecured,
-    .question = seam_question,
-    .answered = seam_answered,
-    .expire = seam_expire,
-    .stop = seam_stop,
-};

@@ -5,10 +5,11 @@
 #include "probe/proto/client.h"
 
 /*
- * The dialogue as a table. Private to the client: client.c drives it, client_step.c fills it (client_send.c
- * the rows of the message, client_lmtp.c what LMTP has besides, client_tls.c the rows of TLS, client_claim.c
- * those that claim to be somebody else, client_script.c those of a script), client_judge.c decides about
- * routes, client_break.c ends it before its time, client_say.c has the sentences, client_finish.c the end.
+ * The dialogue as a table. Private to the client: client.c drives it, client_hear.c hands it the replies,
+ * client_step.c fills it (client_send.c the rows of the message, client_lmtp.c what LMTP has besides,
+ * client_tls.c the rows of TLS, client_claim.c those that claim to be somebody else, client_script.c those of
+ * a script), client_judge.c decides about routes, client_break.c ends it before its time, client_say.c has
+ * the sentences, client_finish.c the end.
  */
 enum client_step_id {
     STEP_PROXY, /* the PROXY header: before anything else */
