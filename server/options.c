@@ -265,6 +265,8 @@ void options_help(FILE *out, unsigned set)
         snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].value != NULL ? " " : "",
                  rows[i].value != NULL ? rows[i].value : "");
         fprintf(out, "  %-20s", left);
+        if (strlen(left) > 20) /* its text begins below it */
+            fprintf(out, "\n  %-20s", "");
         for (size_t len = strcspn(help, "\n");; len = strcspn(help, "\n")) {
             fprintf(out, " %.*s\n", (int)len, help);
             if (help[len] == '\0')
