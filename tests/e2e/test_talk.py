@@ -281,7 +281,7 @@ def test_it_is_printed_as_it_happens(fake, tmp_path):
 def test_lines_of_a_reply_are_printed_as_they_come(fake, tmp_path):
     """A teaser: the greeting's first line is there, its last never comes."""
     mta = fake(BANNER=b"220-wait\r\n")
-    program = Program([EHLOD, "talk", mta.address, write(tmp_path, "NOOP\n"), "--timeout", f"{scaled(3):g}s"],
+    program = Program([EHLOD, "talk", mta.address, write(tmp_path, "NOOP\n"), "--timeout", f"{scaled(1.5):g}s"],
                       tmp_path / "out")
     program.wait_for(lambda: "<- 220-wait" in program.log(), 10, "the first line is shown")
     assert "FAIL" not in program.log()
