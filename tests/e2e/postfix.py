@@ -171,9 +171,9 @@ class Postfix:
         self._as_root("postsuper", "-c", self.folder, "-d", "ALL")
 
     def maildir(self):
-        """The messages that were delivered, as they lie there, oldest first."""
+        """The messages that were delivered, as they lie there, oldest first; the first of them makes the folder."""
         new = os.path.join(self.folder, "maildirs", "all", "new")
-        names = self._as_root("sh", "-c", 'ls -tr "$1" 2>/dev/null || true', "sh", new).split()
+        names = self._as_root("sh", "-c", '[ ! -e "$1" ] || ls -tr "$1"', "sh", new).split()
         return [subprocess.run([*AS_ROOT, "cat", os.path.join(new, name)], check=True, timeout=30,
                                stdout=subprocess.PIPE).stdout for name in names]
 
