@@ -7,6 +7,7 @@
 #include "config/keys.h"
 
 #include "config/mailbox.h"
+#include "config/mailbox_store.h"
 #include "config/nearest.h"
 #include "config/scalar.h"
 #include "config/server.h"
@@ -25,7 +26,9 @@
 #include <string.h>
 
 #define SERVER(field)  offsetof(struct snapshot, field)
-#define SINK(field)    offsetof(struct snapshot_sink, field)
+#define SINK(field)    offsetof(struct mailbox, sink.field)
+#define MAILBOX(field) offsetof(struct mailbox, field)
+#define STORE(field)   offsetof(struct mailbox, store.field)
 #define TARGET(field)  offsetof(struct target, is.field)
 #define ROUTE(field)   offsetof(struct target_route, is.field)
 #define WRITTEN(field) offsetof(struct target_route, field)
@@ -62,13 +65,54 @@ static const struct keys_row rows[] = {
     {"mailboxes", mailbox_read_all, 0, NULL, "a map of mailboxes by name",
      "where delivered messages can be seen"},
     {"mailboxes.*.sink", mailbox_sink, SINK(listen), NULL, "IP:port or [IPv6]:port, such as 127.0.0.1:2525",
-     "the built-in SMTP receiver listens here; needed"},
-    {"mailboxes.*.domains", mailbox_domains, 0, NULL, "a mail domain or a list of them",
-     "it accepts mail for these and refuses to relay any other; needed"},
+     "a built-in SMTP receiver that listens here"},
+    {"mailboxes.*.domains", mailbox_domains, MAILBOX(sink), NULL, "a mail domain or a list of them",
+     "of a sink, needed: it accepts mail for these and refuses to relay any other"},
     {"mailboxes.*.cert_file", target_tls_file, SINK(cert_file), NULL, TLS_FILE_EXPECTED,
-     "a certificate: with it the receiver offers STARTTLS"},
+     "of a sink: a certificate, with which it offers STARTTLS"},
     {"mailboxes.*.key_file", target_tls_file, SINK(key_file), NULL, TLS_FILE_EXPECTED,
      "its private key; default: it stands in cert_file"},
+    {"mailboxes.*.maildir", mailbox_store_maildir, STORE(maildir), NULL, "the path of a Maildir",
+     "a folder with new, cur and tmp that mail is delivered into"},
+    {"mailboxes.*.imap", mailbox_store_imap, STORE(account), NULL,
+     "a URL such as imaps://mail.example.org or imap://mail.example.org:143",
+     "an account on an IMAP server; imap: with STARTTLS"},
+    {"mailboxes.*.pop3", mailbox_store_pop3, STORE(account), NULL,
+     "a URL such as pop3s://mail.example.org or pop3://mail.example.org:110",
+     "an account on a POP3 server; pop3: with STLS"},
+    {"mailboxes.*.username", scalar_text, STORE(account.username), NULL, "a name of 1 to 255 octets",
+     "of an account, needed: who ehlod is to the server"},
+    {"mailboxes.*.password", mailbox_store_secret, STORE(account.password), NULL, SECRET_EXPECTED,
+     "its password"},
+    {"mailboxes.*.password_file", mailbox_store_password_file, STORE(account.password), NULL,
+     SECRET_FILE_EXPECTED, "the file that holds it"},
+    {"mailboxes.*.folders", mailbox_store_folders, STORE(account), NULL,
+     "the name of a folder, or a list of them",
+     "of an IMAP account: where mail belongs, and then where it should not go"},
+    {"mailboxes.*.allow_plaintext", scalar_bool, STORE(account.allow_plaintext), "false", "true or false",
+     "log in without TLS where the server offers none"},
+    {"mailboxes.*.tls_config", NULL, 0, NULL, "a map of keys", "how TLS is spoken with the server"},
+    {"mailboxes.*.tls_config.ca_file", target_tls_file, STORE(account.ca_file), NULL, TLS_FILE_EXPECTED,
+     "whom to trust; default: whom the system trusts"},
+    {"mailboxes.*.tls_config.server_name", target_tls_name, STORE(account.server_name), NULL,
+     "a host name or an IP address", "whom the certificate must be for; default: the host of the URL"},
+    {"mailboxes.*.tls_config.insecure_skip_verify", scalar_bool, STORE(account.insecure_skip_verify), "false",
+     "true or false", "go on whatever the certificate is"},
+    {"mailboxes.*.oauth2", NULL, 0, NULL, "a map of keys", "instead of a password: where tokens come from"},
+    {"mailboxes.*.oauth2.client_id", scalar_text, STORE(account.oauth.client_id), NULL,
+     "a name of 1 to 255 octets", "who ehlod is to the token server; needed"},
+    {"mailboxes.*.oauth2.client_secret", mailbox_store_secret, STORE(account.oauth.client_secret), NULL,
+     SECRET_EXPECTED, "proves it"},
+    {"mailboxes.*.oauth2.client_secret_file", mailbox_store_client_secret_file,
+     STORE(account.oauth.client_secret), NULL, SECRET_FILE_EXPECTED, "the file that holds it"},
+    {"mailboxes.*.oauth2.refresh_token", mailbox_store_secret, STORE(account.oauth.refresh_token), NULL,
+     SECRET_EXPECTED, "with it tokens are asked for in the name of a user; default: in that of the client"},
+    {"mailboxes.*.oauth2.refresh_token_file", mailbox_store_refresh_token_file,
+     STORE(account.oauth.refresh_token), NULL, SECRET_FILE_EXPECTED, "the file that holds it"},
+    {"mailboxes.*.oauth2.token_url", mailbox_store_token_url, STORE(account.oauth.token_url), NULL,
+     "a URL that begins with https://", "the token server; needed"},
+    {"mailboxes.*.oauth2.scopes", mailbox_store_scopes, STORE(account.oauth), NULL,
+     "a word, or a list of at most 32", "what the token must be good for"},
 
     {"modules", target_read_modules, 0, NULL, "a map of modules by name",
      "settings to share: anything a target may have, but no module"},
@@ -218,6 +262,8 @@ static const struct keys_row rows[] = {
      "the code, and the enhanced code, that must come; default: any"},
     {"targets.*.routes[].mailbox", target_route_mailbox, ROUTE(mailbox), NULL, "the name of a mailbox",
      "where the message is looked for; needed to be delivered"},
+    {"targets.*.routes[].bounce_mailbox", target_route_mailbox, ROUTE(bounce_mailbox), NULL,
+     "the name of a mailbox", "where a bounce to the sender would be seen"},
     {"targets.*.routes[].deliver_within", scalar_timeout, ROUTE(deliver_within_us), "60s",
      SCALAR_TIMEOUT_EXPECTED, "a message that is not seen in this time is lost"},
     {"targets.*.routes[].min_send_interval", scalar_duration, ROUTE(min_send_interval_us), "60s",

@@ -27,10 +27,10 @@ struct load {
     size_t secret_count;
     struct load_template *templates; /* messages read so far */
     size_t template_count;
-    const struct template *built_in;   /* the message where none is named; null until it is needed */
-    struct span pad;                   /* likewise, what messages are padded with */
-    const struct snapshot_sink *sinks; /* the mailboxes */
-    size_t sink_count;
+    const struct template *built_in; /* the message where none is named; null until it is needed */
+    struct span pad;                 /* likewise, what messages are padded with */
+    const char *const *mailboxes;    /* their names */
+    size_t mailbox_count;
     bool mailboxes_broken; /* there may be more than could be read */
 };
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mailboxes of a config. So far each is a built-in receiver: an address to listen at and the domains it
- * takes mail for. Whether the address can be had is found out by whoever listens there.
+ * The mailboxes of a config: which kind each is of, and the built-in receivers, which have an address to
+ * listen at and the domains they take mail for. Whether the address can be had is found out by whoever
+ * listens there. Those that keep their mail are config/mailbox_store.c's.
  */
 #include "config/mailbox.h"
 
 #include "config/endpoint.h"
 #include "config/envelope.h"
+#include "config/mailbox_store.h"
 #include "config/scalar.h"
 #include "config/server.h"
 #include "probe/net/tls_context.h"
@@ -108,6 +110,83 @@ void mailbox_clear(const struct snapshot_sink *sinks, size_t count)
         tls_context_free(sinks[i].tls_context);
 }
 
+/* which kind */
+
+static const char *const kinds[] = {"sink", "maildir", "imap", "pop3"};
+#define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
+
+/* The key that says which kind it is of; null, having said what is wrong. */
+static const char *kind_of(struct load *l, const struct node *item)
+{
+    const char *kind = NULL;
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        const struct node *node = node_get(item, kinds[i]);
+        if (node && kind)
+            load_key_error(l, node, "%s is said, too (expected one of sink, maildir, imap and pop3)", kind);
+        else if (node)
+            kind = kinds[i];
+    }
+    if (!kind)
+        load_key_error(l, item, "names no kind of mailbox (expected one of sink, maildir, imap and pop3)");
+    return kind;
+}
+
+/* The keys that only mailboxes of that kind have. */
+static void check_keys(struct load *l, const struct node *item, const char *kind)
+{
+    static const struct {
+        const char *key;
+        const char *kinds;
+    } only[] = {
+        {"domains", "sink"},         {"cert_file", "sink"},
+        {"key_file", "sink"},        {"username", "imap pop3"},
+        {"password", "imap pop3"},   {"password_file", "imap pop3"},
+        {"folders", "imap"},         {"oauth2", "imap pop3"},
+        {"tls_config", "imap pop3"}, {"allow_plaintext", "imap pop3"},
+    };
+    for (size_t i = 0; i < sizeof(only) / sizeof(only[0]); i++) {
+        const struct node *node = node_get(item, only[i].key);
+        if (node && !strstr(only[i].kinds, kind))
+            load_key_error(l, node, "has no use (the mailbox is of the kind %s)", kind);
+    }
+}
+
+static void read_sink(struct load *l, struct snapshot *s, const struct node *item, const struct mailbox *m)
+{
+    struct snapshot_sink *sinks = (struct snapshot_sink *)s->sinks; /* not yet shared */
+    struct snapshot_sink *sink = &sinks[s->sink_count++];
+    *sink = m->sink;
+    sink->name = arena_dup(l->keep, item->key);
+    require(l, item, "domains", "mailboxes.*.domains");
+    check_clash(l, s, sinks, sink, item);
+    prepare_tls(l, sink, item);
+}
+
+static void read_store(struct load *l, struct snapshot *s, const struct node *item, const struct mailbox *m)
+{
+    struct snapshot_store *stores = (struct snapshot_store *)s->stores; /* likewise */
+    struct snapshot_store *store = &stores[s->store_count++];
+    *store = m->store;
+    store->name = arena_dup(l->keep, item->key);
+    mailbox_store_check(l, item, store);
+}
+
+static void read_one(struct load *l, struct snapshot *s, const struct node *item)
+{
+    struct mailbox m = {0};
+    if (!load_is_map(l, item, "a map with sink, maildir, imap or pop3"))
+        return;
+    keys_read(l, "mailboxes.*", item, &m);
+    const char *kind = kind_of(l, item);
+    if (!kind)
+        return;
+    check_keys(l, item, kind);
+    if (strcmp(kind, "sink") == 0)
+        read_sink(l, s, item, &m);
+    else
+        read_store(l, s, item, &m);
+}
+
 void mailbox_read_all(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     struct snapshot *s = slot;
@@ -118,20 +197,15 @@ void mailbox_read_all(struct load *l, const struct keys_row *row, const struct n
         load_error(l, node, "too many entries (expected at most %d, found %zu)", MAX_MAILBOXES, node->count);
         return;
     }
-    struct snapshot_sink *sinks = arena_alloc(l->keep, node->count * sizeof(*sinks));
+    const char **names = arena_alloc(l->keep, node->count * sizeof(*names));
+    s->sinks = arena_alloc(l->keep, node->count * sizeof(*s->sinks));
+    s->stores = arena_alloc(l->keep, node->count * sizeof(*s->stores));
     for (size_t i = 0; i < node->count; i++) {
-        const struct node *item = node->items[i];
-        load_check_key_name(l, item);
-        sinks[i].name = arena_dup(l->keep, item->key);
-        if (!load_is_map(l, item, "a map with sink and domains"))
-            continue;
-        keys_read(l, "mailboxes.*", item, &sinks[i]);
-        require(l, item, "sink", "mailboxes.*.sink");
-        require(l, item, "domains", "mailboxes.*.domains");
-        check_clash(l, s, sinks, &sinks[i], item);
-        prepare_tls(l, &sinks[i], item);
+        load_check_key_name(l, node->items[i]);
+        names[i] = arena_dup(l->keep, node->items[i]->key);
+        read_one(l, s, node->items[i]);
     }
-    l->sinks = s->sinks = sinks;
-    l->sink_count = s->sink_count = node->count;
+    l->mailboxes = names;
+    l->mailbox_count = node->count;
     l->mailboxes_broken = false;
 }

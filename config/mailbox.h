@@ -4,7 +4,13 @@
 
 #include "config/keys.h"
 
-keys_parse mailbox_read_all; /* struct snapshot: sinks */
+/* A mailbox while it is read: one of these. */
+struct mailbox {
+    struct snapshot_sink sink;
+    struct snapshot_store store;
+};
+
+keys_parse mailbox_read_all; /* struct snapshot: sinks and stores */
 
 /* Parsers of the keys of one mailbox. */
 keys_parse mailbox_sink;    /* struct address */

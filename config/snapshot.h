@@ -3,6 +3,7 @@
 #define CONFIG_SNAPSHOT_H
 
 #include "config/mistakes.h"
+#include "probe/account.h"
 #include "probe/plan.h"
 #include "probe/proto/dialogue.h"
 
@@ -33,6 +34,13 @@ struct snapshot_sink {
     struct tls_context *tls_context;
 };
 
+/* A mailbox that keeps its mail: a Maildir, or an account on a server. */
+struct snapshot_store {
+    const char *name;       /* of the mailbox */
+    const char *maildir;    /* path; null = the account is meant */
+    struct account account; /* url null = the Maildir is meant */
+};
+
 struct snapshot_target {
     const char *name;
     const char *const *tags;
@@ -59,6 +67,8 @@ struct snapshot {
     enum snapshot_reload allow_reload;
     const struct snapshot_sink *sinks;
     size_t sink_count;
+    const struct snapshot_store *stores;
+    size_t store_count;
     const struct snapshot_target *targets; /* in the order of the file */
     size_t target_count;
 };

@@ -148,19 +148,16 @@ static const char *nearest_mailbox(struct load *l, const char *name)
 {
     if (l->findings->error_count >= FINDINGS_SHOWN)
         return NULL;
-    const char **names = arena_alloc(l->scratch, l->sink_count * sizeof(*names));
-    for (size_t i = 0; i < l->sink_count; i++)
-        names[i] = l->sinks[i].name;
-    return nearest(name, names, l->sink_count);
+    return nearest(name, l->mailboxes, l->mailbox_count);
 }
 
 /* The table has the mailboxes before the targets, so they are known, wherever they stand in the file. */
 void target_route_mailbox(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     const char *name = scalar_read(l, row, node);
-    for (size_t i = 0; name && i < l->sink_count; i++) {
-        if (strcmp(l->sinks[i].name, name) == 0) {
-            *(const char **)slot = l->sinks[i].name;
+    for (size_t i = 0; name && i < l->mailbox_count; i++) {
+        if (strcmp(l->mailboxes[i], name) == 0) {
+            *(const char **)slot = l->mailboxes[i];
             return;
         }
     }

@@ -135,7 +135,8 @@ struct plan_route {
     bool at_final;                  /* a refusal is wanted of the message, not of MAIL or RCPT */
 
     /* of routes that send a message */
-    const char *mailbox; /* where it is looked for; null = nowhere */
+    const char *mailbox;        /* where it is looked for; null = nowhere */
+    const char *bounce_mailbox; /* where a report on it would come; null = nowhere */
     int64_t deliver_within_us;
     int64_t min_send_interval_us; /* at most one message in this time */
 

@@ -88,6 +88,8 @@ static const struct {
     [REASON_LATE] = {"late", "the message came, but too late"},
     [REASON_MAILBOX_UNREACHABLE] = {"mailbox_unreachable", "ehlod could not look for the message"},
     [REASON_LOST] = {"lost", "the message was accepted and never came"},
+    [REASON_BOUNCED] = {"bounced", "the message was accepted and then sent back"},
+    [REASON_ELSEWHERE] = {"elsewhere", "the message went where it does not belong"},
 };
 
 static const char *const route_states[ROUTE_STATE_COUNT] = {
@@ -98,8 +100,11 @@ static const char *const route_states[ROUTE_STATE_COUNT] = {
     [ROUTE_REJECTED] = "rejected",
     [ROUTE_PENDING] = "pending",
     [ROUTE_DELIVERED] = "delivered",
+    [ROUTE_ALTERED] = "altered",
+    [ROUTE_ELSEWHERE] = "elsewhere",
     [ROUTE_LATE] = "late",
     [ROUTE_LOST] = "lost",
+    [ROUTE_BOUNCED] = "bounced",
     [ROUTE_UNCERTAIN] = "uncertain",
     [ROUTE_UNVERIFIED] = "unverified",
     [ROUTE_SKIPPED] = "skipped",
@@ -145,6 +150,8 @@ static const struct {
     [FLAG_SLOW] = {"slow", true},
     [FLAG_DELIVERY_PENDING] = {"delivery_pending", false},
     [FLAG_DUPLICATE] = {"duplicate", true},
+    [FLAG_ALTERED] = {"altered", true},
+    [FLAG_NOT_REMOVED] = {"not_removed", false},
     [FLAG_STALE] = {"stale", false},
 };
 

@@ -97,6 +97,8 @@ enum reason {
     /* delivery */
     REASON_LATE,
     REASON_LOST,
+    REASON_BOUNCED,
+    REASON_ELSEWHERE,
     REASON_MAILBOX_UNREACHABLE,
     REASON_COUNT
 };
@@ -110,8 +112,11 @@ enum route_state {
     ROUTE_REJECTED,
     ROUTE_PENDING,
     ROUTE_DELIVERED,
+    ROUTE_ALTERED,   /* delivered, but not as it was sent */
+    ROUTE_ELSEWHERE, /* seen, but not where it belongs */
     ROUTE_LATE,
     ROUTE_LOST,
+    ROUTE_BOUNCED,    /* a report came back instead */
     ROUTE_UNCERTAIN,  /* sent, but no reply after the dot that tells what became of it */
     ROUTE_UNVERIFIED, /* accepted, but the mailbox could not be looked into */
     ROUTE_SKIPPED,
@@ -156,6 +161,8 @@ enum flag {
     FLAG_SLOW,                  /* a threshold of the target's warn was passed */
     FLAG_DELIVERY_PENDING,      /* a message is under way and none before it was ever settled */
     FLAG_DUPLICATE,             /* a message was seen more than once */
+    FLAG_ALTERED,               /* a message was not as it was sent */
+    FLAG_NOT_REMOVED,           /* a message that was seen could not be removed from its mailbox */
     FLAG_STALE,                 /* an older verdict, while ehlod itself cannot tell */
     FLAG_COUNT
 };

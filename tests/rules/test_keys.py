@@ -20,10 +20,22 @@ MACROS = {"TIMEOUT": ("targets.*.timeouts.", None), "WARN": ("targets.*.warn.", 
 # Maps whose keys the user chooses.
 CHOSEN = {"mailboxes", "modules", "targets", "targets.*.vars"}
 
+ACCOUNT = ["mailboxes.*.imap", "mailboxes.*.username", "mailboxes.*.password"]
+OAUTH = ["mailboxes.*.imap", "mailboxes.*.username",
+         *(f"mailboxes.*.oauth2.{key}" for key in ("client_id", "client_secret", "token_url"))]
+
 # What has to be said with a key.
 NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["mailboxes.*.sink"],
          "mailboxes.*.cert_file": ["mailboxes.*.sink", "mailboxes.*.domains", "mailboxes.*.key_file"],
          "mailboxes.*.key_file": ["mailboxes.*.sink", "mailboxes.*.domains", "mailboxes.*.cert_file"],
+         **{f"mailboxes.*.{key}": ACCOUNT for key in ("imap", "username", "password", "folders", "allow_plaintext",
+                                                      "tls_config.ca_file", "tls_config.server_name",
+                                                      "tls_config.insecure_skip_verify")},
+         "mailboxes.*.password_file": ["mailboxes.*.imap", "mailboxes.*.username"],
+         "mailboxes.*.pop3": ["mailboxes.*.username", "mailboxes.*.password"],
+         **{f"mailboxes.*.oauth2.{key}": OAUTH
+            for key in ("client_id", "client_secret", "refresh_token", "refresh_token_file", "token_url", "scopes")},
+         "mailboxes.*.oauth2.client_secret_file": [key for key in OAUTH if not key.endswith("secret")],
          "targets.*.module": ["modules.*.timeout"],
          "targets.*.proxy_protocol.version": ["targets.*.proxy_protocol.source"],
          "targets.*.proxy_protocol.command": ["targets.*.proxy_protocol.source"],
@@ -34,12 +46,18 @@ NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["m
          "targets.*.mx_require": ["targets.*.mx"],
          "targets.*.dialogue": ["targets.*.address"],
          "targets.*.vars.*": ["targets.*.address"],
-         "targets.*.routes[].mailbox": ["mailboxes.*.sink", "mailboxes.*.domains"]}
+         "targets.*.routes[].mailbox": ["mailboxes.*.sink", "mailboxes.*.domains"],
+         "targets.*.routes[].bounce_mailbox": ["mailboxes.*.sink", "mailboxes.*.domains"]}
 
 
 # Of each of these only one can be said.
-OTHERS = [{"targets.*.auth.password", "targets.*.auth.token", "targets.*.auth.token_file"},
-          {"targets.*.auth.password_file", "targets.*.auth.token", "targets.*.auth.mechanism"}]
+OAUTH_KEYS = {f"mailboxes.*.oauth2.{key}" for key in ("client_id", "client_secret", "client_secret_file", "refresh_token",
+                                                     "refresh_token_file", "token_url", "scopes")}
+OTHERS = [{"targets.*.auth.password", "targets.*.auth.token", "targets.*.auth.token_file",
+           "mailboxes.*.pop3", "mailboxes.*.password", "mailboxes.*.oauth2", *OAUTH_KEYS},
+          {"targets.*.auth.password_file", "targets.*.auth.token", "targets.*.auth.mechanism",
+           "mailboxes.*.imap", "mailboxes.*.folders", "mailboxes.*.password", "mailboxes.*.password_file",
+           "mailboxes.*.oauth2.client_secret", "mailboxes.*.oauth2.refresh_token"}]
 
 # What the secrets of the example refer to.
 SECRETS = {"PROBE_PASSWORD": "hunter2", "PROBE_TOKEN": "hunter2"}

@@ -22,7 +22,7 @@ ROOMS = [
     ("proto", r"probe/proto/"),
     ("settings", r"probe/net/tls_context\.[ch]"),
     ("net", r"probe/net/"),
-    ("nouns", r"probe/(auth|plan|result|delivery|verdict|enhanced|conclude)\.[ch]"),
+    ("nouns", r"probe/(account|auth|plan|result|delivery|evidence|verdict|enhanced|conclude|token)\.[ch]"),
     ("base", r"probe/base/"),
 ]
 
@@ -53,7 +53,8 @@ LIBRARY_DOORS = [
     (r"jansson\.h", r"server/render/doc\.h"),
     (r"libfyaml\.h", "config/yaml.c"),
     (r"ares\w*\.h", r"probe/net/dns(_answer)?\.c"),
-    (r"openssl/.*", r"probe/net/(tls|tls_context|tls_fail|tls_verify|certificate)\.c"),
+    (r"openssl/.*", r"probe/net/(tls|tls_context|tls_fail|tls_verify|certificate)\.c|probe/token\.c"),
+    (r"curl/curl\.h", "probe/verify/link.c"),
     (r"idn2\.h", "config/idn.c"),
     (r"gsasl\.h", "probe/sasl.c"),
     (r"sqlite3\.h", "server/history.c"),

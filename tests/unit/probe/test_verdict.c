@@ -70,13 +70,15 @@ static const char *const reasons_known[] = {
     "server_invalid",
     "late",
     "lost",
+    "bounced",
+    "elsewhere",
     "mailbox_unreachable",
 };
 /* Those that the fault catalogue calls degraded, and that mx_require: any makes a warning of; any other flag
  * only notes. */
-static const char *const flags_that_warn[] = {"address_unreachable",  "smtp_fixup",     "ehlo_code",
-                                              "rset_failed",          "slow",           "duplicate",
-                                              "certificate_expiring", "only_some_work", "auth_code"};
+static const char *const flags_that_warn[] = {
+    "address_unreachable", "smtp_fixup",           "ehlo_code",      "rset_failed", "slow",
+    "duplicate",           "certificate_expiring", "only_some_work", "auth_code",   "altered"};
 
 static bool is_in(const char *name, const char *const *list, size_t count)
 {
@@ -145,9 +147,9 @@ static void test_every_reason_is_there(void **state)
 
 static void test_route_states(void **state)
 {
-    static const char *const names[] = {"accepted",  "queued",     "deferred", "rejected",
-                                        "pending",   "delivered",  "late",     "lost",
-                                        "uncertain", "unverified", "skipped"};
+    static const char *const names[] = {"accepted",  "queued",    "deferred",   "rejected", "pending",
+                                        "delivered", "altered",   "elsewhere",  "late",     "lost",
+                                        "bounced",   "uncertain", "unverified", "skipped"};
     (void)state;
     assert_null(route_state_name(ROUTE_NONE));
     assert_int_equal(ROUTE_STATE_COUNT, 1 + COUNT(names));
