@@ -23,6 +23,7 @@ int fuzz_message(const uint8_t *data, size_t size);
 int fuzz_dns(const uint8_t *data, size_t size);
 int fuzz_dialogue(const uint8_t *data, size_t size);
 int fuzz_template(const uint8_t *data, size_t size);
+int fuzz_pop3(const uint8_t *data, size_t size);
 
 /* A promise that holds for every input. When it does not, says which and ends the process. */
 void fuzz_require(bool holds, const char *promise);

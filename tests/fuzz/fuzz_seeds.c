@@ -214,6 +214,12 @@ static const struct {
     const char *name;
     const char *text;
 } others[] = {
+    {"pop3", "empty", "\3+OK\r\n.\r\n\1+OK bye\r\n"},
+    {"pop3", "three",
+     "\7+OK 3\r\n1 jj\r\n2 kk\r\n3 ll\r\n4 k2\r\n.\r\n\1+OK\r\nSubject: a\r\n\r\n.\r\n\1"
+     "+OK\r\nSubject: ab\r\n\r\n..dot\r\n.x\r\n.\r\n\1+OK\r\nS: a\r\n\r\n.\r\n\1+OK\r\n\1+OK\r\n\1+OK\r\n"},
+    {"pop3", "refused", "\0+OK\r\n1 k\r\n.\r\n\1-ERR [SYS/TEMP] no\r\n"},
+    {"pop3", "unasked", "\0+OK\r\n.\r\n+OK\r\n"},
     {"sink", "message",
      SINK_HEAD SINK_RCPT "DATA\r\n\1X-Ehlod-Token: " TOKEN "\r\n\r\n..dot\r\n.\r\nQUIT\r\n"},
     {"sink", "empty", SINK_HEAD SINK_RCPT "DATA\r\n\1.\r\nRSET\r\nNOOP x\r\nquit\r\n"},
