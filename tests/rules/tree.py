@@ -54,7 +54,7 @@ LIBRARY_DOORS = [
     (r"libfyaml\.h", "config/yaml.c"),
     (r"ares\w*\.h", r"probe/net/dns(_answer)?\.c"),
     (r"openssl/.*", r"probe/net/(tls|tls_context|tls_fail|tls_verify|certificate)\.c|probe/token\.c"),
-    (r"curl/curl\.h", "probe/verify/link.c"),
+    (r"curl/curl\.h", r"probe/verify/link(\.c|_\w+\.[ch])"),
     (r"idn2\.h", "config/idn.c"),
     (r"gsasl\.h", "probe/sasl.c"),
     (r"sqlite3\.h", "server/history.c"),
