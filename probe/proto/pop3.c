@@ -43,28 +43,41 @@ static void begin_message(struct pop3 *p)
     p->data = POP3_LINE_START;
 }
 
+/* The message that is read or removed now. */
+static const struct pop3_message *present(const struct pop3 *p)
+{
+    return &p->messages[p->left];
+}
+
+/* The next one that is to be removed, or to be read; null when none is left. */
+static const struct pop3_message *next(struct pop3 *p)
+{
+    while (p->left > 0)
+        if (p->messages[--p->left].wanted == p->deleting)
+            return present(p);
+    return NULL;
+}
+
 /* Reads what is left to be read, then deletes, then ends. */
 static void go_on(struct pop3 *p)
 {
-    if (p->state == POP3_UIDL || p->state == POP3_TEXT || p->state == POP3_HEADER) {
-        for (; p->at < p->count; p->at++) {
-            if (p->messages[p->at].wanted)
-                continue;
-            p->state = POP3_HEADER;
-            say(p, "TOP", &p->messages[p->at], 0, true);
-            return;
-        }
-        p->at = 0;
-    }
-    for (; p->at < p->count; p->at++) {
-        if (!p->messages[p->at].wanted)
-            continue;
-        p->state = POP3_DELE;
-        say(p, "DELE", &p->messages[p->at], 0, false);
+    const struct pop3_message *m = NULL;
+
+    if (!p->deleting && p->reads < POP3_MAX_READS)
+        m = next(p);
+    if (m) {
+        p->reads++;
+        p->state = POP3_HEADER;
+        say(p, "TOP", m, 0, true);
         return;
     }
-    p->state = POP3_QUIT;
-    say(p, "QUIT", NULL, 0, false);
+    if (!p->deleting) {
+        p->deleting = true;
+        p->left = p->count;
+    }
+    m = next(p);
+    p->state = m ? POP3_DELE : POP3_QUIT;
+    say(p, m ? "DELE" : "QUIT", m, 0, false);
 }
 
 void pop3_init(struct pop3 *p, const struct pop3_reader *reader, void *context)
@@ -139,17 +152,15 @@ static void end_header(struct pop3 *p)
 {
     if (p->reader->is_candidate(p->context, buffer_span(&p->kept))) {
         p->state = POP3_TEXT;
-        say(p, "TOP", &p->messages[p->at], ALL_LINES, true);
+        say(p, "TOP", present(p), ALL_LINES, true);
         return;
     }
-    p->at++;
     go_on(p);
 }
 
 static void end_text(struct pop3 *p)
 {
-    p->reader->read(p->context, p->messages[p->at].uid, buffer_span(&p->kept), p->size);
-    p->at++;
+    p->reader->read(p->context, present(p)->uid, buffer_span(&p->kept), p->size);
     go_on(p);
 }
 
@@ -166,12 +177,14 @@ static int end_session(struct pop3 *p)
 static void end_lines(struct pop3 *p)
 {
     p->in_lines = false;
-    if (p->state == POP3_UIDL)
+    if (p->state == POP3_UIDL) {
+        p->left = p->count;
         go_on(p);
-    else if (p->state == POP3_HEADER)
+    } else if (p->state == POP3_HEADER) {
         end_header(p);
-    else
+    } else {
         end_text(p);
+    }
 }
 
 static int refuse(struct pop3 *p, struct span line)
@@ -200,7 +213,6 @@ static int take_status(struct pop3 *p, struct span line)
     if (p->state == POP3_QUIT)
         return end_session(p);
     if (p->state == POP3_DELE) {
-        p->at++;
         go_on(p);
         return 0;
     }

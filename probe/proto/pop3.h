@@ -17,6 +17,7 @@
 #define POP3_MAX_LINE     1024        /* octets of a line that is no line of a message (RFC 1939: 512) */
 #define POP3_MAX_MESSAGES 100000      /* in the mailbox */
 #define POP3_MAX_KEPT     (64 * 1024) /* octets of a message that are kept; more is read and dropped */
+#define POP3_MAX_READS    1000        /* messages that a session reads, the newest first; the others wait */
 #define POP3_UID_SIZE     (70 + 1)    /* RFC 1939 section 7 */
 
 /* What is to be done with a message. */
@@ -53,8 +54,10 @@ struct pop3 {
 
     struct pop3_message *messages; /* those that are to be read or removed */
     size_t count;
-    size_t total; /* that are there */
-    size_t at;    /* the one that is read or removed now */
+    size_t total;  /* that are there */
+    bool deleting; /* all that is to be read was */
+    size_t left;   /* of the messages, that were not looked at yet for that; the newest first */
+    size_t reads;
 
     enum pop3_data data;
     struct buffer kept;

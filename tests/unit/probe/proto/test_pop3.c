@@ -112,9 +112,9 @@ static void test_an_empty_mailbox(void **state)
 static void test_reads_and_removes(void **state)
 {
     static const char *const answers[] = {"+OK 4 messages\r\n1 r1\r\n2 skipped\r\n3 c3\r\n4 d4\r\n.\r\n",
-                                          "+OK\r\nSubject: theirs\r\n\r\n.\r\n",
                                           "+OK\r\nSubject: Ours\r\n\r\n.\r\n",
                                           "+OK\r\nSubject: Ours\r\n\r\n..dot\r\n.x\r\nend\r\n.\r\n",
+                                          "+OK\r\nSubject: theirs\r\n\r\n.\r\n",
                                           "+OK deleted\r\n",
                                           "+OK bye\r\n",
                                           NULL};
@@ -123,13 +123,36 @@ static void test_reads_and_removes(void **state)
     {
         struct session s;
         begin(&s, pieces[i]);
-        assert_string_equal(play(&s, answers),
-                            "> UIDL\n> TOP 1 0\nheader 19\n> TOP 3 0\nheader 17\n> TOP 3 1000000\n"
-                            "read c3 31 of 31: Subject: Ours\r\n\r\n.dot\r\nx\r\nend\r\n\n"
-                            "> DELE 4\n> QUIT\nremoved d4\n");
+        assert_string_equal(
+            play(&s, answers),
+            "> UIDL\n> TOP 3 0\nheader 17\n> TOP 3 1000000\n"
+            "read c3 31 of 31: Subject: Ours\r\n\r\n.dot\r\nx\r\nend\r\n\n> TOP 1 0\nheader 19\n"
+            "> DELE 4\n> QUIT\nremoved d4\n");
         assert_int_equal(s.got, 1);
         end(&s);
     }
+}
+
+/* The newest come first; what is beyond the limit waits for another session. */
+static void test_reads_so_many_at_a_time(void **state)
+{
+    struct session s;
+    char text[64];
+    (void)state;
+    begin(&s, 0);
+    hear(&s, span_of("+OK\r\n"));
+    for (int i = 1; i <= POP3_MAX_READS + 2; i++) {
+        snprintf(text, sizeof text, "%d r%d\r\n", i, i);
+        s.got = pop3_feed(&s.pop3, span_of(text));
+    }
+    s.got = pop3_feed(&s.pop3, span_of(".\r\n"));
+    for (int i = POP3_MAX_READS + 2; i > 2; i--) {
+        snprintf(text, sizeof text, "TOP %d 0\r\n", i);
+        assert_true(span_is(pop3_output(&s.pop3), text));
+        hear(&s, span_of("+OK\r\n\r\n.\r\n"));
+    }
+    assert_true(span_is(pop3_output(&s.pop3), "QUIT\r\n"));
+    end(&s);
 }
 
 /* Only CRLF.CRLF ends a message. */
@@ -258,7 +281,7 @@ int main(void)
         cmocka_unit_test(test_an_empty_mailbox),     cmocka_unit_test(test_reads_and_removes),
         cmocka_unit_test(test_where_a_message_ends), cmocka_unit_test(test_a_long_message_is_read_through),
         cmocka_unit_test(test_wrong_answers),        cmocka_unit_test(test_a_line_without_end),
-        cmocka_unit_test(test_a_list_without_end),
+        cmocka_unit_test(test_a_list_without_end),   cmocka_unit_test(test_reads_so_many_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
