@@ -50,7 +50,7 @@ MAY_INCLUDE = {
 # for is more than a file can hold. c-ares has two: it asks, and it reads what came back.
 LIBRARY_DOORS = [
     (r"microhttpd\.h", "server/http.c"),
-    (r"jansson\.h", r"server/render/doc\.h"),
+    (r"jansson\.h", r"server/render/doc\.h|probe/verify/oauth\.c"),
     (r"libfyaml\.h", "config/yaml.c"),
     (r"ares\w*\.h", r"probe/net/dns(_answer)?\.c"),
     (r"openssl/.*", r"probe/net/(tls|tls_context|tls_fail|tls_verify|certificate)\.c|probe/token\.c"),
