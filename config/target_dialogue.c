@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define MAX_VALUE    1024                                     /* octets of a variable */
-#define SAMPLE_TOKEN "ehlod-00000000000000000000000000000000" /* as long as any */
+#define SAMPLE_TOKEN "ehlod-000000000000000000000000000000000000000000000000" /* as long as any */
 #define SAMPLE_US    INT64_C(1795400704123456)                /* 2026-11-23, as long as any date */
 
 _Static_assert(sizeof(SAMPLE_TOKEN) == MESSAGE_TOKEN_SIZE, "a token like any other");

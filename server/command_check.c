@@ -15,6 +15,7 @@
 #include "server/jobs.h"
 #include "server/receivers.h"
 #include "server/render/render.h"
+#include "server/script.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -130,11 +131,13 @@ static bool needs_receivers(const struct batch *b)
 /* Loop, jobs and receivers. -1 after a complaint, with nothing left open. */
 static int open_up(struct batch *b, struct snapshot *snapshot, struct log *log)
 {
+    struct jobs_order order = {.loop = &b->loop, .log = log, .snapshot = snapshot};
     char error[LISTEN_ERROR_SIZE];
     int made = uv_loop_init(&b->loop);
 
     assert(made == 0);
-    b->jobs = jobs_new(&(struct jobs_order){.loop = &b->loop, .log = log, .snapshot = snapshot});
+    script_key(&order.key);
+    b->jobs = jobs_new(&order);
     b->receivers = receivers_new(
         &(struct receivers_order){.loop = &b->loop, .log = log, .snapshot = snapshot, .jobs = b->jobs},
         error);

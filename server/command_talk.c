@@ -108,6 +108,7 @@ static const char *literal_of(struct talk *t)
 
 static int write_script(struct talk *t, const struct dialogue *dialogue, struct dialogue_mistakes *mistakes)
 {
+    struct token_key key;
     char token[MESSAGE_TOKEN_SIZE];
     struct dialogue_order order = {.vars = t->options->talk.vars,
                                    .var_count = t->options->talk.var_count,
@@ -117,7 +118,8 @@ static int write_script(struct talk *t, const struct dialogue *dialogue, struct 
                                    .token = token,
                                    .wall_us = clock_wall_us()};
 
-    script_token(token);
+    script_key(&key);
+    script_token(&key, token);
     t->plan.script = dialogue_write(&t->arena, dialogue, &order, mistakes);
     print_mistakes(t, mistakes);
     return mistakes->count > 0 ? -1 : 0;

@@ -144,7 +144,8 @@ struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *plac
 
     ulid_next(&jobs->ulid, clock_wall_us(), id);
     if (ask->target->dialogue != NULL)
-        job->plan.script = script_write(&job->letters, ask->target->dialogue, &ask->target->dialogue_order);
+        job->plan.script = script_write(&job->letters, &jobs->order.key, ask->target->dialogue,
+                                        &ask->target->dialogue_order);
     job->plan.letters = letters_write(jobs->letters, &job->letters, &job->plan, id, ask->fresh);
     struct run_order order = {
         .plan = &job->plan,

@@ -54,7 +54,7 @@ struct jobs *jobs_new(const struct jobs_order *order)
     jobs->shelves = shelf_for_targets(order->snapshot, NULL, NULL);
     jobs->net = run_net_new(&net);
     jobs->settle = handle_timer(order->loop, jobs);
-    jobs->letters = letters_new(order->loop, waiter_settled, jobs);
+    jobs->letters = letters_new(order->loop, &order->key, waiter_settled, jobs);
     jobs->runs = runs_new();
     uv_timer_init(order->loop, &jobs->grace);
     jobs->grace.data = jobs;

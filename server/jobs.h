@@ -5,6 +5,7 @@
 #include "config/snapshot.h"
 #include "probe/proto/sink.h"
 #include "probe/result.h"
+#include "probe/token.h"
 #include "server/log.h"
 
 #include <uv.h>
@@ -22,6 +23,7 @@ struct jobs_order {
     struct log *log;           /* kept */
     struct snapshot *snapshot; /* the jobs take a reference of their own */
     unsigned max_runs;         /* 0: as the snapshot says */
+    struct token_key key;      /* under which tokens are made */
 };
 
 struct jobs *jobs_new(const struct jobs_order *order);

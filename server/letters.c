@@ -32,6 +32,7 @@ struct memory {
 };
 
 struct letters {
+    struct token_key key;
     struct ledger *ledger;
     void *memories; /* a tree of tsearch(3) */
     letters_settled *settled;
@@ -110,11 +111,13 @@ static void on_changed(void *context, void *owner, const struct delivery *d)
     l->settled(l->context, m->key, d);
 }
 
-struct letters *letters_new(uv_loop_t *loop, letters_settled *settled, void *context)
+struct letters *letters_new(uv_loop_t *loop, const struct token_key *key, letters_settled *settled,
+                            void *context)
 {
     struct letters *l = mem_alloc(sizeof *l);
 
     l->ledger = ledger_new(loop, on_changed, l);
+    l->key = *key;
     l->settled = settled;
     l->context = context;
     return l;
@@ -187,11 +190,12 @@ static bool is_due(const struct memory *m, const struct plan_route *route)
     return m->sent_us == CLOCK_NONE || clock_mono_us() - m->sent_us >= route->min_send_interval_us;
 }
 
-static struct plan_letter write_letter(struct arena *arena, const struct plan_route *route)
+static struct plan_letter write_letter(const struct letters *l, struct arena *arena,
+                                       const struct plan_route *route)
 {
     char token[MESSAGE_TOKEN_SIZE];
 
-    script_token(token);
+    script_token(&l->key, token);
     return template_write(arena, &route->message, arena_dup(arena, token), clock_wall_us());
 }
 
@@ -209,7 +213,7 @@ const struct plan_letter *letters_write(struct letters *l, struct arena *arena, 
             continue;
         if (letters == NULL)
             letters = arena_alloc(arena, plan->route_count * sizeof *letters);
-        letters[i] = write_letter(arena, route);
+        letters[i] = write_letter(l, arena, route);
         m->under_way++;
         if (plan_route_is_delivered(route))
             ledger_open(l->ledger, letters[i].token, run, route->mailbox, m);

@@ -6,6 +6,7 @@
 #include "probe/plan.h"
 #include "probe/proto/sink.h"
 #include "probe/result.h"
+#include "probe/token.h"
 
 #include <uv.h>
 
@@ -20,7 +21,9 @@ struct letters;
  * letters_arrive and letters_sent. route is "TARGET/ROUTE". */
 typedef void letters_settled(void *context, const char *route, const struct delivery *delivery);
 
-struct letters *letters_new(uv_loop_t *loop, letters_settled *settled, void *context);
+/* Tokens are made under the key, which is copied. */
+struct letters *letters_new(uv_loop_t *loop, const struct token_key *key, letters_settled *settled,
+                            void *context);
 /* Memory follows after the loop has run once more. */
 void letters_free(struct letters *letters); /* null is fine */
 

@@ -7,23 +7,34 @@
 #include <assert.h>
 #include <sys/random.h>
 
-void script_token(char token_r[MESSAGE_TOKEN_SIZE])
+static void fill(unsigned char *out, size_t len)
 {
-    unsigned char random[MESSAGE_TOKEN_DIGITS / 2];
-    ssize_t got = getrandom(random, sizeof random, 0);
+    ssize_t got = getrandom(out, len, 0); /* so few are never interrupted */
 
-    assert(got == (ssize_t)sizeof random);
-    message_token(random, token_r);
+    assert(got == (ssize_t)len);
 }
 
-const struct plan_script *script_write(struct arena *arena, const struct dialogue *dialogue,
-                                       const struct dialogue_order *order)
+void script_key(struct token_key *key_r)
+{
+    fill(key_r->bytes, sizeof key_r->bytes);
+}
+
+void script_token(const struct token_key *key, char token_r[MESSAGE_TOKEN_SIZE])
+{
+    unsigned char random[TOKEN_RANDOM];
+
+    fill(random, sizeof random);
+    token_make(key, clock_wall_us(), random, token_r);
+}
+
+const struct plan_script *script_write(struct arena *arena, const struct token_key *key,
+                                       const struct dialogue *dialogue, const struct dialogue_order *order)
 {
     struct dialogue_mistakes mistakes = {0};
     struct dialogue_order now = *order;
     char token[MESSAGE_TOKEN_SIZE];
 
-    script_token(token);
+    script_token(key, token);
     now.token = token;
     now.wall_us = clock_wall_us();
     const struct plan_script *script = dialogue_write(arena, dialogue, &now, &mistakes);

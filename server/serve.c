@@ -16,6 +16,7 @@
 #include "server/receivers.h"
 #include "server/reload.h"
 #include "server/render/render.h"
+#include "server/script.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -338,10 +339,13 @@ static int start_http(struct serve *s)
 
 static int start(struct serve *s)
 {
+    struct jobs_order jobs = {
+        .loop = &s->loop, .log = s->log, .snapshot = s->snapshot, .max_runs = s->have.runs};
+
+    script_key(&jobs.key);
+    s->jobs = jobs_new(&jobs);
     s->reload = reload_new(&(struct reload_order){
         .loop = &s->loop, .log = s->log, .source = s->source, .apply = apply, .context = s});
-    s->jobs = jobs_new(&(struct jobs_order){
-        .loop = &s->loop, .log = s->log, .snapshot = s->snapshot, .max_runs = s->have.runs});
     s->desk = (struct desk){.snapshot = s->snapshot, .jobs = s->jobs, .reload = s->reload};
     return start_receivers(s) == 0 ? start_http(s) : -1;
 }

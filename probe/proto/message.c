@@ -8,33 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define TOKEN_START "ehlod-"
-#define TOKEN_FIELD "X-Ehlod-Token:"
-
-void message_token(const unsigned char random[MESSAGE_TOKEN_DIGITS / 2], char token_r[MESSAGE_TOKEN_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-    char *out = token_r + strlen(TOKEN_START);
-
-    memcpy(token_r, TOKEN_START, strlen(TOKEN_START));
-    for (size_t i = 0; i < MESSAGE_TOKEN_DIGITS / 2; i++) {
-        *out++ = digits[random[i] >> 4];
-        *out++ = digits[random[i] & 15];
-    }
-    *out = '\0';
-}
-
-static bool is_token(const char *text)
-{
-    size_t start = strlen(TOKEN_START);
-
-    if (memcmp(text, TOKEN_START, start) != 0)
-        return false;
-    for (size_t i = start; i < MESSAGE_TOKEN_SIZE - 1; i++)
-        if (!text[i] || !strchr("0123456789abcdef", text[i]))
-            return false;
-    return true;
-}
+#define TOKEN_FIELD "X-Ehlod-Token"
 
 /* The line at the start of the text, without its end; the text moves behind it. */
 static struct span next_line(struct span *text)
@@ -50,29 +24,144 @@ static struct span next_line(struct span *text)
     return line;
 }
 
-int message_token_of(struct span message, char token_r[MESSAGE_TOKEN_SIZE])
+static bool is_white(char c)
 {
-    size_t name = strlen(TOKEN_FIELD), token = MESSAGE_TOKEN_SIZE - 1;
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
-    while (message.len) {
-        struct span line = next_line(&message);
+static struct span trim(struct span s)
+{
+    for (; s.len && is_white(*s.data); s.len--)
+        s.data++;
+    while (s.len && is_white(s.data[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+struct field {
+    struct span name;
+    struct span value; /* as it is folded */
+};
+
+static bool split(struct span line, struct field *field_r)
+{
+    const char *colon = memchr(line.data, ':', line.len);
+
+    if (!colon)
+        return false;
+    size_t len = (size_t)(colon - line.data);
+    field_r->name = (struct span){line.data, len};
+    field_r->value = (struct span){colon + 1, line.len - len - 1};
+    return true;
+}
+
+/* The next field of the header at the start of the text, with the lines that it is folded over: 1, 0 = the
+ * header is over, and the text moved behind it. What is no field is passed over. */
+static int next_field(struct span *text, struct field *field_r)
+{
+    while (text->len) {
+        struct span line = next_line(text);
         if (line.len == 0)
-            return 0; /* the header ends */
-        if (line.len < name || strncasecmp(line.data, TOKEN_FIELD, name) != 0)
-            continue;
-        const char *value = line.data + name;
-        size_t len = line.len - name;
-        for (; len && (*value == ' ' || *value == '\t'); len--)
-            value++;
-        while (len && (value[len - 1] == ' ' || value[len - 1] == '\t'))
-            len--;
-        if (len != token || !is_token(value))
             return 0;
-        memcpy(token_r, value, token);
-        token_r[token] = '\0';
-        return 1;
+        while (text->len && (*text->data == ' ' || *text->data == '\t')) {
+            struct span more = next_line(text);
+            line.len = (size_t)(more.data + more.len - line.data);
+        }
+        if (*line.data != ' ' && *line.data != '\t' && split(line, field_r))
+            return 1;
     }
     return 0;
+}
+
+/* The text begins with a token, and nothing that could be more of it follows. */
+static bool take_token(struct span text, char token_r[MESSAGE_TOKEN_SIZE])
+{
+    char token[MESSAGE_TOKEN_SIZE];
+    size_t len = sizeof token - 1;
+
+    if (text.len < len)
+        return false;
+    memcpy(token, text.data, len);
+    token[len] = '\0';
+    if (!token_is_one(token))
+        return false;
+    memcpy(token_r, token, sizeof token);
+    return true;
+}
+
+static bool is_token_field(const struct field *f, char token_r[MESSAGE_TOKEN_SIZE])
+{
+    struct span value = trim(f->value);
+
+    return span_is_nocase(f->name, TOKEN_FIELD) && value.len == MESSAGE_TOKEN_SIZE - 1 &&
+           take_token(value, token_r);
+}
+
+static bool is_our_id(const struct field *f, char token_r[MESSAGE_TOKEN_SIZE])
+{
+    struct span value = trim(f->value);
+
+    return span_is_nocase(f->name, "Message-ID") && value.len > MESSAGE_TOKEN_SIZE && *value.data == '<' &&
+           value.data[MESSAGE_TOKEN_SIZE] == '@' &&
+           take_token((struct span){value.data + 1, value.len - 1}, token_r);
+}
+
+static bool begins_with(struct span text, const char *start)
+{
+    size_t len = strlen(start);
+
+    return text.len >= len && strncasecmp(text.data, start, len) == 0;
+}
+
+static bool holds(struct span text, const char *word)
+{
+    for (; text.len >= strlen(word); text.data++, text.len--)
+        if (begins_with(text, word))
+            return true;
+    return false;
+}
+
+/* What says of a message that it is about another one: RFC 3464, RFC 3834, RFC 5322, and what mail servers
+ * send that follow none of them. */
+static bool is_about_another(const struct field *f)
+{
+    struct span value = trim(f->value);
+
+    if (span_is_nocase(f->name, "Content-Type"))
+        return begins_with(value, "multipart/report");
+    if (span_is_nocase(f->name, "Auto-Submitted"))
+        return !begins_with(value, "no") && !begins_with(value, "auto-generated");
+    if (span_is_nocase(f->name, "From"))
+        return holds(value, "mailer-daemon") || holds(value, "postmaster@");
+    return span_is_nocase(f->name, "In-Reply-To") || span_is_nocase(f->name, "References") ||
+           span_is_nocase(f->name, "X-Failed-Recipients");
+}
+
+static int find_in_body(struct span body, char token_r[MESSAGE_TOKEN_SIZE])
+{
+    struct field f;
+
+    while (body.len)
+        if (split(next_line(&body), &f) && is_token_field(&f, token_r))
+            return 1;
+    return 0;
+}
+
+int message_token_of(struct span message, char token_r[MESSAGE_TOKEN_SIZE])
+{
+    char in_id[MESSAGE_TOKEN_SIZE];
+    bool has_id = false, is_about = false;
+    struct field f;
+
+    while (next_field(&message, &f)) {
+        if (is_token_field(&f, token_r))
+            return 1;
+        has_id = has_id || is_our_id(&f, in_id);
+        is_about = is_about || is_about_another(&f);
+    }
+    if (has_id)
+        memcpy(token_r, in_id, sizeof in_id);
+    return has_id || (!is_about && find_in_body(message, token_r));
 }
 
 const char *message_id(struct arena *a, const char *token, const char *host)

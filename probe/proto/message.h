@@ -4,23 +4,23 @@
 
 #include "probe/base/arena.h"
 #include "probe/base/span.h"
+#include "probe/token.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * How the messages that a client sends are found again. A token is the one thing that
- * tells a message of ours from all others: it stands in the field X-Ehlod-Token and in the Message-ID.
+ * How the messages that a client sends are found again: each has a token (probe/token.h), in the field
+ * X-Ehlod-Token and in the Message-ID.
  */
-#define MESSAGE_TOKEN_DIGITS 32
-#define MESSAGE_TOKEN_SIZE   (sizeof "ehlod-" + MESSAGE_TOKEN_DIGITS)
-
-/* From 16 random bytes: "ehlod-" and 32 hexadecimal digits. */
-void message_token(const unsigned char random[MESSAGE_TOKEN_DIGITS / 2], char token_r[MESSAGE_TOKEN_SIZE]);
+#define MESSAGE_TOKEN_DIGITS TOKEN_DIGITS
+#define MESSAGE_TOKEN_SIZE   TOKEN_SIZE
 
 /*
- * The token in the field X-Ehlod-Token of the message's own header: 1 = token_r is filled, 0 = there is none.
- * A token anywhere else (in a bounce that quotes the message, in a reply to it) does not make it ours.
+ * The token of a message: 1 = token_r is filled, 0 = it has none. It stands in the field X-Ehlod-Token of the
+ * message's own header, else in its Message-ID, else (servers take fields away) in a line "X-Ehlod-Token:
+ * ..." of its body. A report on a message, an answer by a machine and a reply quote what they are about, so
+ * in their bodies it does not count. Whether it was made by us is for token_check to say.
  */
 int message_token_of(struct span message, char token_r[MESSAGE_TOKEN_SIZE]);
 

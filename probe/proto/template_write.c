@@ -223,13 +223,12 @@ static void check_lines(struct writer *w)
 int template_check(struct arena *scratch, struct plan_message *message, bool *is_utf8_r,
                    struct template_mistakes *mistakes)
 {
-    static const unsigned char zeros[MESSAGE_TOKEN_DIGITS / 2];
-    char token[MESSAGE_TOKEN_SIZE];
+    char token[MESSAGE_TOKEN_SIZE] = TOKEN_START;
     struct template_mistakes own = {.count = 0};
     const struct template *t = message->template;
     struct writer w;
 
-    message_token(zeros, token);
+    memset(token + strlen(TOKEN_START), '0', TOKEN_DIGITS); /* as long as any */
     writer_init(&w, scratch, message, token, 0);
     w.mistakes = &own;
     writer_write_head(&w);

@@ -53,7 +53,7 @@ def test_delivered_through_postfix(ehlod, postfix, to):
     delivery = shown["delivery"]
     assert (delivery["state"], delivery["mailbox"], delivery["run"]) == ("delivered", "local", answer.json["id"])
     assert 0 < delivery["latency_ms"] < scaled(30000) and delivery["age_ms"] >= 0 and delivery["flags"] == []
-    assert re.fullmatch(r"<ehlod-[0-9a-f]{32}@\S+>", shown["message_id"])
+    assert re.fullmatch(r"<ehlod-[0-9a-f]{48}@\S+>", shown["message_id"])
     assert shown["final"]["code"] == 250 and shown["final"]["text"] == f"Ok: queued as {shown['queue_id']}"
     assert shown["queue_id"] in postfix.log()
     assert re.search(r"delivered in [\d.]+ m?s", answer.json["summary"])

@@ -74,7 +74,7 @@ def send(ehlod, postfix, folder, message, **more):
     """Sends it; the result, and what has arrived of it."""
     answer = ehlod(config(postfix.address, route(message=write(folder, message), **more))).get("/check/mx", timeout=60)
     assert answer.status == 200, answer.text
-    token = re.fullmatch(r"<(ehlod-[0-9a-f]{32})@probe.example.net>", answer.json["routes"][0]["message_id"])[1]
+    token = re.fullmatch(r"<(ehlod-[0-9a-f]{48})@probe.example.net>", answer.json["routes"][0]["message_id"])[1]
     return answer.json, token, delivered(postfix, token)
 
 

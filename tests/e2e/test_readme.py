@@ -50,7 +50,7 @@ def same_shape(text):
     text = re.sub(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "ID", text)
     text = re.sub(r"(?<=seen from )\S+|(?<=<- 220 )\S+|(?<=-> EHLO )\S+|(?<=<- 250-)\S+(?=\n +<- 250-PIPELINING)",
                   "NAME", text)
-    text = re.sub(r"(?<=<ehlod-)[0-9a-f]{32}@\S+(?=>[:,] )|\b\d+(?= octets)|(?<=> SIZE=)\d+", "N", text)
+    text = re.sub(r"(?<=<ehlod-)[0-9a-f]{48}@\S+(?=>[:,] )|\b\d+(?= octets)|(?<=> SIZE=)\d+", "N", text)
     text = re.sub(r"(?<=ended )\S+(?= s ago)", "N", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
     text = re.sub(r"\b\d+\.\d+\.\d+\.\d+:\d+", "ADDRESS", text)
@@ -206,7 +206,7 @@ def test_the_message(tmp_path, cleanup):
     assert same_shape(queued(shown_from(command, done.stdout))) == same_shape(queued(shown))
     arrived = postfix.message(re.search(r"queued as (\w+)", done.stdout)[1])
     assert "\nFrom: Probe <probe@xn--bcher-kva.example>\nTo: www@example.org\nSubject: Grüße an www@example.org\n" in arrived
-    assert re.search(r"\n\nChecked from \S+ at \w{3}, [^\n]* \+0000, token ehlod-[0-9a-f]{32}\.\n"
+    assert re.search(r"\n\nChecked from \S+ at \w{3}, [^\n]* \+0000, token ehlod-[0-9a-f]{48}\.\n"
                      + re.escape(message.splitlines()[-1]) + "\n(x+\n)+$", arrived), arrived
     command = "build/ehlod check --config message.yaml --set targets.mx1.address=mx2.example.org:25 mx1"
     done = run("check", "--set", f"targets.mx1.address={old.address}", "mx1")

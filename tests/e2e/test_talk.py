@@ -143,7 +143,7 @@ def test_placeholders_are_replaced(empty_postfix, tmp_path):
     assert "{{" not in message
     assert "From: probe@example.org\n" in message and f"To: {HELD}\n" in message
     assert re.search(r"^Date: (Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$", message, re.M)
-    token = re.search(r"^X-Token: (ehlod-[0-9a-f]{32})$", message, re.M)[1]
+    token = re.search(r"^X-Token: (ehlod-[0-9a-f]{48})$", message, re.M)[1]
     assert f"Message-ID: <{token}@probe.example.org>\n" in message
     assert f"Subject: acme at {empty_postfix.address}, [127.0.0.1]\n" in message
     empty_postfix.drop_all()

@@ -115,7 +115,7 @@ int fuzz_dialogue(const uint8_t *data, size_t size)
     struct dialogue_mistakes mistakes = {0};
     struct span text = {fuzz_exact((struct span){(const char *)data, size}), size};
     struct dialogue_order order =
-        order_of("ehlod-00000000000000000000000000000000", INT64_C(1795400704123456));
+        order_of("ehlod-000000000000000000000000000000000000000000000000", INT64_C(1795400704123456));
 
     const struct dialogue *d = dialogue_read(&a, text, &mistakes);
     bool good = mistakes.count == 0;
@@ -124,7 +124,7 @@ int fuzz_dialogue(const uint8_t *data, size_t size)
     check_mistakes(&mistakes);
     if (mistakes.count == 0) {
         check_script(s);
-        order = order_of("ehlod-ffffffffffffffffffffffffffffffff", 0);
+        order = order_of("ehlod-ffffffffffffffffffffffffffffffffffffffffffffffff", 0);
         s = dialogue_write(&a, d, &order, &mistakes);
         fuzz_require(s != NULL, "what is good once is good in every run");
         check_script(s);

@@ -175,8 +175,8 @@ static struct plan_letter letter(size_t route)
             text[i] = i % 78 == 77 ? '\n' : '.';
         wires[1] = message_wire(&forever, (struct span){text, sizeof(text)});
     }
-    struct plan_letter made = {.token = "ehlod-0123456789abcdef0123456789abcdef",
-                               .message_id = "<ehlod-0123456789abcdef0123456789abcdef@client.example.org>",
+    struct plan_letter made = {.token = "ehlod-0123456789abcdef0123456789abcdef0123456789abcdef",
+                               .message_id = "<ehlod-0123456789abcdef0123456789abcdef0123456789abcdef@client.example.org>",
                                .wire = wires[route % COUNT(wires)]};
     if (route % COUNT(wires) == 1) {
         rest[0] = (struct span){made.wire.data + 1000, 1};
@@ -221,7 +221,7 @@ static const struct plan_script *script(size_t which)
     const struct dialogue_order order = {.hostname = "client.example.org",
                                          .target = "mx1",
                                          .address = "mx1.example.org",
-                                         .token = "ehlod-0123456789abcdef0123456789abcdef"};
+                                         .token = "ehlod-0123456789abcdef0123456789abcdef0123456789abcdef"};
     struct dialogue_mistakes mistakes = {0};
 
     if (!made[which])

@@ -204,7 +204,7 @@ static void give_folder(struct giver *g, const char *folder, const char *ending,
 
 #define SINK_HEAD "7EHLO c\r\n\1MAIL FROM:<a@example.net> SIZE=10 BODY=8BITMIME\r\n"
 #define SINK_RCPT "RCPT TO:<www@probe.example.org>\r\n"
-#define TOKEN     "ehlod-0123456789abcdef0123456789abcdef"
+#define TOKEN     "ehlod-0123456789abcdef0123456789abcdef0123456789abcdef"
 
 #define A10  "aaaaaaaaaa"
 #define A100 A10 A10 A10 A10 A10 A10 A10 A10 A10 A10
@@ -245,6 +245,9 @@ static const struct {
     {"url", "controls", "/a//b?x=%0d%0a&y=%7f%09&z=%00"},
     {"url", "bad", "/a?x=1&x=1&=&y#z"},
     {"message", "dots", ".\r\n..\n\r.x\r\r\n.\n."},
+    {"message", "report",
+     "Content-Type: multipart/report\n\nX-Ehlod-Token: " TOKEN "\nMessage-ID: <" TOKEN "@x>"},
+    {"message", "folded", "Message-ID:\n <" TOKEN "@x>\nAuto-Submitted: no\n\nX-Ehlod-Token:" TOKEN},
     {"message", "token", "Subject: " TOKEN "\n\nehlod-" TOKEN TOKEN},
     {"client", "not-offered", "\016220 mx\r\n\001250-mx\r\n250 SIZE\r\n\001221 Bye\r\n\1"},
     {"client", "refused", "\017220 mx\r\n\001250-mx\r\n250 STARTTLS\r\n\001454 4.7.0 No\r\n\001250 Ok\r\n\1"},

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOKEN   "ehlod-000102030405060708090a0b0c0d0eff"
+#define TOKEN   "ehlod-000102030405060708090a0b0c0d0eff1011121314151617"
 #define WALL_US INT64_C(1763951104123456)
 #define DATE    "Mon, 24 Nov 2025 02:25:04 +0000"
 #define MOST    (4 * 1024 * 1024)

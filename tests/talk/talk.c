@@ -247,7 +247,7 @@ static void write_dialogue(struct reader *r)
                                          .hostname = r->talk->plan.helo,
                                          .target = r->talk->plan.target,
                                          .address = "[127.0.0.1]",
-                                         .token = "ehlod-000102030405060708090a0b0c0d0e0f",
+                                         .token = "ehlod-000102030405060708090a0b0c0d0e0f1011121314151617",
                                          .wall_us = INT64_C(1795400704123456)};
     struct dialogue_mistakes mistakes = {0};
     const struct dialogue *d = dialogue_read(r->arena, span_of(r->talk->dialogue), &mistakes);

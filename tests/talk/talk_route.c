@@ -148,8 +148,8 @@ static const char *write_letter(struct arena *a, struct plan_letter *letter, con
 
     if (size && strcmp(size, "none") == 0)
         return NULL;
-    letter->token = "ehlod-000102030405060708090a0b0c0d0e0f";
-    letter->message_id = "<ehlod-000102030405060708090a0b0c0d0e0f@client.example.org>";
+    letter->token = "ehlod-000102030405060708090a0b0c0d0e0f1011121314151617";
+    letter->message_id = "<ehlod-000102030405060708090a0b0c0d0e0f1011121314151617@client.example.org>";
     if (!size)
         letter->wire = message_wire(a, span_of(small_letter));
     for (size_t i = 0; size && i < sizeof(units) / sizeof(units[0]); i++)

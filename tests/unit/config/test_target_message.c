@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define TOKEN "ehlod-000102030405060708090a0b0c0d0eff"
+#define TOKEN "ehlod-000102030405060708090a0b0c0d0eff1011121314151617"
 
 struct stage {
     struct arena arena;

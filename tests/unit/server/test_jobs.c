@@ -82,7 +82,7 @@ struct run *run_start(struct run_net *net, const struct run_order *order, run_do
 static const struct result_route sent = {.name = "in",
                                          .from = "",
                                          .state = ROUTE_QUEUED,
-                                         .token = "ehlod-000102030405060708090a0b0c0d0e0f",
+                                         .token = "ehlod-000102030405060708090a0b0c0d0e0f1011121314151617",
                                          .sent_us = 1};
 
 static struct result *make_result(const struct run *run, enum status status, int64_t limit_us)

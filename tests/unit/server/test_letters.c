@@ -62,6 +62,7 @@ static struct plan_route route(struct stage *s, const char *name, unsigned expec
 
 static int set_up(void **state)
 {
+    static const struct token_key key = {"a key"};
     static struct stage stage;
 
     stage = (struct stage){0};
@@ -76,7 +77,7 @@ static int set_up(void **state)
                          .routes = routes,
                          .route_count = ROUTES};
     uv_loop_init(&stage.loop);
-    stage.letters = letters_new(&stage.loop, on_settled, &stage);
+    stage.letters = letters_new(&stage.loop, &key, on_settled, &stage);
     *state = &stage;
     return 0;
 }
@@ -386,14 +387,14 @@ static void test_v07_strangers(void **state)
 {
     struct stage *s = *state;
     struct played p;
-    char text[128], bounce[192], queued[128];
+    char text[128], bounce[224], queued[128];
 
     begin(s, &p, "R1", false);
     snprintf(text, sizeof text, "X-Ehlod-Token: %s\r\n", p.plan.letters[ROUTE_DELIVER].token);
-    snprintf(bounce, sizeof bounce, "Subject: returned\r\n\r\n%s", text);
+    snprintf(bounce, sizeof bounce, "Content-Type: multipart/report\r\n\r\n%s", text);
     snprintf(queued, sizeof queued, "X-Ehlod-Token: %s\r\n", p.plan.letters[ROUTE_QUEUE].token);
     assert_false(see(s, "local", "Subject: ehlod test message\r\n\r\n"));
-    assert_false(see(s, "local", "X-Ehlod-Token: ehlod-0123456789abcdef0123456789abcdef\r\n"));
+    assert_false(see(s, "local", "X-Ehlod-Token: ehlod-0123456789abcdef0123456789abcdef0123456789abcdef\r\n"));
     assert_false(see(s, "local", bounce));
     assert_false(see(s, "other", text));
     assert_false(see(s, "local", queued));

@@ -27,7 +27,7 @@ static void begin(struct stage *s, enum tls_mode mode, const char *text)
     const struct dialogue_order order = {.hostname = s->plan.helo,
                                          .target = "mx1",
                                          .address = "mx1.example.org",
-                                         .token = "ehlod-000102030405060708090a0b0c0d0e0f"};
+                                         .token = "ehlod-000102030405060708090a0b0c0d0e0f1011121314151617"};
     struct dialogue_mistakes mistakes = {0};
 
     s->draft = (struct result){0};

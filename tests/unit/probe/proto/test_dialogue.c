@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define TOKEN "ehlod-000102030405060708090a0b0c0d0e0f"
+#define TOKEN "ehlod-000102030405060708090a0b0c0d0e0f1011121314151617"
 
 static const struct placeholder vars[] = {
     {"user", "probe"},       {"data", "DATA"}, {"hash", "# no comment"},

@@ -11,19 +11,9 @@
 
 #include <cmocka.h>
 
-#define TOKEN "ehlod-000102030405060708090a0b0c0d0eff"
-
-static void test_token(void **state)
-{
-    static const unsigned char random[MESSAGE_TOKEN_DIGITS / 2] = {0, 1, 2,  3,  4,  5,  6,  7,
-                                                                   8, 9, 10, 11, 12, 13, 14, 255};
-    char token[MESSAGE_TOKEN_SIZE];
-
-    (void)state;
-    message_token(random, token);
-    assert_string_equal(token, TOKEN);
-    assert_int_equal(strlen(token) + 1, MESSAGE_TOKEN_SIZE);
-}
+#define TOKEN "ehlod-000102030405060708090a0b0c0d0eff1011121314151617"
+#define OTHER "ehlod-ff0102030405060708090a0b0c0d0eff1011121314151617"
+#define LINE  "X-Ehlod-Token: " TOKEN "\r\n"
 
 static void test_the_message_id(void **state)
 {
@@ -64,8 +54,9 @@ static void test_m20_the_wire(void **state)
     arena_free(&a);
 }
 
-/* Only in its own field of the message's own header: a bounce quotes it, a reply refers to it (V07). */
-static void test_v07_where_a_token_counts(void **state)
+/* In its own field, in the Message-ID, and in a line of the body unless the message is about another: a
+ * bounce quotes it, a reply refers to it (V05, V06, V07). */
+static void test_v05_v07_where_a_token_counts(void **state)
 {
     static const struct {
         const char *text;
@@ -78,13 +69,41 @@ static void test_v07_where_a_token_counts(void **state)
         {"X-Ehlod-Token: " TOKEN "\n\nhi", 1},
         {"x-ehlod-token:\t" TOKEN " \r\n", 1},
         {"Received: x\r\n by y\r\nX-Ehlod-Token: " TOKEN "\r\nSubject: z\r\n\r\n", 1},
-        {"Subject: z\r\n\r\nX-Ehlod-Token: " TOKEN "\r\n", 0},
+        {"X-Ehlod-Token: " TOKEN "\r\nX-Ehlod-Token: " OTHER "\r\n\r\n", 1},
+        {"X-Ehlod-Token: \r\n " TOKEN "\r\n\t\r\nA: b\r\n", 1},
+        {"Message-ID: <" TOKEN "@probe.example.net>\r\n\r\n", 1},
+        {"MESSAGE-ID:\r\n\t<" TOKEN "@probe.example.net>\r\n\r\n", 1},
+        {"Message-ID: <" OTHER "@probe.example.net>\r\nX-Ehlod-Token: " TOKEN "\r\n\r\n", 1},
+        {"X-Ehlod-Token: none\r\nMessage-ID: <" TOKEN "@probe.example.net>\r\n\r\n", 1},
+        {"Message-ID: <" TOKEN ">\r\n\r\n", 0},
+        {"Message-ID: <" TOKEN "0@probe.example.net>\r\n\r\n", 0},
+        {"Message-ID: " TOKEN "@probe.example.net\r\n\r\n", 0},
+        {"Message-ID: <" TOKEN, 0},
+        {"X-Message-ID: <" TOKEN "@probe.example.net>\r\n\r\n", 0},
+        {"Subject: z\r\n\r\n" LINE, 1},
+        {"\r\n" LINE, 1},
+        {"Subject: z\n\nhi\n-- \nx-ehlod-token:" TOKEN, 1},
+        {"Message-ID: <1@example.net>\r\n\r\nhi\r\nX-Ehlod-Token: x\r\n" LINE "bye", 1},
+        {"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n" LINE, 1},
+        {"Auto-Submitted: auto-generated\r\n\r\n" LINE, 1},
+        {"Auto-Submitted: no\r\n\r\n" LINE, 1},
+        {"Subject: z\r\n\r\n> " LINE, 0},
+        {"Subject: z\r\n\r\n " LINE, 0},
+        {"Subject: z\r\n\r\nMessage-ID: <" TOKEN "@probe.example.net>\r\n", 0},
+        {"Content-Type: Multipart/Report;\r\n report-type=delivery-status\r\n\r\n" LINE, 0},
+        {"Content-Type:\r\n multipart/report\r\n\r\n" LINE, 0},
+        {"auto-submitted: auto-replied (vacation)\r\n\r\n" LINE, 0},
+        {"In-Reply-To: <1@example.net>\r\n\r\n" LINE, 0},
+        {"References: <1@example.net>\r\n\r\n" LINE, 0},
+        {"X-Failed-Recipients: www@example.org\r\n\r\n" LINE, 0},
+        {"From: Mail Delivery System <Mailer-Daemon@mx.example.org>\r\n\r\n" LINE, 0},
+        {"From: postmaster@example.org\r\n\r\n" LINE, 0},
+        {"In-Reply-To: <1@example.net>\r\n" LINE "\r\n", 1},
         {"In-Reply-To: <" TOKEN "@probe.example.net>\r\n\r\n", 0},
         {"Subject: X-Ehlod-Token: " TOKEN "\r\n", 0},
         {" X-Ehlod-Token: " TOKEN "\r\n", 0},
-        {"\r\nX-Ehlod-Token: " TOKEN "\r\n", 0},
-        {"X-Ehlod-Token: ehlod-000102030405060708090a0b0c0d0ef\r\n", 0},
-        {"X-Ehlod-Token: ehlod-000102030405060708090A0B0C0D0EFF\r\n", 0},
+        {"X-Ehlod-Token: ehlod-000102030405060708090a0b0c0d0eff101112131415161\r\n", 0},
+        {"X-Ehlod-Token: ehlod-000102030405060708090A0B0C0D0EFF1011121314151617\r\n", 0},
         {"X-Ehlod-Token: " TOKEN "0\r\n", 0},
         {"X-Ehlod-Token: x" TOKEN "\r\n", 0},
         {"X-Ehlod-Token:", 0},
@@ -107,10 +126,9 @@ static void test_v07_where_a_token_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_token),
         cmocka_unit_test(test_the_message_id),
         cmocka_unit_test(test_m20_the_wire),
-        cmocka_unit_test(test_v07_where_a_token_counts),
+        cmocka_unit_test(test_v05_v07_where_a_token_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

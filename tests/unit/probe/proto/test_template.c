@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define TOKEN   "ehlod-000102030405060708090a0b0c0d0eff"
+#define TOKEN   "ehlod-000102030405060708090a0b0c0d0eff1011121314151617"
 #define ID      "<" TOKEN "@probe.example.net>"
 #define WALL_US INT64_C(1763951104123456)
 #define DATE    "Mon, 24 Nov 2025 02:25:04 +0000"
@@ -128,7 +128,9 @@ static void test_the_built_in_message(void **state)
                                             "Content-Type: text/plain; charset=us-ascii\r\n"
                                             "\r\n"
                                             "This message tests whether mail is accepted and delivered.\r\n"
-                                            "It may be deleted at any time.\r\n.\r\n");
+                                            "It may be deleted at any time.\r\n"
+                                            "\r\n"
+                                            "X-Ehlod-Token: " TOKEN "\r\n.\r\n");
     assert_string_equal(s->letter.message_id, ID);
     assert_false(s->is_utf8 || s->message.is_8bit);
 }
@@ -426,7 +428,7 @@ static void test_padding(void **state)
         s->message.padding = padding;
         s->message.octets = bare + padding;
         write_letter(s);
-        for (const char *line = s->wire.data; *line; line = strstr(line, "\r\n") + 2)
+        for (const char *line = strstr(s->wire.data, "\r\n\r\n") + 4; *line; line = strstr(line, "\r\n") + 2)
             assert_true(strcspn(line, "\r") <= 76);
     }
     static const size_t large[] = {MB,         25 * MB, 25 * MB + 1, 262080,

@@ -15,7 +15,7 @@
 #define MS         CLOCK_US_PER_MS
 #define START_US   (INT64_C(500) * CLOCK_US_PER_S)
 #define STARTED_US INT64_C(1795400704123456) /* 2026-11-23T02:25:04.123456Z */
-#define TOKEN      "ehlod-000102030405060708090a0b0c0d0e0f"
+#define TOKEN      "ehlod-000102030405060708090a0b0c0d0e0f1011121314151617"
 
 static const char *const to[] = {"a@example.org", "b@example.org", "d@example.org"};
 static const struct plan_letter letter = {.token = TOKEN,

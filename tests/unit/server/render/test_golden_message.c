@@ -21,7 +21,7 @@
 #define STARTED_US INT64_C(1795400704123456) /* 2026-11-23T02:25:04.123456Z */
 #define RUN        "01JD9K0000MAIL"
 #define LAST_RUN   "01JD9J0000LAST"
-#define TOKEN      "ehlod-000102030405060708090a0b0c0d0e0f"
+#define TOKEN      "ehlod-000102030405060708090a0b0c0d0e0f1011121314151617"
 
 static const char *const to[] = {"www@example.org"};
 static const struct plan_letter letters[] = {
