@@ -3,9 +3,10 @@
 #define SERVER_JOBS_H
 
 #include "config/snapshot.h"
-#include "probe/proto/sink.h"
 #include "probe/result.h"
 #include "probe/token.h"
+#include "probe/verify/ledger_row.h"
+#include "probe/verify/mailbox.h"
 #include "server/log.h"
 
 #include <uv.h>
@@ -64,12 +65,26 @@ struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target
 /* The past run of that id; or null. */
 struct result *jobs_find(const struct jobs *jobs, const char *id);
 
-/* A mailbox has seen a message: whether it was one of ours, for that mailbox. */
-bool jobs_mail(struct jobs *jobs, const char *mailbox, const struct sink_message *message);
+/* What mailboxes tell (struct mailbox_events): see there. A message that is none of ours is forgotten. */
+void jobs_seen(struct jobs *jobs, const struct sighting *sighting);
+bool jobs_may_remove(struct jobs *jobs, const char *mailbox, const char *id);
+void jobs_looked(struct jobs *jobs, const char *mailbox, int64_t began_us, const char *why);
 
-/* A mailbox cannot take what comes, for reasons of ours, or can again: what is not seen meanwhile is
- * unverified and not lost. */
+/* A sink cannot take what comes, for reasons of ours, or can again: what is not seen meanwhile is unverified
+ * and not lost. */
 void jobs_blind(struct jobs *jobs, const char *mailbox, bool blind);
+
+/* What is asked of mailboxes; null: nobody is there to be asked, and each look is over a turn of the loop
+ * later. The wishes are kept. */
+void jobs_set_mailboxes(struct jobs *jobs, const struct mailbox_wishes *wishes, void *context);
+
+/* Who keeps what must outlive a restart (it is kept); null: nobody does. Before the first run. What was kept
+ * is then told by jobs_restore, the oldest first, before mailboxes tell anything. */
+void jobs_set_keeper(struct jobs *jobs, const struct ledger_keeper *keeper, void *context);
+void jobs_restore(struct jobs *jobs, const struct ledger_row *row);
+
+/* The save of that serial, of that token, is safe, and with it each one before. */
+void jobs_saved(struct jobs *jobs, const char *token, uint64_t serial);
 
 /* From now on this is the config. Runs under way keep theirs. max_runs as in the order. */
 void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs);

@@ -301,12 +301,43 @@ void letters_sent(struct letters *l, const struct plan *plan, const struct resul
     }
 }
 
-bool letters_arrive(struct letters *l, const char *mailbox, const struct sink_message *message)
+bool letters_seen(struct letters *l, const struct sighting *s)
 {
     char token[MESSAGE_TOKEN_SIZE];
 
-    return message_token_of(message->kept, token) &&
-           ledger_arrive(l->ledger, token, mailbox, message->to, message->to_count, message->at_us);
+    return message_token_of(s->kept, token) &&
+           ledger_arrive(l->ledger, token, s->mailbox, s->to, s->to_count, s->at_us);
+}
+
+bool letters_may_remove(struct letters *l, const char *mailbox, const char *id)
+{
+    (void)l, (void)mailbox, (void)id;
+    return false;
+}
+
+void letters_looked(struct letters *l, const char *mailbox, int64_t began_us, const char *why)
+{
+    (void)l, (void)mailbox, (void)began_us, (void)why;
+}
+
+void letters_set_mailboxes(struct letters *l, const struct mailbox_wishes *wishes, void *context)
+{
+    (void)l, (void)wishes, (void)context;
+}
+
+void letters_set_keeper(struct letters *l, const struct ledger_keeper *keeper, void *context)
+{
+    (void)l, (void)keeper, (void)context;
+}
+
+void letters_restore(struct letters *l, const struct ledger_row *row)
+{
+    (void)l, (void)row;
+}
+
+void letters_saved(struct letters *l, const char *token, uint64_t serial)
+{
+    (void)l, (void)token, (void)serial;
 }
 
 void letters_blind(struct letters *l, const char *mailbox, bool blind)

@@ -4,9 +4,10 @@
 
 #include "probe/base/arena.h"
 #include "probe/plan.h"
-#include "probe/proto/sink.h"
 #include "probe/result.h"
 #include "probe/token.h"
+#include "probe/verify/ledger_row.h"
+#include "probe/verify/mailbox.h"
 
 #include <uv.h>
 
@@ -18,7 +19,7 @@
 struct letters;
 
 /* A delivery was settled: results that were pending may no longer be. Called from the loop, or from inside
- * letters_arrive and letters_sent. route is "TARGET/ROUTE". */
+ * letters_seen and letters_sent. route is "TARGET/ROUTE". */
 typedef void letters_settled(void *context, const char *route, const struct delivery *delivery);
 
 /* Tokens are made under the key, which is copied. */
@@ -38,11 +39,15 @@ const struct plan_letter *letters_write(struct letters *letters, struct arena *a
 /* The run of that plan is over. */
 void letters_sent(struct letters *letters, const struct plan *plan, const struct result *result);
 
-/* A mailbox has seen a message: whether it carries a live token of that mailbox. */
-bool letters_arrive(struct letters *letters, const char *mailbox, const struct sink_message *message);
-
-/* A mailbox cannot take what comes, for reasons of ours, or can again. */
+/* These as the jobs have them (jobs.h); seen says whether the message has a live token. */
+bool letters_seen(struct letters *letters, const struct sighting *sighting);
+bool letters_may_remove(struct letters *letters, const char *mailbox, const char *id);
+void letters_looked(struct letters *letters, const char *mailbox, int64_t began_us, const char *why);
 void letters_blind(struct letters *letters, const char *mailbox, bool blind);
+void letters_set_mailboxes(struct letters *letters, const struct mailbox_wishes *wishes, void *context);
+void letters_set_keeper(struct letters *letters, const struct ledger_keeper *keeper, void *context);
+void letters_restore(struct letters *letters, const struct ledger_row *row);
+void letters_saved(struct letters *letters, const char *token, uint64_t serial);
 
 /* The result as it is to be shown now, with its deliveries: one reference, the caller's. */
 struct result *letters_show(const struct letters *letters, const struct plan *plan, struct result *result);

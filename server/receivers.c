@@ -6,12 +6,16 @@
  */
 #include "server/receivers.h"
 
+#include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "probe/verify/receiver.h"
 #include "server/render/render.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { MESSAGE_ID_SIZE = 24 };
 
 struct mailbox {
     struct receivers *receivers;
@@ -31,6 +35,7 @@ struct receivers {
     struct receivers_order order;
     struct mailboxes now;
     struct mailboxes next; /* between receivers_prepare and its end */
+    int64_t last_id;       /* of a message */
 };
 
 /* Who comes when all sessions are in use waits in the kernel's queue; what is not seen meanwhile is no fault
@@ -68,11 +73,30 @@ static void on_starved(void *context)
         jobs_blind(m->receivers->order.jobs, m->sink->name, false);
 }
 
+/* A number that no message had before, also not before a restart. */
+static void name_message(struct receivers *r, char id_r[MESSAGE_ID_SIZE])
+{
+    int64_t now_us = clock_wall_us();
+
+    r->last_id = now_us > r->last_id ? now_us : r->last_id + 1;
+    snprintf(id_r, MESSAGE_ID_SIZE, "%" PRId64, r->last_id);
+}
+
 static void on_message(void *context, const struct sink_message *message)
 {
     struct mailbox *m = context;
+    char id[MESSAGE_ID_SIZE];
 
-    jobs_mail(m->receivers->order.jobs, m->sink->name, message);
+    name_message(m->receivers, id);
+    jobs_seen(m->receivers->order.jobs, &(struct sighting){.mailbox = m->sink->name,
+                                                           .folder = "",
+                                                           .id = id,
+                                                           .to = message->to,
+                                                           .to_count = message->to_count,
+                                                           .kept = message->kept,
+                                                           .size = message->size,
+                                                           .at_us = message->at_us,
+                                                           .exact = true});
 }
 
 static void say_listening(struct log *log, const struct snapshot_sink *sink)

@@ -13,6 +13,7 @@
  */
 struct ledger_row {
     const char *token; /* its key */
+    uint64_t serial;   /* of this save: the next one's is higher. Need not be kept. */
     const char *target;
     const char *route;
     const char *run;
@@ -45,7 +46,8 @@ struct ledger_row {
     struct bounce bounce; /* action null = none */
 };
 
-/* Keeps them. saved may come at any later time, once for each save that was asked for, in their order. */
+/* Keeps them, and tells ledger_saved later which save is safe. One that a later save of the same token has
+ * overtaken need not be told. */
 struct ledger_keeper {
     /* The row is as it says from now on; it is copied. */
     void (*save)(void *context, const struct ledger_row *row);

@@ -32,6 +32,7 @@ struct sighting {
     struct span kept;      /* its first MAILBOX_MAX_KEPT octets, lines end with CRLF */
     size_t size;           /* octets of all of it, with such line ends */
     int64_t at_us;         /* monotonic: by then it was there */
+    bool exact;            /* that is when it came, not only when somebody looked */
 };
 
 /* What mailboxes tell. None of it comes from inside a call of theirs. */
@@ -48,11 +49,12 @@ struct mailbox_events {
     void (*looked)(void *context, const char *mailbox, int64_t began_us, const char *why);
 };
 
-/* What is asked of mailboxes, by name; a name that is none is fine. */
+/* What is asked of mailboxes, by name. */
 struct mailbox_wishes {
-    /* A message is under way that ought to be there by until_us: look often. */
+    /* A message is under way that ought to be there by until_us: look often. A name that is none is fine. */
     void (*expect)(void *context, const char *mailbox, int64_t until_us);
-    /* Look at once: looked follows, of a look that begins after this call. */
+    /* Look at once: looked follows, of a look that begins after this call; of a name that is none, or is not
+     * any more, it says that. */
     void (*look)(void *context, const char *mailbox);
 };
 

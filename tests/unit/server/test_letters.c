@@ -196,10 +196,19 @@ static void assert_shown(struct stage *s, const struct played *p, size_t i, enum
 
 static bool see(struct stage *s, const char *mailbox, const char *text)
 {
-    struct sink_message message = {
-        .from = "a@example.net", .to = to, .to_count = 1, .kept = span_of(text), .at_us = clock_mono_us()};
+    static int copies;
+    char id[16];
 
-    return letters_arrive(s->letters, mailbox, &message);
+    snprintf(id, sizeof id, "%d", ++copies);
+    return letters_seen(s->letters, &(struct sighting){.mailbox = mailbox,
+                                                       .folder = "",
+                                                       .id = id,
+                                                       .to = to,
+                                                       .to_count = 1,
+                                                       .kept = span_of(text),
+                                                       .size = strlen(text),
+                                                       .at_us = clock_mono_us(),
+                                                       .exact = true});
 }
 
 static void arrive(struct stage *s, const char *token)
