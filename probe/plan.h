@@ -152,6 +152,7 @@ struct plan_letter {
     struct span wire;        /* as it goes over the wire, lone dot and all (probe/proto/message.h) */
     const struct span *rest; /* what goes out behind it, none of them empty */
     size_t rest_count;
+    size_t octets; /* of the message itself: no doubled dots, no lone one; 0 = not known */
 };
 
 /* What the reply to a line of a script must be. */

@@ -29,6 +29,11 @@ bool header_body(struct span text, struct span *body_r);
 /* One line of it: each run of white space, folds too, is one space. */
 struct span header_unfold(struct arena *a, struct span value);
 
+/* A value for people, in one line: clean UTF-8 (escaped where it has to be), at most so many octets of it,
+ * and
+ * "..." behind a longer one. */
+const char *header_show(struct arena *a, struct span value, size_t most);
+
 /* The line at the start of text, without its end; text moves behind it. */
 struct span header_line(struct span *text);
 

@@ -343,7 +343,8 @@ struct plan_letter template_write(struct arena *a, const struct plan_message *me
                                  .message_id = w.values[TEMPLATE_MESSAGE_ID],
                                  .wire = {arena_dup_span(a, head), head.len},
                                  .rest = rest,
-                                 .rest_count = count};
+                                 .rest_count = count,
+                                 .octets = message->octets};
     buffer_free(&w.head);
     return letter;
 }
