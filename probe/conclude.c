@@ -8,6 +8,7 @@
 #include "probe/base/buffer.h"
 #include "probe/base/clock.h"
 #include "probe/base/text.h"
+#include "probe/conclude_delivery.h"
 
 #include <string.h>
 
@@ -82,6 +83,24 @@ static void say_slow(struct buffer *b, const struct result *draft, const struct 
     buffer_puts(b, ")");
 }
 
+/* What of the messages is not as it was sent, for the first of them that was altered. */
+static void say_changes(struct buffer *b, const struct result *draft)
+{
+    const char *separator = " (";
+
+    for (size_t i = 0; i < draft->route_count; i++) {
+        const struct evidence *e = draft->routes[i].delivery.evidence;
+        for (size_t k = 0; e && k < e->change_count; k++) {
+            buffer_printf(b, "%s%s", separator, e->changes[k]);
+            separator = ", ";
+        }
+        if (e && e->change_count)
+            break;
+    }
+    if (*separator == ',')
+        buffer_puts(b, ")");
+}
+
 static void say_warnings(struct buffer *b, const struct result *draft, const struct plan *plan)
 {
     const char *separator = ", but ";
@@ -95,6 +114,8 @@ static void say_warnings(struct buffer *b, const struct result *draft, const str
             say_slow(b, draft, plan);
         if (f == FLAG_CERTIFICATE_EXPIRING)
             say_certificate(b, draft, plan);
+        if (f == FLAG_ALTERED)
+            say_changes(b, draft);
         if (f == FLAG_ADDRESS_UNREACHABLE && draft->attempt_count)
             buffer_printf(b, " (%s)", draft->attempts[0].failure.message);
     }
@@ -140,11 +161,6 @@ static void say_routes(struct buffer *b, const struct result *draft, const struc
                       protocol_hello(plan->protocol));
 }
 
-static bool is_own(const struct result *draft, const struct delivery *d)
-{
-    return d->run && draft->id && strcmp(d->run, draft->id) == 0;
-}
-
 /* The slowest of the deliveries that are shown; null when there is none. */
 static const struct delivery *slowest(const struct result *draft)
 {
@@ -152,7 +168,8 @@ static const struct delivery *slowest(const struct result *draft)
 
     for (size_t i = 0; i < draft->route_count; i++) {
         const struct delivery *d = &draft->routes[i].delivery;
-        if (d->state == ROUTE_DELIVERED && (!slowest || d->latency_us > slowest->latency_us))
+        bool is_there = d->state == ROUTE_DELIVERED || d->state == ROUTE_ALTERED;
+        if (is_there && (!slowest || d->latency_us > slowest->latency_us))
             slowest = d;
     }
     return slowest;
@@ -167,7 +184,7 @@ static void say_deliveries(struct buffer *b, const struct result *draft)
         text_duration(d->latency_us, duration);
         buffer_printf(b, ", delivered in %s", duration);
     }
-    if (d && !is_own(draft, d)) {
+    if (d && !conclude_is_own(draft, d)) {
         int64_t age_us = draft->ended_mono_us - d->settled_us;
         text_duration(age_us >= CLOCK_US_PER_S ? age_us / CLOCK_US_PER_S * CLOCK_US_PER_S : age_us, duration);
         buffer_printf(b, " (%s ago)", duration);
@@ -223,154 +240,6 @@ void conclude(struct result *draft, const struct plan *plan, const struct result
         draft->last_ok = compare(failure, last_ok);
 }
 
-/* what became of the messages */
-
-static bool is_good(const struct delivery *d)
-{
-    bool is_bad = d->state == ROUTE_LATE || d->state == ROUTE_LOST || d->state == ROUTE_UNCERTAIN ||
-                  d->state == ROUTE_UNVERIFIED;
-
-    return d->state == ROUTE_DELIVERED || (d->ok && !is_bad);
-}
-
-/* "the message (250 2.0.0)", "the message of run 01JD9K" */
-static const char *which(const struct result *draft, const struct result_route *route,
-                         const struct delivery *d, struct arena *arena)
-{
-    char enhanced[ENHANCED_TEXT_SIZE];
-
-    if (!is_own(draft, d))
-        return arena_printf(arena, "the message of run %s", d->run ? d->run : "before");
-    enhanced_text(route->final.enhanced, enhanced);
-    return arena_printf(arena, "the message (%d%s%s)", route->final.code, *enhanced ? " " : "", enhanced);
-}
-
-/* Accepted, and not there in time. */
-static struct result_failure not_delivered(const struct delivery *d, const char *message, struct arena *arena)
-{
-    const char *mailbox = d->mailbox ? d->mailbox : "the mailbox";
-    bool late = d->state == ROUTE_LATE;
-    char within[TEXT_DURATION_SIZE], latency[TEXT_DURATION_SIZE];
-
-    text_duration(d->within_us, within);
-    text_duration(d->latency_us, latency);
-    message = late ? arena_printf(arena,
-                                  "the server ACCEPTED %s, but it was seen in %s only after %s "
-                                  "(deliver_within is %s)",
-                                  message, mailbox, latency, within)
-                   : arena_printf(arena,
-                                  "the server ACCEPTED %s, but it was not seen in %s within %s "
-                                  "(deliver_within)",
-                                  message, mailbox, within);
-    return (struct result_failure){.phase = PHASE_DELIVERY,
-                                   .reason = late ? REASON_LATE : REASON_LOST,
-                                   .message = message,
-                                   .limit_us = d->within_us,
-                                   .elapsed_us = late ? d->latency_us : d->within_us};
-}
-
-/* Accepted, and our own mailbox could not be looked into. */
-static struct result_failure not_verified(const struct delivery *d, const char *message, struct arena *arena)
-{
-    return (struct result_failure){
-        .phase = PHASE_DELIVERY,
-        .reason = REASON_MAILBOX_UNREACHABLE,
-        .message = arena_printf(
-            arena, "the server ACCEPTED %s; ehlod could not look for it: %s took no mail for a time", message,
-            d->mailbox ? d->mailbox : "the mailbox"),
-        .limit_us = CLOCK_NONE,
-        .elapsed_us = d->within_us};
-}
-
-/* How an earlier run's message went wrong before it could be delivered. */
-static struct result_failure not_sent(const struct plan_route *plan, const struct delivery *d,
-                                      const char *message, struct arena *arena)
-{
-    static const struct {
-        enum phase phase;
-        enum reason reason;
-        unsigned outcome;
-        const char *what;
-    } endings[ROUTE_STATE_COUNT] = {
-        [ROUTE_ACCEPTED] = {PHASE_MESSAGE, REASON_CLOSED, 0, "could not be sent"},
-        [ROUTE_QUEUED] = {PHASE_FINAL, REASON_ACCEPTED, 0, "was accepted, but not as wanted"},
-        [ROUTE_REJECTED] = {PHASE_FINAL, REASON_REJECTED, EXPECT_REJECTED, "was refused"},
-        [ROUTE_DEFERRED] = {PHASE_FINAL, REASON_DEFERRED, EXPECT_DEFERRED, "was refused for now"},
-        [ROUTE_UNCERTAIN] = {PHASE_FINAL, REASON_TIMEOUT, 0,
-                             "was sent and not answered: nobody knows what became of it"},
-    };
-    bool kind_wanted = plan->at_final && (plan->expect & endings[d->state].outcome);
-    struct result_failure f = {.phase = endings[d->state].phase,
-                               .reason = kind_wanted ? REASON_WRONG_REPLY : endings[d->state].reason,
-                               .limit_us = CLOCK_NONE,
-                               .elapsed_us = CLOCK_NONE};
-
-    if (d->reason != REASON_NONE) {
-        f.phase = d->phase;
-        f.reason = d->reason;
-    }
-    f.message = arena_printf(arena, "%s %s", message,
-                             kind_wanted ? "was not refused as wanted" : endings[d->state].what);
-    return f;
-}
-
-static void fail_delivery(struct result *draft, const struct result_route *route,
-                          const struct plan_route *plan, struct arena *arena)
-{
-    const struct delivery *d = &route->delivery;
-    const char *message = which(draft, route, d, arena);
-
-    /* What is known to be wrong goes before what is not known. */
-    if (draft->failure.reason != REASON_NONE &&
-        (draft->failure.reason != REASON_MAILBOX_UNREACHABLE || d->state == ROUTE_UNVERIFIED))
-        return;
-    if (d->state == ROUTE_UNVERIFIED)
-        draft->failure = not_verified(d, message, arena);
-    else if (d->state == ROUTE_LATE || d->state == ROUTE_LOST)
-        draft->failure = not_delivered(d, message, arena);
-    else
-        draft->failure = not_sent(plan, d, message, arena);
-    draft->failure.route = route->name;
-}
-
-/* Shows the delivery that counts for the route, and lets it count. */
-static void count_as(struct result *draft, struct result_route *route, const struct plan_route *plan,
-                     const struct delivery *d, struct arena *arena)
-{
-    route->delivery = *d;
-    draft->flags |= d->flags;
-    if (d->state != ROUTE_PENDING && !is_good(d))
-        fail_delivery(draft, route, plan, arena);
-}
-
-static void merge(struct result *draft, struct result_route *route, const struct plan_route *plan,
-                  const struct conclude_delivery *news, struct arena *arena)
-{
-    bool is_open = route->ok == TRI_TRUE && plan_route_sends(plan) &&
-                   (route->state == ROUTE_QUEUED || route->state == ROUTE_ACCEPTED);
-    bool has_own = news->own.state != ROUTE_NONE;
-    const struct delivery *settled = has_own || route->state == ROUTE_QUEUED ? &news->own : &news->last;
-
-    if (!is_open) {
-        route->delivery = news->own;
-        draft->flags |= news->own.flags;
-        return;
-    }
-    if (news->own.state == ROUTE_PENDING) {
-        bool has_last = news->last.state != ROUTE_NONE;
-        route->state = ROUTE_PENDING;
-        route->ok = TRI_NULL;
-        draft->flags |= has_last ? 0 : UINT64_C(1) << FLAG_DELIVERY_PENDING;
-        count_as(draft, route, plan, has_last ? &news->last : &news->own, arena);
-        return;
-    }
-    if (settled->state == ROUTE_NONE)
-        return;
-    route->state = settled->state;
-    route->ok = is_good(settled) ? TRI_TRUE : settled->state == ROUTE_UNVERIFIED ? TRI_NULL : TRI_FALSE;
-    count_as(draft, route, plan, settled, arena);
-}
-
 struct result *conclude_delivered(const struct result *result, const struct plan *plan,
                                   const struct conclude_delivery *deliveries)
 {
@@ -380,7 +249,7 @@ struct result *conclude_delivered(const struct result *result, const struct plan
 
     for (size_t i = 0; i < result->route_count; i++) {
         routes[i] = result->routes[i];
-        merge(&draft, &routes[i], &plan->routes[i], &deliveries[i], &arena);
+        conclude_merge(&draft, &routes[i], &plan->routes[i], &deliveries[i], &arena);
     }
     draft.routes = routes;
     draft.status = verdict_status(draft.failure.phase, draft.failure.reason, draft.flags);

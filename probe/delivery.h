@@ -34,4 +34,11 @@ struct delivery {
     const struct bounce *bounce;     /* of the report that came instead; null = none did */
 };
 
+/*
+ * All of it, deep, into memory that put gives: a copy of size octets, suitably aligned, or null where the
+ * copy is only counted, and null for no octets. What the delivery points to is read, whatever put returns.
+ */
+typedef void *delivery_put(void *context, const void *source, size_t size);
+struct delivery delivery_copy(const struct delivery *from, delivery_put *put, void *context);
+
 #endif

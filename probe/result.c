@@ -41,6 +41,11 @@ static void *put(struct copier *c, const void *source, size_t size)
     return memcpy(c->base + at, source, size);
 }
 
+static void *put_octets(void *copier, const void *source, size_t size)
+{
+    return put(copier, source, size);
+}
+
 static const char *put_text(struct copier *c, const char *text)
 {
     return text ? put(c, text, strlen(text) + 1) : NULL;
@@ -157,8 +162,7 @@ static void put_routes(struct copier *c, struct result *r)
         copy.message_id = put_text(c, copy.message_id);
         copy.queue_id = put_text(c, copy.queue_id);
         copy.final.text = put_text(c, copy.final.text);
-        copy.delivery.run = put_text(c, copy.delivery.run);
-        copy.delivery.mailbox = put_text(c, copy.delivery.mailbox);
+        copy.delivery = delivery_copy(&from[i].delivery, put_octets, c);
         if (to)
             to[i] = copy;
     }

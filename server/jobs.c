@@ -44,6 +44,19 @@ static struct run_net_order net_order(const struct jobs_order *order)
                                   .max_per_address = order->snapshot->max_per_address};
 }
 
+static int64_t longest_delivery_us(const struct snapshot *snapshot)
+{
+    int64_t longest_us = 0;
+
+    for (size_t i = 0; i < snapshot->target_count; i++) {
+        const struct plan *plan = &snapshot->targets[i].plan;
+        for (size_t k = 0; k < plan->route_count; k++)
+            if (plan->routes[k].deliver_within_us > longest_us)
+                longest_us = plan->routes[k].deliver_within_us;
+    }
+    return longest_us;
+}
+
 struct jobs *jobs_new(const struct jobs_order *order)
 {
     struct jobs *jobs = mem_alloc(sizeof *jobs);
@@ -55,6 +68,7 @@ struct jobs *jobs_new(const struct jobs_order *order)
     jobs->net = run_net_new(&net);
     jobs->settle = handle_timer(order->loop, jobs);
     jobs->letters = letters_new(order->loop, &order->key, waiter_settled, jobs);
+    letters_set_longest(jobs->letters, longest_delivery_us(order->snapshot));
     jobs->runs = runs_new();
     uv_timer_init(order->loop, &jobs->grace);
     jobs->grace.data = jobs;
@@ -88,6 +102,7 @@ void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs
     jobs->shelves = shelf_for_targets(snapshot, old, jobs->shelves);
     jobs->order.snapshot = snapshot_ref(snapshot);
     jobs->order.max_runs = max_runs;
+    letters_set_longest(jobs->letters, longest_delivery_us(snapshot));
     struct run_net_order net = net_order(&jobs->order);
     run_net_set_limits(jobs->net, &net);
     snapshot_unref(old);
@@ -293,7 +308,11 @@ void jobs_set_keeper(struct jobs *jobs, const struct ledger_keeper *keeper, void
 
 void jobs_restore(struct jobs *jobs, const struct ledger_row *row)
 {
-    letters_restore(jobs->letters, row);
+    bool is_sink = false;
+
+    for (size_t i = 0; i < jobs->order.snapshot->sink_count && row->mailbox != NULL; i++)
+        is_sink = is_sink || strcmp(jobs->order.snapshot->sinks[i].name, row->mailbox) == 0;
+    letters_restore(jobs->letters, row, is_sink);
 }
 
 void jobs_saved(struct jobs *jobs, const char *token, uint64_t serial)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages by target and route. The ledger knows each token; here is kept what must outlive a run: when a
- * route last sent, and its last settled delivery, which stands while the next one is under way. What a result
- * with deliveries means is probe/conclude's.
+ * Messages by target and route. The ledger knows each token; memories.c what must outlive a run; copies.c
+ * which token a copy in a mailbox has. What a result with deliveries means is probe/conclude's. A copy is
+ * removed for one of two reasons: what was learned from it is safe, or nobody knows it any more and it is too
+ * old for anybody to wait for it.
  */
 #include "server/letters.h"
 
@@ -10,104 +11,35 @@
 #include "probe/base/mem.h"
 #include "probe/conclude.h"
 #include "probe/proto/message.h"
+#include "probe/proto/original.h"
+#include "probe/proto/report.h"
 #include "probe/proto/template.h"
 #include "probe/verify/ledger.h"
+#include "server/copies.h"
+#include "server/memories.h"
 #include "server/script.h"
 
-#include <assert.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What is remembered of one route of one target. */
-struct memory {
-    const char *key;                 /* first: "TARGET/ROUTE"; names hold no slash */
-    uint64_t wish;                   /* what the route wanted when its newest message was sent */
-    int64_t wish_us;                 /* since when; what was sent before is no news */
-    unsigned under_way;              /* runs that are to send its message, and have not ended */
-    int64_t sent_us;                 /* its newest message: DATA was said; CLOCK_NONE = never */
-    char newest[MESSAGE_TOKEN_SIZE]; /* and its token; "" = never */
-    struct delivery last;            /* the newest that is settled; its texts are ours */
-};
-
 struct letters {
     struct token_key key;
     struct ledger *ledger;
-    void *memories; /* a tree of tsearch(3) */
+    struct memories memories;
+    struct copies *copies;
+    int64_t leftover_us; /* a token as old as that is nobody's any more */
     letters_settled *settled;
     void *context;
 };
 
-/* ---- memories ---- */
-
-static int compare(const void *left, const void *right)
-{
-    return strcmp(((const struct memory *)left)->key, ((const struct memory *)right)->key);
-}
-
-static struct memory *recall(const struct letters *l, const char *key)
-{
-    struct memory wanted = {.key = key};
-    struct memory **found = tfind(&wanted, &l->memories, compare);
-
-    return found != NULL ? *found : NULL;
-}
-
-static const char *key_of(struct arena *arena, const char *target, const char *route)
-{
-    return arena_printf(arena, "%s/%s", target, route);
-}
-
-static struct memory *remember(struct letters *l, const char *target, const char *route)
-{
-    struct arena scratch = {0};
-    const char *key = key_of(&scratch, target, route);
-    struct memory *m = recall(l, key);
-
-    if (m == NULL) {
-        m = mem_alloc(sizeof *m);
-        m->key = mem_dup(key);
-        m->sent_us = CLOCK_NONE;
-        void *added = tsearch(m, &l->memories, compare);
-        assert(added != NULL);
-    }
-    arena_free(&scratch);
-    return m;
-}
-
-static void memory_free(void *node)
-{
-    struct memory *m = node;
-
-    free((char *)m->key);
-    free((char *)m->last.run);
-    free((char *)m->last.mailbox);
-    free(m);
-}
-
-/* A delivery is settled: it stands, unless a newer message is settled already. */
-static void keep(struct memory *m, const struct delivery *d)
-{
-    if (d->sent_us < m->wish_us || (m->last.state != ROUTE_NONE && m->last.sent_us > d->sent_us))
-        return;
-    const char *run = m->last.run;
-    const char *mailbox = m->last.mailbox;
-
-    m->last = *d;
-    m->last.run = mem_dup(d->run);
-    m->last.mailbox = mem_dup(d->mailbox);
-    free((char *)run);
-    free((char *)mailbox);
-}
-
-static void on_changed(void *context, void *owner, const struct delivery *d)
+static void on_changed(void *context, void *owner, const struct delivery *d, bool beside)
 {
     struct letters *l = context;
-
     struct memory *m = owner;
 
-    keep(m, d);
+    if (!beside)
+        memory_keep(m, d);
     l->settled(l->context, m->key, d);
 }
 
@@ -117,6 +49,8 @@ struct letters *letters_new(uv_loop_t *loop, const struct token_key *key, letter
     struct letters *l = mem_alloc(sizeof *l);
 
     l->ledger = ledger_new(loop, on_changed, l);
+    l->copies = copies_new();
+    l->leftover_us = CLOCK_NEVER;
     l->key = *key;
     l->settled = settled;
     l->context = context;
@@ -128,57 +62,9 @@ void letters_free(struct letters *l)
     if (l == NULL)
         return;
     ledger_free(l->ledger);
-    tdestroy(l->memories, memory_free);
+    copies_free(l->copies);
+    memories_free(&l->memories);
     free(l);
-}
-
-/* ---- wishes ---- */
-
-static uint64_t mix(uint64_t hash, const void *data, size_t len)
-{
-    const unsigned char *bytes = data;
-
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211); /* FNV-1a */
-    return hash;
-}
-
-static uint64_t mix_text(uint64_t hash, const char *text)
-{
-    return text != NULL ? mix(hash, text, strlen(text) + 1) : mix(hash, "\1", 1);
-}
-
-/* All that a delivery says something about, in one number. A config in which any of it differs is told
- * nothing by the messages of another. */
-static uint64_t wish_of(const struct plan *plan, const struct plan_route *route)
-{
-    uint64_t hash = mix_text(UINT64_C(14695981039346656037), plan->host);
-
-    hash = mix(hash, &plan->port, sizeof plan->port);
-    hash = mix(hash, &plan->protocol, sizeof plan->protocol);
-    hash = mix_text(mix_text(hash, route->from), route->mailbox);
-    for (size_t i = 0; i < route->to_count; i++)
-        hash = mix_text(hash, route->to[i]);
-    hash = mix(hash, &route->expect, sizeof route->expect);
-    hash = mix(hash, &route->at_final, sizeof route->at_final);
-    hash = mix(hash, &route->reply_code, sizeof route->reply_code);
-    hash = mix(hash, &route->reply_enhanced, sizeof route->reply_enhanced);
-    hash = mix(hash, &route->message.hash, sizeof route->message.hash);
-    hash = mix(hash, &route->message.octets, sizeof route->message.octets);
-    hash = mix(hash, &route->dsn.notify, sizeof route->dsn.notify);
-    hash = mix(hash, &route->dsn.ret, sizeof route->dsn.ret);
-    hash = mix_text(hash, route->dsn.envid);
-    return mix(hash, &route->deliver_within_us, sizeof route->deliver_within_us);
-}
-
-/* A message was sent by this plan: what is remembered of another wish is no longer worth anything. */
-static void adopt_wish(struct memory *m, uint64_t wish, int64_t now_us)
-{
-    if (m->wish == wish)
-        return;
-    m->wish = wish;
-    m->wish_us = now_us;
-    m->last.state = ROUTE_NONE;
 }
 
 /* ---- writing ---- */
@@ -199,6 +85,26 @@ static struct plan_letter write_letter(const struct letters *l, struct arena *ar
     return template_write(arena, &route->message, arena_dup(arena, token), clock_wall_us());
 }
 
+static void open_letter(struct letters *l, struct memory *m, const struct plan *plan,
+                        const struct plan_route *route, const struct plan_letter *letter, const char *run)
+{
+    bool is_delivered = plan_route_is_delivered(route);
+    struct arena scratch = {0};
+    struct ledger_letter from = {.token = letter->token,
+                                 .target = plan->target,
+                                 .route = route->name,
+                                 .run = run,
+                                 .mailbox = is_delivered ? route->mailbox : NULL,
+                                 .bounce_mailbox = is_delivered ? route->bounce_mailbox : NULL,
+                                 .wish = memory_wish(plan, route),
+                                 .owner = m};
+
+    if (is_delivered)
+        from.original = original_pack(&scratch, letter);
+    ledger_open(l->ledger, &from);
+    arena_free(&scratch);
+}
+
 const struct plan_letter *letters_write(struct letters *l, struct arena *arena, const struct plan *plan,
                                         const char *run, bool all)
 {
@@ -208,15 +114,14 @@ const struct plan_letter *letters_write(struct letters *l, struct arena *arena, 
         const struct plan_route *route = &plan->routes[i];
         if (!plan_route_sends(route))
             continue;
-        struct memory *m = remember(l, plan->target, route->name);
+        struct memory *m = memories_remember(&l->memories, plan->target, route->name);
         if (!all && !is_due(m, route))
             continue;
         if (letters == NULL)
             letters = arena_alloc(arena, plan->route_count * sizeof *letters);
         letters[i] = write_letter(l, arena, route);
         m->under_way++;
-        if (plan_route_is_delivered(route))
-            ledger_open(l->ledger, letters[i].token, run, route->mailbox, m);
+        open_letter(l, m, plan, route, &letters[i], run);
     }
     return letters;
 }
@@ -262,25 +167,53 @@ static size_t count_accepted(const struct result_route *route)
     return count;
 }
 
-static void settle_letter(struct letters *l, struct memory *m, const struct plan_route *plan,
+/* Whether some recipients' replies to a message took it though others' did not (LMTP). */
+static bool is_partly_taken(const struct plan *plan, const struct result_route *route)
+{
+    return plan->protocol == PROTOCOL_LMTP && count_accepted(route) > 0 &&
+           (route->state == ROUTE_REJECTED || route->state == ROUTE_DEFERRED);
+}
+
+static void wait_for(struct letters *l, const struct plan_route *plan, const struct result_route *route,
+                     const struct delivery *sending, int64_t data_us)
+{
+    struct ledger_sending s = {.data_us = data_us,
+                               .sent_us = sending->sent_us,
+                               .within_us = plan->deliver_within_us,
+                               .recipients = count_accepted(route)};
+
+    if (route->state != ROUTE_QUEUED)
+        s.verdict = *sending;
+    ledger_sent(l->ledger, route->token, &s);
+}
+
+/* What was lost before a restart is not waited for when there is a newer one. */
+static void forget_restored(struct letters *l, struct memory *m)
+{
+    if (*m->restored != '\0')
+        ledger_close(l->ledger, m->restored);
+    *m->restored = '\0';
+}
+
+static void settle_letter(struct letters *l, struct memory *m, const struct plan *plan,
                           const struct result *r, size_t i, int64_t data_us)
 {
     const struct result_route *route = &r->routes[i];
     bool dot = route->sent_us != CLOCK_NONE;
-    bool taken = dot && (route->state == ROUTE_QUEUED || route->state == ROUTE_UNCERTAIN);
-    int64_t sent_us = dot ? r->started_mono_us + route->sent_us : data_us;
-    struct delivery sending = delivery_of(r, route, sent_us);
+    bool taken =
+        route->state == ROUTE_QUEUED || route->state == ROUTE_UNCERTAIN || is_partly_taken(plan, route);
+    bool is_delivered = plan_route_is_delivered(&plan->routes[i]);
+    struct delivery sending = delivery_of(r, route, dot ? r->started_mono_us + route->sent_us : data_us);
 
-    if (data_us > m->sent_us) {
-        m->sent_us = data_us;
-        snprintf(m->newest, sizeof m->newest, "%s", route->token);
-    }
-    if (!plan_route_is_delivered(plan) || route->state != ROUTE_QUEUED)
-        keep(m, &sending);
-    if (taken)
-        ledger_sent(l->ledger, route->token, sent_us, plan->deliver_within_us, count_accepted(route));
+    memory_adopt(m, memory_wish(plan, &plan->routes[i]), data_us);
+    memory_sent(m, route->token, data_us);
+    forget_restored(l, m);
+    if (!is_delivered || route->state != ROUTE_QUEUED)
+        memory_keep(m, &sending);
+    if (is_delivered && dot && taken)
+        wait_for(l, &plan->routes[i], route, &sending, data_us);
     else
-        ledger_close(l->ledger, route->token);
+        ledger_end(l->ledger, route->token, data_us, &sending);
 }
 
 void letters_sent(struct letters *l, const struct plan *plan, const struct result *r)
@@ -289,60 +222,103 @@ void letters_sent(struct letters *l, const struct plan *plan, const struct resul
         const struct plan_letter *letter = &plan->letters[i];
         if (letter->token == NULL)
             continue;
-        struct memory *m = remember(l, plan->target, plan->routes[i].name);
+        struct memory *m = memories_remember(&l->memories, plan->target, plan->routes[i].name);
         int64_t data_us = data_said_us(r, i);
         m->under_way--;
-        if (data_us != CLOCK_NONE)
-            adopt_wish(m, wish_of(plan, &plan->routes[i]), data_us);
         if (data_us != CLOCK_NONE && r->routes[i].state != ROUTE_NONE)
-            settle_letter(l, m, &plan->routes[i], r, i, data_us);
+            settle_letter(l, m, plan, r, i, data_us);
         else
-            ledger_close(l->ledger, letter->token);
+            ledger_drop(l->ledger, letter->token);
     }
+}
+
+/* ---- mailboxes ---- */
+
+/* What the message is: a report on one of ours (1), one of ours (0), or nobody's (-1). */
+static int read_kind(const struct sighting *s, struct arena *arena, char token_r[MESSAGE_TOKEN_SIZE],
+                     struct bounce *report_r)
+{
+    if (report_is_one(s->kept) && report_read(arena, s->kept, token_r, report_r))
+        return 1;
+    return message_token_of(s->kept, token_r) ? 0 : -1;
 }
 
 bool letters_seen(struct letters *l, const struct sighting *s)
 {
+    struct arena scratch = {0};
+    struct bounce report = {0};
     char token[MESSAGE_TOKEN_SIZE];
+    int64_t made_wall_us;
+    int kind = read_kind(s, &scratch, token, &report);
+    bool ours = kind >= 0 && token_check(&l->key, token, &made_wall_us);
 
-    return message_token_of(s->kept, token) &&
-           ledger_arrive(l->ledger, token, s->mailbox, s->to, s->to_count, s->at_us);
+    if (ours && s->id != NULL)
+        copies_add(l->copies, s->mailbox, s->id, token, made_wall_us);
+    bool live = ours && ledger_seen(l->ledger, token, s, kind == 1 ? &report : NULL);
+    arena_free(&scratch);
+    return live;
 }
 
 bool letters_may_remove(struct letters *l, const char *mailbox, const char *id)
 {
-    (void)l, (void)mailbox, (void)id;
-    return false;
+    int64_t made_wall_us;
+    const char *token = copies_find(l->copies, mailbox, id, &made_wall_us);
+
+    if (token == NULL)
+        return false;
+    if (ledger_find(l->ledger, token) != NULL)
+        return ledger_may_remove(l->ledger, token, mailbox, id);
+    return clock_wall_us() - made_wall_us > l->leftover_us;
+}
+
+void letters_set_longest(struct letters *l, int64_t deliver_within_us)
+{
+    l->leftover_us = deliver_within_us + LEFTOVER_MARGIN_US;
 }
 
 void letters_looked(struct letters *l, const char *mailbox, int64_t began_us, const char *why)
 {
-    (void)l, (void)mailbox, (void)began_us, (void)why;
-}
-
-void letters_set_mailboxes(struct letters *l, const struct mailbox_wishes *wishes, void *context)
-{
-    (void)l, (void)wishes, (void)context;
-}
-
-void letters_set_keeper(struct letters *l, const struct ledger_keeper *keeper, void *context)
-{
-    (void)l, (void)keeper, (void)context;
-}
-
-void letters_restore(struct letters *l, const struct ledger_row *row)
-{
-    (void)l, (void)row;
-}
-
-void letters_saved(struct letters *l, const char *token, uint64_t serial)
-{
-    (void)l, (void)token, (void)serial;
+    ledger_looked(l->ledger, mailbox, began_us, why);
 }
 
 void letters_blind(struct letters *l, const char *mailbox, bool blind)
 {
     ledger_blind(l->ledger, mailbox, blind);
+}
+
+void letters_set_mailboxes(struct letters *l, const struct mailbox_wishes *wishes, void *context)
+{
+    ledger_set_mailboxes(l->ledger, wishes, context);
+}
+
+/* ---- keeping ---- */
+
+void letters_set_keeper(struct letters *l, const struct ledger_keeper *keeper, void *context)
+{
+    ledger_set_keeper(l->ledger, keeper, context);
+}
+
+void letters_saved(struct letters *l, const char *token, uint64_t serial)
+{
+    ledger_saved(l->ledger, token, serial);
+}
+
+/* What was lost may still come, until there is a newer one. */
+void letters_restore(struct letters *l, const struct ledger_row *row, bool blind)
+{
+    struct memory *m = memories_remember(&l->memories, row->target, row->route);
+
+    memory_restore(m, row);
+    const struct delivery *d = ledger_restore(l->ledger, row, blind, m);
+    if (d == NULL)
+        return;
+    forget_restored(l, m);
+    if (d->settled_us != CLOCK_NONE)
+        memory_keep(m, d);
+    if (d->state == ROUTE_LOST || d->state == ROUTE_UNCERTAIN)
+        snprintf(m->restored, sizeof m->restored, "%s", row->token);
+    else
+        ledger_close(l->ledger, row->token);
 }
 
 /* ---- showing ---- */
@@ -356,6 +332,8 @@ static struct delivery own_delivery(const struct letters *l, const struct result
     const struct delivery *d = ledger_find(l->ledger, this_run ? route->token : m->newest);
     struct delivery own = {.state = ROUTE_NONE};
 
+    if (d != NULL && d->mailbox == NULL)
+        d = NULL;
     if (d != NULL && (this_run || d->state == ROUTE_PENDING))
         own = *d;
     if (this_run && d != NULL && d->state == ROUTE_NONE)
@@ -371,10 +349,10 @@ struct result *letters_show(const struct letters *l, const struct plan *plan, st
     for (size_t i = 0; i < plan->route_count; i++) {
         const struct plan_route *route = &plan->routes[i];
         const struct memory *m =
-            plan_route_sends(route) ? recall(l, key_of(&scratch, plan->target, route->name)) : NULL;
+            plan_route_sends(route) ? memories_recall(&l->memories, plan->target, route->name) : NULL;
         if (m == NULL)
             continue;
-        bool same_wish = m->wish == wish_of(plan, route);
+        bool same_wish = m->wish == memory_wish(plan, route);
         if (deliveries == NULL)
             deliveries = arena_alloc(&scratch, plan->route_count * sizeof *deliveries);
         if (same_wish || result->routes[i].token != NULL)

@@ -46,8 +46,14 @@ void letters_looked(struct letters *letters, const char *mailbox, int64_t began_
 void letters_blind(struct letters *letters, const char *mailbox, bool blind);
 void letters_set_mailboxes(struct letters *letters, const struct mailbox_wishes *wishes, void *context);
 void letters_set_keeper(struct letters *letters, const struct ledger_keeper *keeper, void *context);
-void letters_restore(struct letters *letters, const struct ledger_row *row);
+/* blind: what came to its mailbox while nobody ran was missed. */
+void letters_restore(struct letters *letters, const struct ledger_row *row, bool blind);
 void letters_saved(struct letters *letters, const char *token, uint64_t serial);
+
+/* The longest deliver_within of the config: so old and a minute more, and in nobody's ledger, a message is a
+ * leftover and may be removed. Until it is said nothing is one. */
+#define LEFTOVER_MARGIN_US (60 * CLOCK_US_PER_S)
+void letters_set_longest(struct letters *letters, int64_t deliver_within_us);
 
 /* The result as it is to be shown now, with its deliveries: one reference, the caller's. */
 struct result *letters_show(const struct letters *letters, const struct plan *plan, struct result *result);

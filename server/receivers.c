@@ -6,16 +6,12 @@
  */
 #include "server/receivers.h"
 
-#include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "probe/verify/receiver.h"
 #include "server/render/render.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { MESSAGE_ID_SIZE = 24 };
 
 struct mailbox {
     struct receivers *receivers;
@@ -35,7 +31,6 @@ struct receivers {
     struct receivers_order order;
     struct mailboxes now;
     struct mailboxes next; /* between receivers_prepare and its end */
-    int64_t last_id;       /* of a message */
 };
 
 /* Who comes when all sessions are in use waits in the kernel's queue; what is not seen meanwhile is no fault
@@ -73,24 +68,12 @@ static void on_starved(void *context)
         jobs_blind(m->receivers->order.jobs, m->sink->name, false);
 }
 
-/* A number that no message had before, also not before a restart. */
-static void name_message(struct receivers *r, char id_r[MESSAGE_ID_SIZE])
-{
-    int64_t now_us = clock_wall_us();
-
-    r->last_id = now_us > r->last_id ? now_us : r->last_id + 1;
-    snprintf(id_r, MESSAGE_ID_SIZE, "%" PRId64, r->last_id);
-}
-
 static void on_message(void *context, const struct sink_message *message)
 {
     struct mailbox *m = context;
-    char id[MESSAGE_ID_SIZE];
 
-    name_message(m->receivers, id);
     jobs_seen(m->receivers->order.jobs, &(struct sighting){.mailbox = m->sink->name,
                                                            .folder = "",
-                                                           .id = id,
                                                            .to = message->to,
                                                            .to_count = message->to_count,
                                                            .kept = message->kept,

@@ -20,3 +20,18 @@ int64_t clock_wall_us(void)
 {
     return read_clock(CLOCK_REALTIME);
 }
+
+int64_t clock_wall_of(int64_t mono_us)
+{
+    return mono_us == CLOCK_NONE ? CLOCK_NONE : clock_wall_us() - (clock_mono_us() - mono_us);
+}
+
+int64_t clock_mono_of(int64_t wall_us)
+{
+    int64_t ago_us = clock_wall_us() - wall_us;
+
+    if (wall_us == CLOCK_NONE)
+        return CLOCK_NONE;
+    int64_t us = clock_mono_us() - (ago_us > 0 ? ago_us : 0);
+    return us == CLOCK_NONE ? us - 1 : us;
+}

@@ -16,4 +16,9 @@
 int64_t clock_mono_us(void);
 int64_t clock_wall_us(void); /* since 1970 */
 
+/* The same moment on the other clock, by what both say now. A wall time that is yet to come, since somebody
+ * set that clock back, is now; one from before the machine was started is below 0. CLOCK_NONE stays so. */
+int64_t clock_wall_of(int64_t mono_us);
+int64_t clock_mono_of(int64_t wall_us);
+
 #endif

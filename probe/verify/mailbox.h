@@ -25,7 +25,8 @@ struct sighting {
     const char *folder;  /* "INBOX", "Junk"; "" = the mailbox has but one place */
     bool astray;         /* a folder that mail should not go to */
     /* Tells this copy from every other one of the mailbox, also after a restart and after the copy moved from
-     * new/ to cur/: folder, UIDVALIDITY and UID, a file's base name, a POP3 UIDL. Of a sink: a number. */
+     * new/ to cur/: folder, UIDVALIDITY and UID, a file's base name, a POP3 UIDL. Null: it keeps none (a
+     * sink), and each sighting is a copy of its own. */
     const char *id;
     const char *const *to; /* envelope recipients, where the mailbox knows them */
     size_t to_count;       /* 0 = it does not: the header may (X-Original-To, Delivered-To, Envelope-To) */

@@ -1,79 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What becomes of messages, token by token. */
-#include "probe/verify/ledger.h"
-
-#include "probe/base/clock.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define WITHIN_US (40 * CLOCK_US_PER_MS)
-
-struct stage {
-    uv_loop_t loop;
-    struct ledger *ledger;
-    int changes;
-    void *owner;
-    struct delivery told;
-};
-
-static void on_changed(void *context, void *owner, const struct delivery *delivery)
-{
-    struct stage *s = context;
-
-    s->changes++;
-    s->owner = owner;
-    s->told = *delivery;
-}
-
-static int set_up(void **state)
-{
-    static struct stage stage;
-
-    stage = (struct stage){0};
-    uv_loop_init(&stage.loop);
-    stage.ledger = ledger_new(&stage.loop, on_changed, &stage);
-    *state = &stage;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct stage *s = *state;
-
-    ledger_free(s->ledger);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    return uv_loop_close(&s->loop);
-}
-
-static void pass_time(struct stage *s, int64_t us)
-{
-    int64_t until_us = clock_mono_us() + us;
-
-    do {
-        uv_run(&s->loop, UV_RUN_NOWAIT);
-        usleep(1000);
-    } while (clock_mono_us() < until_us);
-}
-
-static bool arrive(struct stage *s, const char *token, const char *mailbox, int64_t at_us)
-{
-    static const char *const to[] = {"www@example.org"};
-
-    return ledger_arrive(s->ledger, token, mailbox, to, 1, at_us);
-}
-
-static enum route_state state_of(const struct stage *s, const char *token)
-{
-    const struct delivery *d = ledger_find(s->ledger, token);
-
-    return d ? d->state : ROUTE_STATE_COUNT;
-}
+#include "tests/unit/probe/verify/ledger_stage.h"
 
 static void test_delivered(void **state)
 {
@@ -82,9 +9,9 @@ static void test_delivered(void **state)
     int owner;
 
     assert_null(ledger_find(s->ledger, "a"));
-    ledger_open(s->ledger, "a", "RUN", "local", &owner);
+    open_for(s, "a", "local", &owner);
     assert_int_equal(state_of(s, "a"), ROUTE_NONE);
-    ledger_sent(s->ledger, "a", now_us, WITHIN_US, 1);
+    send_to(s, "a", now_us, 1);
     assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
     assert_int_equal(s->changes, 0);
     assert_true(arrive(s, "a", "local", now_us + 812));
@@ -107,10 +34,10 @@ static void test_seen_before_it_is_known_to_be_sent(void **state)
     struct stage *s = *state;
     int64_t now_us = clock_mono_us();
 
-    ledger_open(s->ledger, "a", "RUN", "local", NULL);
+    open_for(s, "a", "local", NULL);
     assert_true(arrive(s, "a", "local", now_us));
     assert_int_equal(state_of(s, "a"), ROUTE_NONE);
-    ledger_sent(s->ledger, "a", now_us + 5, WITHIN_US, 1);
+    send_to(s, "a", now_us + 5, 1);
     assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
     assert_int_equal(ledger_find(s->ledger, "a")->latency_us, 0); /* never backwards */
 }
@@ -121,8 +48,8 @@ static void test_lost_then_late(void **state)
     struct stage *s = *state;
     int64_t now_us = clock_mono_us();
 
-    ledger_open(s->ledger, "a", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "a", now_us, WITHIN_US, 1);
+    open_for(s, "a", "local", NULL);
+    send_to(s, "a", now_us, 1);
     pass_time(s, WITHIN_US + 10 * CLOCK_US_PER_MS);
     assert_int_equal(s->changes, 1);
     assert_int_equal(state_of(s, "a"), ROUTE_LOST);
@@ -142,8 +69,8 @@ static void test_in_time_though_the_loop_was_late(void **state)
     struct stage *s = *state;
     int64_t now_us = clock_mono_us();
 
-    ledger_open(s->ledger, "a", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "a", now_us - 2 * WITHIN_US, WITHIN_US, 1);
+    open_for(s, "a", "local", NULL);
+    send_to(s, "a", now_us - 2 * WITHIN_US, 1);
     assert_true(arrive(s, "a", "local", now_us - WITHIN_US));
     assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
 }
@@ -154,8 +81,8 @@ static void test_seen_twice(void **state)
     struct stage *s = *state;
     int64_t now_us = clock_mono_us();
 
-    ledger_open(s->ledger, "a", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "a", now_us, WITHIN_US, 1);
+    open_for(s, "a", "local", NULL);
+    send_to(s, "a", now_us, 1);
     assert_true(arrive(s, "a", "local", now_us + 1));
     assert_int_equal(s->told.flags, 0);
     assert_true(arrive(s, "a", "local", now_us + 9));
@@ -168,13 +95,12 @@ static void test_nobodys(void **state)
 {
     struct stage *s = *state;
 
-    ledger_open(s->ledger, "a", "RUN", "local", NULL);
+    open_for(s, "a", "local", NULL);
     assert_false(arrive(s, "b", "local", clock_mono_us()));
-    assert_false(arrive(s, "a", "other", clock_mono_us()));
     ledger_close(s->ledger, "a");
     assert_false(arrive(s, "a", "local", clock_mono_us()));
     ledger_close(s->ledger, "a");
-    ledger_sent(s->ledger, "a", clock_mono_us(), WITHIN_US, 1);
+    send_to(s, "a", clock_mono_us(), 1);
     assert_null(ledger_find(s->ledger, "a"));
 }
 
@@ -184,10 +110,10 @@ static void test_closed_while_pending(void **state)
     struct stage *s = *state;
     int64_t now_us = clock_mono_us();
 
-    ledger_open(s->ledger, "a", "RUN", "local", NULL);
-    ledger_open(s->ledger, "b", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "a", now_us, WITHIN_US, 1);
-    ledger_sent(s->ledger, "b", now_us, WITHIN_US, 1);
+    open_for(s, "a", "local", NULL);
+    open_for(s, "b", "local", NULL);
+    send_to(s, "a", now_us, 1);
+    send_to(s, "b", now_us, 1);
     ledger_close(s->ledger, "a");
     ledger_close(s->ledger, "b");
     assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
@@ -211,8 +137,15 @@ static void test_five_hundred_under_way(void **state)
     for (int i = 0; i < 500; i++) {
         snprintf(token, sizeof token, "t%d", i);
         snprintf(runs[i], sizeof runs[i], "run%d", i);
-        ledger_open(s->ledger, token, runs[i], "local", runs[i]);
-        ledger_sent(s->ledger, token, now_us, CLOCK_US_PER_S, 1);
+        ledger_open(s->ledger, &(struct ledger_letter){.token = token,
+                                                       .target = "mx1",
+                                                       .route = "in",
+                                                       .run = runs[i],
+                                                       .mailbox = "local",
+                                                       .owner = runs[i]});
+        ledger_sent(
+            s->ledger, token,
+            &(struct ledger_sending){.sent_us = now_us, .within_us = 30 * CLOCK_US_PER_S, .recipients = 1});
     }
     for (int i = 499; i >= 0; i--) {
         snprintf(token, sizeof token, "t%d", i);
@@ -233,26 +166,26 @@ static void test_several_recipients(void **state)
     struct stage *s = *state;
     int64_t now_us = clock_mono_us();
 
-    ledger_open(s->ledger, "a", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "a", now_us, WITHIN_US, 2);
-    assert_true(ledger_arrive(s->ledger, "a", "local", one, 1, now_us + 1));
+    open_for(s, "a", "local", NULL);
+    send_to(s, "a", now_us, 2);
+    assert_true(arrive_for(s, "a", "local", one, 1, now_us + 1));
     assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
-    assert_true(ledger_arrive(s->ledger, "a", "local", same, 1, now_us + 2));
+    assert_true(arrive_for(s, "a", "local", same, 1, now_us + 2));
     assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
-    assert_true(ledger_arrive(s->ledger, "a", "local", other, 1, now_us + 3));
+    assert_true(arrive_for(s, "a", "local", other, 1, now_us + 3));
     assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
     assert_int_equal(s->told.latency_us, 3);
     assert_int_equal(s->told.flags, UINT64_C(1) << FLAG_DUPLICATE);
 
-    ledger_open(s->ledger, "b", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "b", now_us, WITHIN_US, 2);
-    assert_true(ledger_arrive(s->ledger, "b", "local", both, 2, now_us + 1));
+    open_for(s, "b", "local", NULL);
+    send_to(s, "b", now_us, 2);
+    assert_true(arrive_for(s, "b", "local", both, 2, now_us + 1));
     assert_int_equal(state_of(s, "b"), ROUTE_DELIVERED);
     assert_int_equal(s->told.flags, 0);
 
-    ledger_open(s->ledger, "c", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "c", now_us, WITHIN_US, 2);
-    assert_true(ledger_arrive(s->ledger, "c", "local", one, 1, now_us + 1));
+    open_for(s, "c", "local", NULL);
+    send_to(s, "c", now_us, 2);
+    assert_true(arrive_for(s, "c", "local", one, 1, now_us + 1));
     pass_time(s, WITHIN_US + 10 * CLOCK_US_PER_MS);
     assert_int_equal(state_of(s, "c"), ROUTE_LOST);
 }
@@ -263,20 +196,20 @@ static void test_what_a_blind_mailbox_misses_is_unverified(void **state)
     struct stage *s = *state;
     int64_t now_us = clock_mono_us();
 
-    ledger_open(s->ledger, "before", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "before", now_us, WITHIN_US, 1);
-    ledger_open(s->ledger, "elsewhere", "RUN", "other", NULL);
-    ledger_sent(s->ledger, "elsewhere", now_us, WITHIN_US, 1);
+    open_for(s, "before", "local", NULL);
+    send_to(s, "before", now_us, 1);
+    open_for(s, "elsewhere", "other", NULL);
+    send_to(s, "elsewhere", now_us, 1);
     ledger_blind(s->ledger, "local", true);
-    ledger_open(s->ledger, "during", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "during", now_us, WITHIN_US, 1);
-    ledger_open(s->ledger, "seen", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "seen", now_us, WITHIN_US, 1);
+    open_for(s, "during", "local", NULL);
+    send_to(s, "during", now_us, 1);
+    open_for(s, "seen", "local", NULL);
+    send_to(s, "seen", now_us, 1);
     ledger_blind(s->ledger, "local", true); /* twice is once */
     ledger_blind(s->ledger, "local", false);
     ledger_blind(s->ledger, "local", false);
-    ledger_open(s->ledger, "after", "RUN", "local", NULL);
-    ledger_sent(s->ledger, "after", now_us, WITHIN_US, 1);
+    open_for(s, "after", "local", NULL);
+    send_to(s, "after", now_us, 1);
     assert_true(arrive(s, "seen", "local", now_us + 1));
     pass_time(s, WITHIN_US + 10 * CLOCK_US_PER_MS);
     assert_int_equal(state_of(s, "before"), ROUTE_UNVERIFIED);
@@ -287,8 +220,6 @@ static void test_what_a_blind_mailbox_misses_is_unverified(void **state)
     assert_true(arrive(s, "before", "local", now_us + 2 * WITHIN_US));
     assert_int_equal(state_of(s, "before"), ROUTE_UNVERIFIED); /* late through no fault of the server */
 }
-
-#define LEDGER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
