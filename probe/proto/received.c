@@ -22,7 +22,8 @@ enum clause { FROM, BY, WITH, OTHER, CLAUSE_COUNT, NO_CLAUSE = CLAUSE_COUNT };
 
 struct reader {
     enum clause in;
-    bool fresh; /* its word was the last one */
+    bool fresh;        /* its word was the last one */
+    unsigned comments; /* of FROM, so far */
     struct span texts[CLAUSE_COUNT];
     const char *date; /* what is behind the last semicolon; null = there is none */
 };
@@ -57,6 +58,16 @@ static void begin(struct reader *r, enum clause clause)
     r->fresh = true;
 }
 
+/* Of the client: up to its address, "(mail.example.org [192.0.2.7])", or two, "(HELO mail) (192.0.2.7)". What
+ * stands behind is about TLS. */
+static void add_comment(struct reader *r, struct span comment)
+{
+    add(r, comment);
+    r->comments++;
+    if (memchr(comment.data, '[', comment.len) || r->comments == 2)
+        r->in = NO_CLAUSE;
+}
+
 static void take(struct reader *r, struct lexeme l)
 {
     bool was_fresh = r->fresh;
@@ -69,6 +80,8 @@ static void take(struct reader *r, struct lexeme l)
         r->in = NO_CLAUSE;
     } else if (l.kind == LEXEME_WORD && !was_fresh && clause_of(l.text) != NO_CLAUSE) {
         begin(r, clause_of(l.text));
+    } else if (l.kind == LEXEME_COMMENT) {
+        add_comment(r, l.text);
     } else if (r->in != NO_CLAUSE) {
         add(r, l.text);
         if (r->in == BY)
