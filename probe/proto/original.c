@@ -51,7 +51,9 @@ static struct original_text text_read(struct span body, bool is_whole)
     while (body.len) {
         struct span line = header_line(&body);
         bool is_ended = line.data + line.len < body.data;
-        line.len = without_blanks(line);
+        size_t len = without_blanks(line);
+        t.has_blanks = t.has_blanks || len < line.len;
+        line.len = len;
         for (; line.len && t.line_ends; t.line_ends--)
             text_add(&t, "\r\n", 2);
         text_add(&t, line.data, line.len);
@@ -145,11 +147,12 @@ struct span original_pack(struct arena *a, const struct plan_letter *letter)
 
 /* what came */
 
+/* Blanks that were left out may be gone. Behind what was read there may be others, but hardly where there
+ * were none before. */
 static bool are_octets_other(const struct original *o, uint64_t octets)
 {
     const struct original_text *t = &o->text;
-    bool has_blanks = t->len + SLACK < o->octets; /* which may be gone */
-    uint64_t least = t->is_whole ? t->len : has_blanks ? 0 : o->octets;
+    uint64_t least = t->is_whole ? t->len : t->has_blanks ? 0 : o->octets;
 
     if (!t->is_whole && o->octets == 0) /* not known */
         return false;

@@ -2,7 +2,7 @@
 /*
  * What was sent, as a ledger keeps it:
  *
- *   packed = version octets whole len hash mark-count *mark field-count *( name-length name hash )
+ *   packed = version octets whole blanks len hash mark-count *mark field-count *( name-length name hash )
  *
  * Counts and lengths are one octet each, the other numbers eight, as this machine has them: whoever keeps the
  * form keeps it here. It is read as if somebody else had written it.
@@ -40,6 +40,7 @@ struct span original_write(struct arena *a, const struct original *o)
     put_octet(&out, VERSION);
     put(&out, &o->octets, sizeof(o->octets));
     put_octet(&out, t->is_whole);
+    put_octet(&out, t->has_blanks);
     put(&out, &t->len, sizeof(t->len));
     put(&out, &t->hash, sizeof(t->hash));
     put_octet(&out, t->mark_count);
@@ -99,6 +100,7 @@ int original_read(struct span packed, struct original *o_r)
     r.failed = get_octet(&r, VERSION) != VERSION;
     get_into(&r, &o.octets, sizeof(o.octets));
     t->is_whole = get_octet(&r, 1);
+    t->has_blanks = get_octet(&r, 1);
     get_into(&r, &t->len, sizeof(t->len));
     get_into(&r, &t->hash, sizeof(t->hash));
     t->mark_count = get_octet(&r, ORIGINAL_MARKS);

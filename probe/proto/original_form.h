@@ -14,8 +14,9 @@
 
 /* The text of a body: no blanks at the end of a line, no empty lines at the end. */
 struct original_text {
-    bool is_whole; /* it was read to its end */
-    uint64_t len;  /* as far as it was read */
+    bool is_whole;   /* it was read to its end */
+    bool has_blanks; /* some were left out, as far as it was read */
+    uint64_t len;    /* as far as it was read */
     uint64_t hash;
     size_t mark_count; /* lengths that were reached */
     uint64_t marks[ORIGINAL_MARKS];
