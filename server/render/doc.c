@@ -115,6 +115,15 @@ json_t *doc_when(int64_t wall_us)
     return wall_us == CLOCK_NONE ? json_null() : doc_wall_time(wall_us);
 }
 
+json_t *doc_flags(struct doc *d, uint64_t set_of)
+{
+    json_t *list = json_array();
+    for (enum flag f = 0; f < FLAG_COUNT; f++)
+        if (set_of >> f & 1)
+            doc_append(d, list, json_string(flag_name(f)));
+    return list;
+}
+
 /* Ends the document: written whole, or not at all. Where it does not fit, it does without what is in spare
  * (an object in it; null = nothing can be spared). */
 void doc_finish_without(struct doc *d, json_t *root, json_t *spare, struct buffer *out)

@@ -33,6 +33,7 @@ json_t *doc_when(int64_t wall_us);
 json_t *doc_address(const struct address *a);
 json_t *doc_port(uint16_t number);
 json_t *doc_family(const struct address *a);
+json_t *doc_flags(struct doc *d, uint64_t flags); /* a list of their names */
 
 /* A text as a key. */
 const char *doc_utf8(struct doc *d, const char *text);

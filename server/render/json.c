@@ -4,6 +4,7 @@
  * is null, an empty list or an empty object. How a document is built is doc.c's.
  */
 #include "server/render/doc.h"
+#include "server/render/json_delivery.h"
 
 #include "probe/base/clock.h"
 
@@ -27,15 +28,6 @@ static json_t *failure(struct doc *d, const struct result_failure *f, const char
     doc_set(d, o, "elapsed_ms", doc_milliseconds(f->elapsed_us));
     doc_set(d, o, "last_ok_run", doc_string(d, last_ok_run));
     return o;
-}
-
-static json_t *flags(struct doc *d, uint64_t set_of)
-{
-    json_t *list = json_array();
-    for (enum flag f = 0; f < FLAG_COUNT; f++)
-        if (set_of >> f & 1)
-            doc_append(d, list, json_string(flag_name(f)));
-    return list;
 }
 
 static json_t *peer(struct doc *d, const struct result *r)
@@ -204,25 +196,6 @@ static json_t * final(struct doc *d, const struct result_final *from)
     return o;
 }
 
-static json_t *delivery(struct doc *d, const struct delivery *from, int64_t now_us)
-{
-    if (from->state == ROUTE_NONE)
-        return json_null();
-    json_t *o = json_object();
-    bool settled = from->settled_us != CLOCK_NONE;
-    doc_set(d, o, "state", json_string(route_state_name(from->state)));
-    doc_set(d, o, "mailbox", doc_string(d, from->mailbox));
-    doc_set(d, o, "latency_ms", doc_milliseconds(from->latency_us));
-    doc_set(d, o, "age_ms",
-            settled ? json_integer(render_since_us(from->settled_us, now_us) / CLOCK_US_PER_MS)
-                    : json_null());
-    doc_set(d, o, "run", doc_string(d, from->run));
-    doc_set(d, o, "hops", json_array());
-    doc_set(d, o, "authentication_results", json_array());
-    doc_set(d, o, "flags", flags(d, from->flags));
-    return o;
-}
-
 static json_t *routes(struct doc *d, const struct result *r, int64_t now_us)
 {
     json_t *list = json_array();
@@ -238,7 +211,7 @@ static json_t *routes(struct doc *d, const struct result *r, int64_t now_us)
         doc_set(d, o, "queue_id", doc_string(d, from->queue_id));
         doc_set(d, o, "recipients", recipients(d, from));
         doc_set(d, o, "final", final(d, &from->final));
-        doc_set(d, o, "delivery", delivery(d, &from->delivery, now_us));
+        doc_set(d, o, "delivery", json_delivery(d, &from->delivery, now_us));
         doc_append(d, list, o);
     }
     return list;
@@ -281,7 +254,7 @@ static json_t *result(struct doc *d, const struct result *r, int64_t now_us)
     doc_set(d, o, "vantage", doc_string(d, r->vantage));
     doc_set(d, o, "summary", doc_string(d, r->summary));
     doc_set(d, o, "failure", failure(d, &r->failure, r->last_ok.run));
-    doc_set(d, o, "flags", flags(d, r->flags));
+    doc_set(d, o, "flags", doc_flags(d, r->flags));
     doc_set(d, o, "started_at", doc_wall_time(r->started_wall_us));
     doc_set(d, o, "duration_ms", doc_milliseconds(r->duration_us));
     doc_set(d, o, "age_ms", age(r, now_us));

@@ -8,6 +8,7 @@
 #include "probe/base/clock.h"
 #include "server/render/render.h"
 #include "server/render/text_claimed.h"
+#include "server/render/text_delivery.h"
 #include "server/render/text_message.h"
 #include "server/render/text_tls.h"
 #include "server/render/transcript.h"
@@ -336,8 +337,11 @@ static void failed(struct buffer *out, const struct result *r)
         buffer_puts(out, " ms\n");
     last_received(out, r, culprit);
     last_ok(out, r);
-    if (r->status == STATUS_UNKNOWN)
-        buffer_puts(out, "  This is no evidence against the mail server.\n");
+    if (r->status == STATUS_UNKNOWN) {
+        buffer_puts(out, "  ");
+        text_delivery_why(out, r);
+        buffer_puts(out, "This is no evidence against the mail server.\n");
+    }
 }
 
 static void behind(struct buffer *out, const struct result *r, int64_t now_us, struct render_share *share)
