@@ -279,6 +279,24 @@ static const struct {
      "\4\1To: {{to}}, " A100 " " A100 " " A100 " " A100 " " A100 " " A100 " " A100 " " A100 " " A100 " " A100
      "\n\n" A100},
     {"template", "wrong", "\5aSubject: {{x}}\nno field\n \n\n{{\na\rb\n"},
+    {"evidence", "hops",
+     "\1xReceived: from a (b [192.0.2.7]) by c (P) with ESMTPS id d; Mon, 23 Nov 2026 03:25:04 +0100 (CET)\r\n"
+     "Received: (qmail 4711 invoked from network); 23 Nov 26 02:25:04 EST\r\nDelivered-To: <a@example.org>\r\n"
+     "Authentication-Results: c; spf=pass\r\n\tsmtp.mailfrom=a\r\nSubject: a\r\n b\r\n\r\n.body \r\n\r\n"},
+    {"evidence", "form",
+     "\55\1xxxxxxxx\1\1xxxxxxxxyyyyyyyy\1zzzzzzzz\1\1Xvvvvvvvv\1\1\1\1X: y\r\n\r\nbody\r\n"},
+    {"report", "dsn",
+     "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"b\"\r\n\r\n--b\r\n"
+     "Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\nOriginal-Envelope-Id: " TOKEN
+     "\r\n\r\nOriginal-Recipient: rfc822;a@b\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+     "Diagnostic-Code: smtp; 550 5.1.1 no\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n"
+     "X-Ehlod-Token: " TOKEN "\r\n\r\n--b--\r\n"},
+    {"report", "exim",
+     "Auto-Submitted: auto-replied\r\nX-Failed-Recipients: a@b\r\n\r\n  a@b\r\n    550 5.1.1 no\r\n\r\n"
+     "------ This is a copy ------\r\n\r\nX-Ehlod-Token: " TOKEN "\r\n\r\n"},
+    {"report", "qmail",
+     "Return-Path: <>\r\n\r\nHi. This is the qmail-send program at mx.\r\n\r\n<a@b>:\r\nno (#5.1.1)\r\n\r\n"
+     "--- Below\r\n\r\nX-Ehlod-Token: " TOKEN "\r\n\r\n"},
     {"client", "early-reply",
      "\004220 mx\r\n\001250 mx\r\n\001250 Ok\r\n\001250 Ok\r\n\001\5\377354 go\r\n552 5.3.4 too big\r\n"},
 };

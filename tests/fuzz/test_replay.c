@@ -27,9 +27,10 @@ static const struct target {
     const char *name;
     int (*play)(const uint8_t *data, size_t size);
 } targets[] = {
-    {"reply", fuzz_reply},       {"client", fuzz_client},   {"sink", fuzz_sink}, {"config", fuzz_config},
-    {"url", fuzz_url},           {"message", fuzz_message}, {"dns", fuzz_dns},   {"dialogue", fuzz_dialogue},
-    {"template", fuzz_template}, {"pop3", fuzz_pop3},
+    {"reply", fuzz_reply},   {"client", fuzz_client},     {"sink", fuzz_sink},
+    {"config", fuzz_config}, {"url", fuzz_url},           {"message", fuzz_message},
+    {"dns", fuzz_dns},       {"dialogue", fuzz_dialogue}, {"template", fuzz_template},
+    {"pop3", fuzz_pop3},     {"evidence", fuzz_evidence}, {"report", fuzz_report},
 };
 #define TARGET_COUNT (sizeof(targets) / sizeof(targets[0]))
 
