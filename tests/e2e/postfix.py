@@ -25,7 +25,7 @@ maillog_file_prefixes = {folder}/log
 mail_owner = postfix
 setgid_group = postdrop
 
-myhostname = mail.{domain}
+myhostname = {hostname}
 mydestination = {domain}
 mynetworks = {mynetworks}
 inet_interfaces = {host}
@@ -96,12 +96,14 @@ scache unix - - n - 1 scache
 
 class Postfix:
     def __init__(self, users=("www",), access=None, transport=None, virtual=None, tls=None, services=None, mynetworks="",
-                 maildir=False, main="", enter=(), port=None):
+                 maildir=False, main="", enter=(), port=None, hostname=f"mail.{DOMAIN}", checks=None):
         """access, transport, virtual: the maps of these names; every domain of transport is relayed to.
         tls: files of a certificate and its key; then it offers STARTTLS, and TLS at once at wrapper_address.
         services: {name: (host, [settings])}, where it listens too, on the same port, with settings of their own; their
         addresses are in the dict of that name. On hosts that nobody dials from no port is taken unawares.
         mynetworks: who may relay. maildir: all mail for MAILDIR_DOMAIN is delivered to one. main: more lines of main.cf.
+        hostname: how it calls itself; two in a row need two names. checks: {"header_checks": rules, "body_checks": rules},
+        tables of regular expressions.
         enter: the command that leads into the network that it is to live in. There it may have a port of its choice."""
         self.enter = list(enter)
         self.folder = tempfile.mkdtemp(prefix="ehlod-postfix-")
@@ -112,9 +114,10 @@ class Postfix:
             os.mkdir(os.path.join(self.folder, name))
         facts = {"folder": self.folder, "host": HOST, "port": self.port, "domain": DOMAIN,
                  "relay_domains": " ".join(transport or {}), "protocols": "all" if services else "ipv4",
-                 "mynetworks": mynetworks}
+                 "mynetworks": mynetworks, "hostname": hostname}
         self._write("main.cf", MAIN_CF.format(**facts) + (TLS_CF.format(cert=tls[0], key=tls[1]) if tls else "") +
-                    (MAILDIR_CF.format(domain=MAILDIR_DOMAIN, folder=self.folder, uid=MAILDIR_UID) if maildir else "") + main)
+                    (MAILDIR_CF.format(domain=MAILDIR_DOMAIN, folder=self.folder, uid=MAILDIR_UID) if maildir else "") + main +
+                    "".join(f"{name} = regexp:{self.folder}/{name}\n" for name in checks or {}))
         self.services = {name: f"{host}:{self.port}" for name, (host, _) in (services or {}).items()}
         wrapper_port = free_port()
         self.wrapper_address = f"{HOST}:{wrapper_port}"
@@ -126,6 +129,8 @@ class Postfix:
         self._write_map("access", access or {})
         self._write_map("transport", transport or {})
         self._write_map("virtual", virtual or {})
+        for name, rules in (checks or {}).items():
+            self._write(name, rules)
         self._as_root("chown", "-R", "root:root", self.folder)
         self._as_root("chown", "postfix", os.path.join(self.folder, "data"))
         if maildir:
