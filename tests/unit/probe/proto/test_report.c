@@ -65,6 +65,13 @@ static const struct {
      REPORT("delivery-status", "b") "--b\r\n" STATUS "Original-Envelope-Id: TOKEN\r\n" MTA FAILED "\r\n--b--",
      1,
      {"failed", "5.1.1", NULL, "b@example.org", "mx.example.org"}},
+    {"no field of ours, but the Message-ID",
+     REPORT(
+         "delivery-status",
+         "b") "--b\r\n" STATUS MTA FAILED
+              "\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <TOKEN@probe.example.net>\r\n\r\n--b--\r\n",
+     1,
+     {"failed", "5.1.1", NULL, "b@example.org", "mx.example.org"}},
     {"boundaries that only look like it",
      REPORT("delivery-status",
             "b") "--b-1\r\n" STATUS MTA FAILED "\r\n--b  \t\r\n" STATUS MTA
