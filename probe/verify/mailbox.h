@@ -44,6 +44,9 @@ struct mailbox_events {
     /* Whether that copy may be removed now. Asked at each look for each copy that was shown and is still
      * there. */
     bool (*may_remove)(void *context, const char *mailbox, const char *id);
+    /* It may, but it cannot be: why says so in one sentence without its full stop. Once for each copy; it is
+     * tried again at later looks. */
+    void (*unremoved)(void *context, const char *mailbox, const char *id, const char *why);
     /* A look that began at began_us is over: why null, all that was there then has been told; else the
      * mailbox could not be looked into, and why says so in one sentence without its full stop, with the
      * place: "imaps://mail.example.org: AUTHENTICATE failed since 02:10:11Z: the token expired". */
