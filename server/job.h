@@ -10,8 +10,8 @@
 #include "server/ulid.h"
 
 /*
- * The inside of the jobs: jobs.c says who shares what, job.c begins and ends runs, waiter.c has those who
- * wait. Private to these three.
+ * The inside of the jobs: jobs.c says who shares what, jobs_mail.c passes on what mailboxes tell, job.c
+ * begins and ends runs, waiter.c has those who wait. Private to these four.
  */
 struct waiters {
     struct jobs_waiter *first;

@@ -68,6 +68,7 @@ struct result *jobs_find(const struct jobs *jobs, const char *id);
 /* What mailboxes tell (struct mailbox_events): see there. A message that is none of ours is forgotten. */
 void jobs_seen(struct jobs *jobs, const struct sighting *sighting);
 bool jobs_may_remove(struct jobs *jobs, const char *mailbox, const char *id);
+void jobs_unremoved(struct jobs *jobs, const char *mailbox, const char *id);
 void jobs_looked(struct jobs *jobs, const char *mailbox, int64_t began_us, const char *why);
 
 /* A sink cannot take what comes, for reasons of ours, or can again: what is not seen meanwhile is unverified

@@ -271,6 +271,15 @@ bool letters_may_remove(struct letters *l, const char *mailbox, const char *id)
     return clock_wall_us() - made_wall_us > l->leftover_us;
 }
 
+void letters_unremoved(struct letters *l, const char *mailbox, const char *id)
+{
+    int64_t made_wall_us;
+    const char *token = copies_find(l->copies, mailbox, id, &made_wall_us);
+
+    if (token != NULL)
+        ledger_unremoved(l->ledger, token);
+}
+
 void letters_set_longest(struct letters *l, int64_t deliver_within_us)
 {
     l->leftover_us = deliver_within_us + LEFTOVER_MARGIN_US;

@@ -42,6 +42,7 @@ void letters_sent(struct letters *letters, const struct plan *plan, const struct
 /* These as the jobs have them (jobs.h); seen says whether the message has a live token. */
 bool letters_seen(struct letters *letters, const struct sighting *sighting);
 bool letters_may_remove(struct letters *letters, const char *mailbox, const char *id);
+void letters_unremoved(struct letters *letters, const char *mailbox, const char *id);
 void letters_looked(struct letters *letters, const char *mailbox, int64_t began_us, const char *why);
 void letters_blind(struct letters *letters, const char *mailbox, bool blind);
 void letters_set_mailboxes(struct letters *letters, const struct mailbox_wishes *wishes, void *context);

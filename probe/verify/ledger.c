@@ -36,7 +36,6 @@ struct ledger *ledger_new(uv_loop_t *loop, ledger_changed *changed, void *contex
     l->context = context;
     l->look_us = LEDGER_LOOK_US;
     l->report_us = LEDGER_REPORT_US;
-    l->remove_us = LEDGER_REMOVE_US;
     return l;
 }
 

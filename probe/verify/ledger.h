@@ -27,11 +27,9 @@ struct ledger;
  * answered. */
 #define LEDGER_LOOK_US   (60 * CLOCK_US_PER_S)
 #define LEDGER_REPORT_US (5 * CLOCK_US_PER_S)
-/* A copy that is still there so long after it was first asked for could not be removed. */
-#define LEDGER_REMOVE_US (30 * CLOCK_US_PER_S)
 
 /* A delivery was settled, or came late, or came again, or could not be removed. Called from the loop or from
- * inside ledger_seen, ledger_sent, ledger_looked and ledger_may_remove. owner is what the letter was opened
+ * inside ledger_seen, ledger_sent, ledger_looked and ledger_unremoved. owner is what the letter was opened
  * with. beside: the sending has a verdict of its own, which stands. */
 typedef void ledger_changed(void *context, void *owner, const struct delivery *delivery, bool beside);
 
@@ -90,6 +88,9 @@ bool ledger_seen(struct ledger *ledger, const char *token, const struct sighting
 
 /* Whether that copy of a live letter may be removed: what was learned from it is safe. */
 bool ledger_may_remove(struct ledger *ledger, const char *token, const char *mailbox, const char *id);
+
+/* A copy of it cannot be removed. */
+void ledger_unremoved(struct ledger *ledger, const char *token);
 
 /* A look is over, as mailbox_events has it. */
 void ledger_looked(struct ledger *ledger, const char *mailbox, int64_t began_us, const char *why);

@@ -4,7 +4,6 @@
  * mailbox calls it. Whose copy it is says the envelope, where the mailbox knows it, else the header; a copy
  * that does not say counts for one more recipient until all have it.
  */
-#include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "probe/proto/evidence.h"
 #include "probe/verify/ledger_state.h"
@@ -26,8 +25,7 @@ void letter_add_copy(struct letter *p, const char *mailbox, const char *id)
     if (p->copy_count == LEDGER_MAX_COPIES || strlen(id) > LEDGER_MAX_NAME)
         return;
     p->copies = mem_resize(p->copies, (p->copy_count + 1) * sizeof *p->copies);
-    p->copies[p->copy_count++] =
-        (struct copy){.mailbox = mem_dup(mailbox), .id = mem_dup(id), .asked_us = CLOCK_NONE};
+    p->copies[p->copy_count++] = (struct copy){.mailbox = mem_dup(mailbox), .id = mem_dup(id)};
 }
 
 /* A mailbox that keeps none never shows one twice. */
@@ -95,30 +93,24 @@ void letter_copies_free(struct letter *p)
     free(p->copies);
 }
 
-/* It was asked for often enough, and is still there. */
-static void note_not_removed(struct letter *p, struct copy *copy)
+bool ledger_may_remove(struct ledger *l, const char *token, const char *mailbox, const char *id)
 {
-    int64_t now_us = clock_mono_us();
+    const struct letter *p = letter_find(l, token);
+    const struct copy *copy = p ? find_copy(p, mailbox, id) : NULL;
+
+    return copy && copy->serial > 0 && copy->serial <= p->saved;
+}
+
+void ledger_unremoved(struct ledger *l, const char *token)
+{
+    struct letter *p = letter_find(l, token);
     uint64_t flag = UINT64_C(1) << FLAG_NOT_REMOVED;
 
-    if (copy->asked_us == CLOCK_NONE)
-        copy->asked_us = now_us;
-    if (now_us - copy->asked_us < p->ledger->remove_us || (p->delivery.flags & flag))
+    if (!p || (p->delivery.flags & flag))
         return;
     p->delivery.flags |= flag;
     p->changed = true;
     if (letter_is_settled(p))
         letter_tell(p);
-}
-
-bool ledger_may_remove(struct ledger *l, const char *token, const char *mailbox, const char *id)
-{
-    struct letter *p = letter_find(l, token);
-    struct copy *copy = p ? find_copy(p, mailbox, id) : NULL;
-
-    if (!copy || copy->serial == 0 || copy->serial > p->saved)
-        return false;
-    note_not_removed(p, copy);
     letter_done(p);
-    return true;
 }

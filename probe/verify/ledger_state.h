@@ -14,8 +14,7 @@
 struct copy {
     char *mailbox;
     char *id;
-    uint64_t serial;  /* of the save that knows it; 0 = none does yet */
-    int64_t asked_us; /* when it might be removed first; CLOCK_NONE = never yet */
+    uint64_t serial; /* of the save that knows it; 0 = none does yet */
 };
 
 /* What was found of it last. */
@@ -95,7 +94,6 @@ struct ledger {
     uint64_t serial;
     int64_t look_us; /* LEDGER_LOOK_US, and so on */
     int64_t report_us;
-    int64_t remove_us;
 };
 
 static inline bool letter_is_settled(const struct letter *p)

@@ -2,6 +2,8 @@
 /* What becomes of messages, token by token. */
 #include "tests/unit/probe/verify/ledger_stage.h"
 
+#include "probe/verify/ledger_state.h"
+
 static void test_delivered(void **state)
 {
     struct stage *s = *state;
@@ -221,6 +223,213 @@ static void test_what_a_blind_mailbox_misses_is_unverified(void **state)
     assert_int_equal(state_of(s, "before"), ROUTE_UNVERIFIED); /* late through no fault of the server */
 }
 
+/* ---- whose copy it is ---- */
+
+static void test_copies_of_a_store_are_told_by_their_names(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    send_one(s, "a", "disk", now_us);
+    assert_true(find_stored(s, "a", "disk", "1", now_us + 1));
+    assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
+    assert_true(find_stored(s, "a", "disk", "1", now_us + 2));
+    assert_int_equal(s->changes, 1);
+    assert_false(has_flag(s, "a", FLAG_DUPLICATE));
+    assert_true(find_stored(s, "a", "disk", "2", now_us + 3)); /* V03 */
+    assert_int_equal(s->changes, 2);
+    assert_true(has_flag(s, "a", FLAG_DUPLICATE));
+    assert_int_equal(s->told.latency_us, 1);
+}
+
+/* Copies that do not say whose they are count for one more each, until all have it. */
+static void test_unnamed_copies(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    open_for(s, "a", "disk", NULL);
+    send_to(s, "a", now_us, 2);
+    assert_true(find_stored(s, "a", "disk", "1", now_us + 1));
+    assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
+    assert_true(find_stored(s, "a", "disk", "2", now_us + 2));
+    assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
+    assert_int_equal(s->told.flags, 0);
+    assert_true(find_stored(s, "a", "disk", "3", now_us + 3));
+    assert_int_equal(s->told.flags, UINT64_C(1) << FLAG_DUPLICATE);
+
+    open_for(s, "b", "disk", NULL); /* seen before it is known how many there are */
+    assert_true(find_stored(s, "b", "disk", "4", now_us + 1));
+    assert_true(find_stored(s, "b", "disk", "5", now_us + 2));
+    send_to(s, "b", now_us, 1);
+    assert_int_equal(state_of(s, "b"), ROUTE_DELIVERED);
+    assert_true(has_flag(s, "b", FLAG_DUPLICATE));
+}
+
+static void test_the_header_names_the_recipient(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+    struct sighting one = stored("disk", "1", "X-Original-To: a@example.org\r\n\r\n", now_us + 1),
+                    again = stored("disk", "2", "X-Original-To: A@example.org\r\n\r\n", now_us + 2),
+                    other = stored("disk", "3", "Delivered-To: b@example.org\r\n\r\n", now_us + 3);
+
+    open_for(s, "a", "disk", NULL);
+    send_to(s, "a", now_us, 2);
+    assert_true(ledger_seen(s->ledger, "a", &one, NULL));
+    assert_true(ledger_seen(s->ledger, "a", &again, NULL));
+    assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
+    assert_true(ledger_seen(s->ledger, "a", &other, NULL));
+    assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
+    assert_int_equal(s->told.flags, UINT64_C(1) << FLAG_DUPLICATE);
+    assert_int_equal(s->told.latency_us, 3);
+}
+
+/* ---- at the end of its time ---- */
+
+static void test_its_mailbox_is_asked_at_the_deadline(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_set_mailboxes(s->ledger, &wishes, s);
+    send_one(s, "a", "disk", now_us);
+    assert_int_equal(s->expects, 1);
+    assert_string_equal(s->expected[0], "disk");
+    assert_int_equal(s->expected_until_us, now_us + WITHIN_US);
+    assert_int_equal(s->looks, 0);
+    await_looks(s, 1);
+    assert_true(clock_mono_us() >= now_us + WITHIN_US);
+    assert_string_equal(s->looked_into[0], "disk");
+    ledger_looked(s->ledger, "other", clock_mono_us(), NULL);
+    ledger_looked(s->ledger, "disk", now_us + WITHIN_US - 1, NULL); /* it began too early */
+    assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
+    ledger_looked(s->ledger, "disk", now_us + WITHIN_US, NULL);
+    assert_int_equal(state_of(s, "a"), ROUTE_LOST);
+    assert_int_equal(s->told.settled_us, now_us + WITHIN_US);
+    assert_int_equal(s->changes, 1);
+}
+
+/* Who only looks now and then cannot say when it came; who can, does. */
+static void test_what_is_there_in_that_look_is_in_time(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_set_mailboxes(s->ledger, &wishes, s);
+    send_one(s, "stored", "disk", now_us);
+    send_one(s, "exact", "disk", now_us);
+    await_looks(s, 2);
+    assert_true(find_stored(s, "stored", "disk", "1", now_us + WITHIN_US + 5));
+    assert_int_equal(state_of(s, "stored"), ROUTE_DELIVERED);
+    assert_int_equal(s->told.latency_us, WITHIN_US + 5);
+    assert_true(arrive(s, "exact", "disk", now_us + WITHIN_US + 5));
+    assert_int_equal(state_of(s, "exact"), ROUTE_LATE);
+}
+
+static void test_a_mailbox_that_cannot_be_read_makes_it_unverified(void **state)
+{
+    static const char why[] = "imaps://mail.example.org: connection refused";
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_set_mailboxes(s->ledger, &wishes, s);
+    send_one(s, "a", "imap", now_us);
+    send_one(s, "seen", "imap", now_us);
+    ledger_looked(s->ledger, "imap", clock_mono_us(), why); /* in the middle it means nothing */
+    assert_true(find_stored(s, "seen", "imap", "1", now_us + 1));
+    assert_int_equal(state_of(s, "seen"), ROUTE_DELIVERED);
+    assert_null(s->told.why);
+    await_looks(s, 1);
+    ledger_looked(s->ledger, "imap", clock_mono_us(), why);
+    assert_int_equal(state_of(s, "a"), ROUTE_UNVERIFIED);
+    assert_false(s->told.ok);
+    assert_string_equal(s->told.why, why);
+    assert_true(find_stored(s, "a", "imap", "2", clock_mono_us())); /* late through no fault of the server */
+    assert_int_equal(state_of(s, "a"), ROUTE_UNVERIFIED);
+    assert_true(s->told.latency_us > WITHIN_US);
+}
+
+static void test_a_mailbox_that_does_not_answer(void **state)
+{
+    struct stage *s = *state;
+
+    s->ledger->look_us = 20 * CLOCK_US_PER_MS;
+    ledger_set_mailboxes(s->ledger, &wishes, s);
+    send_one(s, "a", "imap", clock_mono_us());
+    await_changes(s, 1);
+    assert_int_equal(state_of(s, "a"), ROUTE_UNVERIFIED);
+    assert_string_equal(s->told.why, "imap: it has not been looked into within 0 s");
+}
+
+/* ---- limits ---- */
+
+static void test_too_many_letters(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+    char token[16];
+
+    for (int i = 0; i <= LEDGER_MAX_LETTERS; i++) {
+        snprintf(token, sizeof token, "t%d", i);
+        open_for(s, token, "local", NULL);
+        ledger_sent(
+            s->ledger, token,
+            &(struct ledger_sending){.sent_us = now_us, .within_us = 3600 * CLOCK_US_PER_S, .recipients = 1});
+        if (i != 1)
+            ledger_close(s->ledger, token);
+    }
+    assert_int_equal(state_of(s, "t0"), ROUTE_STATE_COUNT);
+    assert_int_equal(state_of(s, "t1"), ROUTE_PENDING);
+    open_for(s, "more", "local", NULL);
+    assert_int_equal(state_of(s, "t1"), ROUTE_PENDING); /* somebody asks for it */
+    assert_int_equal(state_of(s, "t2"), ROUTE_STATE_COUNT);
+    assert_int_equal(state_of(s, "t3"), ROUTE_PENDING);
+    assert_int_equal(s->ledger->count, LEDGER_MAX_LETTERS);
+}
+
+static void test_too_many_headers(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+    char token[16], *text = mem_alloc(LEDGER_MAX_HEADER + 1);
+
+    memset(text, 'x', LEDGER_MAX_HEADER);
+    memcpy(text, "Subject: ", strlen("Subject: "));
+    for (int i = 0; i < 2000; i++) {
+        struct sighting copy = stored("disk", "1", text, now_us);
+        snprintf(token, sizeof token, "t%d", i);
+        send_one(s, token, "disk", now_us);
+        assert_true(ledger_seen(s->ledger, token, &copy, NULL));
+        assert_non_null(ledger_find(s->ledger, token)->evidence);
+        assert_true(s->ledger->found_octets <= LEDGER_MAX_HEADERS);
+    }
+    assert_null(ledger_find(s->ledger, "t0")->evidence);
+    assert_int_equal(state_of(s, "t0"), ROUTE_DELIVERED);
+    free(text);
+}
+
+/* A mailbox that makes copies without end. */
+static void test_too_many_copies(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+    char id[16], *endless = mem_alloc(LEDGER_MAX_NAME + 2);
+
+    memset(endless, 'x', LEDGER_MAX_NAME + 1);
+    send_one(s, "a", "disk", now_us);
+    for (int i = 0; i < 2 * LEDGER_MAX_COPIES; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        assert_true(find_stored(s, "a", "disk", id, now_us));
+    }
+    assert_true(find_stored(s, "a", "disk", endless, now_us));
+    assert_true(ledger_may_remove(s->ledger, "a", "disk", "0"));
+    assert_true(ledger_may_remove(s->ledger, "a", "disk", "999"));
+    assert_false(ledger_may_remove(s->ledger, "a", "disk", "1000"));
+    assert_false(ledger_may_remove(s->ledger, "a", "disk", endless));
+    free(endless);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,11 +438,21 @@ int main(void)
         LEDGER_TEST(test_lost_then_late),
         LEDGER_TEST(test_in_time_though_the_loop_was_late),
         LEDGER_TEST(test_seen_twice),
-        LEDGER_TEST(test_several_recipients),
-        LEDGER_TEST(test_what_a_blind_mailbox_misses_is_unverified),
         LEDGER_TEST(test_nobodys),
         LEDGER_TEST(test_closed_while_pending),
         LEDGER_TEST(test_five_hundred_under_way),
+        LEDGER_TEST(test_several_recipients),
+        LEDGER_TEST(test_what_a_blind_mailbox_misses_is_unverified),
+        LEDGER_TEST(test_copies_of_a_store_are_told_by_their_names),
+        LEDGER_TEST(test_unnamed_copies),
+        LEDGER_TEST(test_the_header_names_the_recipient),
+        LEDGER_TEST(test_its_mailbox_is_asked_at_the_deadline),
+        LEDGER_TEST(test_what_is_there_in_that_look_is_in_time),
+        LEDGER_TEST(test_a_mailbox_that_cannot_be_read_makes_it_unverified),
+        LEDGER_TEST(test_a_mailbox_that_does_not_answer),
+        LEDGER_TEST(test_too_many_letters),
+        LEDGER_TEST(test_too_many_headers),
+        LEDGER_TEST(test_too_many_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
