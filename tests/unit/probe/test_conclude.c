@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -411,6 +412,101 @@ static void test_the_failure_of_a_delivery(void **state)
     result_unref(r);
 }
 
+static const char *const changes[] = {"body", "header Subject"};
+static const struct evidence altered_evidence = {.changes = changes, .change_count = 2};
+
+/* What each says of its own, and what an earlier run's says. */
+static void test_elsewhere_bounced_altered(void **state)
+{
+    static const struct bounce bounce = {
+        .action = "failed", .status = "5.1.1", .diagnostic = "smtp; 550 5.1.1 no such user"};
+    struct conclude_delivery elsewhere = {OWN(ROUTE_ELSEWHERE, CLOCK_NONE), NOBODY},
+                             bounced = {OWN(ROUTE_BOUNCED, CLOCK_NONE), NOBODY},
+                             altered = {OWN(ROUTE_ALTERED, 812 * MS), NOBODY};
+    (void)state;
+
+    elsewhere.own.found = "local Junk";
+    check_delivered(
+        dialogue(ROUTE_QUEUED, TRI_TRUE), &elsewhere,
+        &(struct wanted){STATUS_FAIL, ROUTE_ELSEWHERE, TRI_FALSE, ROUTE_ELSEWHERE, "01JD9K",
+                         "delivery/elsewhere: the server ACCEPTED the message (250 2.0.0), but it was "
+                         "seen in local Junk instead of local",
+                         0});
+    bounced.own.found = "bounces";
+    bounced.own.bounce = &bounce;
+    check_delivered(
+        dialogue(ROUTE_QUEUED, TRI_TRUE), &bounced,
+        &(struct wanted){STATUS_FAIL, ROUTE_BOUNCED, TRI_FALSE, ROUTE_BOUNCED, "01JD9K",
+                         "delivery/bounced: the server ACCEPTED the message (250 2.0.0) and sent it "
+                         "back: 5.1.1 (550 5.1.1 no such user), seen in bounces",
+                         0});
+    struct conclude_delivery before = {NOBODY, bounced.own};
+    before.last.run = "01JD9J";
+    check_delivered(
+        dialogue(ROUTE_ACCEPTED, TRI_TRUE), &before,
+        &(struct wanted){STATUS_FAIL, ROUTE_BOUNCED, TRI_FALSE, ROUTE_BOUNCED, "01JD9J",
+                         "delivery/bounced: the server ACCEPTED the message of run 01JD9J and sent it "
+                         "back: 5.1.1 (550 5.1.1 no such user), seen in bounces",
+                         0});
+    altered.own.flags = F(ALTERED);
+    altered.own.evidence = &altered_evidence;
+    check_delivered(
+        dialogue(ROUTE_QUEUED, TRI_TRUE), &altered,
+        &(struct wanted){STATUS_WARN, ROUTE_ALTERED, TRI_TRUE, ROUTE_ALTERED, "01JD9K",
+                         "2 of 2 routes as wanted, delivered in 812 ms, but altered (body, header "
+                         "Subject)",
+                         F(ALTERED)});
+}
+
+/* Not every server says all that it should. */
+static void test_reports_that_say_little(void **state)
+{
+    static const struct {
+        struct bounce bounce;
+        const char *said;
+        int class;
+    } rows[] = {
+        {{.action = "failed"}, "the report does not say why", 0},
+        {{.action = "failed", .status = "5.0.0"}, "5.0.0", 5},
+        {{.action = "failed", .status = "none"}, "none", 0},
+        {{.action = "failed", .diagnostic = "x-unix; full"}, "x-unix; full", 0},
+        {{.action = "failed", .status = "5.2.2", .diagnostic = "SMTP;552 full"}, "5.2.2 (552 full)", 5},
+        {{.action = "failed", .status = "4.4.7", .diagnostic = "smtp; "}, "4.4.7", 4},
+    };
+    char sentence[256];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct conclude_delivery news = {OWN(ROUTE_BOUNCED, CLOCK_NONE), NOBODY};
+        news.own.bounce = &rows[i].bounce;
+        struct result *r = deliver(dialogue(ROUTE_QUEUED, TRI_TRUE), delivered_routes, &news);
+        snprintf(sentence, sizeof sentence,
+                 "the server ACCEPTED the message (250 2.0.0) and sent it back: %s, seen in a mailbox",
+                 rows[i].said);
+        assert_string_equal(r->failure.message, sentence);
+        assert_int_equal(r->failure.enhanced.class, rows[i].class);
+        assert_int_equal(r->failure.reason, REASON_BOUNCED);
+        result_unref(r);
+    }
+}
+
+/* In the words of the mailbox. */
+static void test_a_mailbox_that_could_not_be_read(void **state)
+{
+    struct conclude_delivery news = {OWN(ROUTE_UNVERIFIED, CLOCK_NONE), NOBODY};
+    (void)state;
+
+    news.own.why = "imaps://mail.example.org: AUTHENTICATE failed since 02:10:11Z: the token expired";
+    check_delivered(
+        dialogue(ROUTE_QUEUED, TRI_TRUE), &news,
+        &(struct wanted){
+            STATUS_UNKNOWN, ROUTE_UNVERIFIED, TRI_NULL, ROUTE_UNVERIFIED, "01JD9K",
+            "delivery/mailbox_unreachable: the server ACCEPTED the message (250 2.0.0); ehlod could "
+            "not look for it: imaps://mail.example.org: AUTHENTICATE failed since 02:10:11Z: the "
+            "token expired. This is no evidence against the mail server.",
+            0});
+}
+
 static void test_flags_of_a_delivery_count(void **state)
 {
     struct conclude_delivery news = {OWN(ROUTE_DELIVERED, 812 * MS), NOBODY};
@@ -501,6 +597,9 @@ int main(void)
         cmocka_unit_test(test_last_deliveries),
         cmocka_unit_test(test_a_failed_dialogue_stays_failed),
         cmocka_unit_test(test_the_failure_of_a_delivery),
+        cmocka_unit_test(test_elsewhere_bounced_altered),
+        cmocka_unit_test(test_reports_that_say_little),
+        cmocka_unit_test(test_a_mailbox_that_could_not_be_read),
         cmocka_unit_test(test_flags_of_a_delivery_count),
         cmocka_unit_test(test_last_refusal_that_was_wanted),
         cmocka_unit_test(test_why_the_last_one_failed),

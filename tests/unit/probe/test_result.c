@@ -52,6 +52,43 @@ static void add_commands(struct arena *a, struct result *r)
     r->command_count = 2;
 }
 
+/* What was found, and what came back. */
+static struct delivery a_delivery(struct arena *a)
+{
+    struct evidence *e = arena_alloc(a, sizeof(*e));
+    struct evidence_hop *hops = arena_alloc(a, 2 * sizeof(*hops));
+    struct evidence_field *fields = arena_alloc(a, sizeof(*fields));
+    const char **auth = arena_alloc(a, sizeof(*auth)), **changes = arena_alloc(a, sizeof(*changes));
+    struct bounce *bounce = arena_alloc(a, sizeof(*bounce));
+
+    hops[0] = (struct evidence_hop){text(a, "mx1"), text(a, "probe"), text(a, "ESMTPS"), 7, 8};
+    hops[1] = (struct evidence_hop){.by = text(a, "mx2"), .at_wall_us = -1, .delay_us = -1};
+    *fields = (struct evidence_field){text(a, "Subject"), text(a, "x")};
+    *auth = text(a, "mx1; spf=pass");
+    *changes = text(a, "body");
+    *e = (struct evidence){.size = 9,
+                           .hops = hops,
+                           .hop_count = 2,
+                           .hop_total = 3,
+                           .auth = auth,
+                           .auth_count = 1,
+                           .fields = fields,
+                           .field_count = 1,
+                           .field_total = 1,
+                           .changes = changes,
+                           .change_count = 1};
+    *bounce = (struct bounce){
+        .action = text(a, "failed"), .status = text(a, "5.1.1"), .reporter = text(a, "mx.example.org")};
+    return (struct delivery){.state = ROUTE_LATE,
+                             .run = text(a, "01JD9H"),
+                             .mailbox = text(a, "local"),
+                             .found = text(a, "imap Junk"),
+                             .why = text(a, "refused"),
+                             .latency_us = 77,
+                             .evidence = e,
+                             .bounce = bounce};
+}
+
 static void add_routes(struct arena *a, struct result *r)
 {
     struct result_recipient *to = arena_alloc(a, 2 * sizeof(*to));
@@ -59,22 +96,20 @@ static void add_routes(struct arena *a, struct result *r)
 
     to[0] = (struct result_recipient){text(a, "a@example.org"), 550, {5, 1, 1}, text(a, "no"), TRI_FALSE};
     to[1] = (struct result_recipient){.to = text(a, "b@example.org"), .ok = TRI_NULL};
-    routes[0] = (struct result_route){
-        .name = text(a, "in"),
-        .from = text(a, ""),
-        .expect = EXPECT_ACCEPTED,
-        .state = ROUTE_REJECTED,
-        .ok = TRI_FALSE,
-        .recipients = to,
-        .recipient_count = 2,
-        .token = text(a, "ehlod-1"),
-        .message_id = text(a, "<ehlod-1@a>"),
-        .queue_id = text(a, "4Z1x"),
-        .octets = 21,
-        .sent_us = 5,
-        .final = {250, {2, 0, 0}, text(a, "Ok")},
-        .delivery = {
-            .state = ROUTE_LATE, .run = text(a, "01JD9H"), .mailbox = text(a, "local"), .latency_us = 77}};
+    routes[0] = (struct result_route){.name = text(a, "in"),
+                                      .from = text(a, ""),
+                                      .expect = EXPECT_ACCEPTED,
+                                      .state = ROUTE_REJECTED,
+                                      .ok = TRI_FALSE,
+                                      .recipients = to,
+                                      .recipient_count = 2,
+                                      .token = text(a, "ehlod-1"),
+                                      .message_id = text(a, "<ehlod-1@a>"),
+                                      .queue_id = text(a, "4Z1x"),
+                                      .octets = 21,
+                                      .sent_us = 5,
+                                      .final = {250, {2, 0, 0}, text(a, "Ok")},
+                                      .delivery = a_delivery(a)};
     r->routes = routes;
     r->route_count = 1;
 }
@@ -208,6 +243,32 @@ static void check_lists(const struct result *r)
     assert_int_equal(r->attempts[1].status, STATUS_WARN);
 }
 
+static void check_delivery(const struct delivery *d)
+{
+    const struct evidence *e = d->evidence;
+
+    assert_string_equal(d->found, "imap Junk");
+    assert_string_equal(d->why, "refused");
+    assert_int_equal(e->size, 9);
+    assert_int_equal(e->hop_count, 2);
+    assert_int_equal(e->hop_total, 3);
+    assert_string_equal(e->hops[0].by, "mx1");
+    assert_string_equal(e->hops[0].from, "probe");
+    assert_string_equal(e->hops[0].with, "ESMTPS");
+    assert_int_equal(e->hops[0].delay_us, 8);
+    assert_string_equal(e->hops[1].by, "mx2");
+    assert_null(e->hops[1].from);
+    assert_string_equal(e->auth[0], "mx1; spf=pass");
+    assert_string_equal(e->fields[0].name, "Subject");
+    assert_string_equal(e->fields[0].value, "x");
+    assert_string_equal(e->changes[0], "body");
+    assert_string_equal(d->bounce->action, "failed");
+    assert_string_equal(d->bounce->status, "5.1.1");
+    assert_null(d->bounce->diagnostic);
+    assert_null(d->bounce->recipient);
+    assert_string_equal(d->bounce->reporter, "mx.example.org");
+}
+
 static void check_tls(const struct result_tls *tls)
 {
     assert_string_equal(tls->version, "TLSv1.3");
@@ -255,6 +316,7 @@ static void test_deep_copy(void **state)
     memset(&draft, 0xa5, sizeof(draft));
     check_texts(r);
     check_lists(r);
+    check_delivery(&r->routes[0].delivery);
     check_tls(r->tls);
     assert_string_equal(r->login, "probe (PLAIN)");
     check_values(r);

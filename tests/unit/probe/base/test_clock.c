@@ -55,12 +55,31 @@ static void test_wall(void **state)
     assert_true(now / CLOCK_US_PER_S <= after + 1);
 }
 
+static void assert_near(int64_t a, int64_t b)
+{
+    assert_true(llabs(a - b) < CLOCK_US_PER_S);
+}
+
+static void test_from_one_to_the_other(void **state)
+{
+    int64_t mono_us = clock_mono_us(), wall_us = clock_wall_us(), hour_us = 3600 * CLOCK_US_PER_S;
+    (void)state;
+
+    assert_near(clock_wall_of(mono_us - hour_us), wall_us - hour_us);
+    assert_near(clock_mono_of(wall_us - hour_us), mono_us - hour_us);
+    assert_near(clock_mono_of(wall_us + hour_us), mono_us); /* yet to come: now */
+    assert_near(clock_mono_of(0), mono_us - wall_us);       /* long before the machine was started */
+    assert_int_equal(clock_wall_of(CLOCK_NONE), CLOCK_NONE);
+    assert_int_equal(clock_mono_of(CLOCK_NONE), CLOCK_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_monotonic),
         cmocka_unit_test(test_is_the_kernels),
         cmocka_unit_test(test_wall),
+        cmocka_unit_test(test_from_one_to_the_other),
     };
     return cmocka_run_group_tests_name("probe/base/clock", tests, NULL, NULL);
 }
