@@ -51,17 +51,23 @@ void sink_reset(struct sink *s)
     s->to_count = 0;
 }
 
+bool sink_speaks_lmtp(const struct sink *s)
+{
+    return s->protocol == PROTOCOL_LMTP;
+}
+
 void sink_init(struct sink *s, const struct sink_policy *policy, int64_t now_us)
 {
     *s = (struct sink){.policy = policy,
                        .now_us = now_us,
                        .deadline_us = now_us + SINK_COMMAND_US,
                        .must_wait = true,
+                       .protocol = policy->protocol,
                        .offers_tls = policy->offers_tls};
     buffer_init(&s->line, SINK_MAX_LINE);
     buffer_init(&s->output, SINK_MAX_OUTPUT);
     buffer_init(&s->kept, SINK_MAX_KEPT);
-    buffer_printf(&s->output, "220 %s ESMTP\r\n", policy->name);
+    buffer_printf(&s->output, "220 %s %s\r\n", policy->name, sink_speaks_lmtp(s) ? "LMTP" : "ESMTP");
 }
 
 void sink_free(struct sink *s)
@@ -121,7 +127,19 @@ static void keep(struct sink *s, const char *data, size_t len)
     size_t room = SINK_MAX_KEPT - s->kept.len;
 
     buffer_put(&s->kept, data, len < room ? len : room);
+    fingerprint_feed(&s->body, (struct span){data, len});
     s->size += len;
+}
+
+/* The reply to the message; in LMTP one for each recipient, in the order of RCPT (RFC 2033 section 4.2). */
+static void say_final(struct sink *s, const char *code, const char *text)
+{
+    if (sink_speaks_lmtp(s))
+        for (size_t i = 0; i < s->to_count; i++)
+            buffer_printf(&s->output, "%s <%s> %s\r\n", code, s->to[i], text);
+    else
+        buffer_printf(&s->output, "%s %s\r\n", code, text);
+    s->over = s->over || s->output.full;
 }
 
 static void end_message(struct sink *s)
@@ -131,17 +149,18 @@ static void end_message(struct sink *s)
                                    .to_count = s->to_count,
                                    .kept = buffer_span(&s->kept),
                                    .size = s->size,
+                                   .body = fingerprint_of(&s->body),
                                    .at_us = s->now_us};
 
     s->in_message = false;
     s->idle = 0;
     sink_go_on(s);
     if (s->size > SINK_MAX_MESSAGE) {
-        sink_say(s, "552 5.3.4 Message too big");
+        say_final(s, "552 5.3.4", "Message too big");
     } else {
         if (s->policy->take)
             s->policy->take(s->policy->context, &message);
-        sink_say(s, "250 2.0.0 Ok");
+        say_final(s, "250 2.0.0", "Ok");
     }
     sink_reset(s);
 }

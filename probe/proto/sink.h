@@ -4,7 +4,9 @@
 
 #include "probe/base/arena.h"
 #include "probe/base/buffer.h"
+#include "probe/base/fingerprint.h"
 #include "probe/base/span.h"
+#include "probe/plan.h"
 #include "probe/proto/seam.h"
 
 #include <stdbool.h>
@@ -12,11 +14,12 @@
 #include <stdint.h>
 
 /*
- * The built-in receiver: one session of an SMTP server (RFC 5321) on the seam of seam.h. It takes mail for
+ * The built-in receiver: one session of an SMTP server (RFC 5321), or of one that speaks LMTP (RFC 2033), on
+ * the seam of seam.h. It takes mail for
  * its own domains, never relays, and never passes anything on. It offers PIPELINING (RFC 2920), SIZE (1870),
  * 8BITMIME (6152), SMTPUTF8 (6531), ENHANCEDSTATUSCODES (2034), and STARTTLS (3207) if there is a
  * certificate. Strict where leniency lets one message be read as two: a command ends with CRLF, and a message
- * with CRLF.CRLF alone.
+ * with CRLF.CRLF alone. In LMTP a message gets a reply for each recipient that was accepted.
  */
 #define SINK_MAX_LINE       1024 /* octets of a command, line end included (512 and room for parameters) */
 #define SINK_MAX_FLOOD      (64 * 1024) /* octets of a line that does not end: then it is over */
@@ -39,6 +42,7 @@ struct sink_message {
     size_t to_count;
     struct span kept; /* its first SINK_MAX_KEPT octets, as sent, without the stuffed dots */
     size_t size;      /* octets of all of it */
+    uint64_t body;    /* the fingerprint of the body, all of it */
     int64_t at_us;    /* when its last byte came */
 };
 
@@ -47,7 +51,9 @@ struct sink_policy {
     const char *name;           /* how it calls itself */
     const char *const *domains; /* lower case; of an international one each form that is ours */
     size_t domain_count;
-    bool offers_tls; /* of sessions that begin from now on: there is a certificate */
+    /* Of sessions that begin from now on: */
+    enum protocol protocol;
+    bool offers_tls; /* there is a certificate */
     /* Where messages go; null: they are accepted and forgotten. */
     void (*take)(void *context, const struct sink_message *message);
     void *context;
@@ -60,11 +66,12 @@ struct sink {
     struct buffer line; /* the command that is being read */
     size_t line_octets; /* of it, also what was too much to keep */
     struct buffer output;
+    enum protocol protocol;
     bool offers_tls; /* STARTTLS (RFC 3207) */
     bool wants_tls;  /* it was taken */
     bool secured;    /* and done */
-    bool hello;      /* EHLO or HELO was taken */
-    bool extended;   /* it was EHLO */
+    bool hello;      /* EHLO, HELO or LHLO was taken */
+    bool extended;   /* it was not HELO */
     bool must_wait;  /* a reply that changes everything is not out yet: the peer may not talk */
     bool in_message;
     bool closing; /* when the output is out, it is over */
@@ -82,6 +89,7 @@ struct sink {
     size_t to_count;
     struct buffer kept;
     size_t size;
+    struct fingerprint body;
     enum sink_data data;
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands of the sink, a row each (RFC 5321 section 4.1.1; order of commands: section 4.1.4). What is
- * known but not offered is a 502, what nobody knows a 500. How lines come in and replies go out, and when it
- * is enough, is sink.c's.
+ * The commands of the sink, a row each (RFC 5321 section 4.1.1; order of commands: section 4.1.4), and LMTP's
+ * greeting (RFC 2033 section 4.1). What is known but not offered is a 502, what nobody knows a 500. How lines
+ * come in and replies go out, and when it is enough, is sink.c's.
  */
 #include "probe/proto/sink_command.h"
 
@@ -16,12 +16,12 @@
 
 /* hello */
 
-static void hello(struct sink *s, const char *rest, bool extended)
+static void hello(struct sink *s, const char *rest, const char *syntax, bool extended)
 {
     struct buffer reply;
 
     if (!*rest) {
-        sink_complain(s, extended ? "501 Syntax: EHLO domain" : "501 Syntax: HELO domain");
+        sink_complain(s, syntax);
         return;
     }
     sink_reset(s);
@@ -39,14 +39,29 @@ static void hello(struct sink *s, const char *rest, bool extended)
     s->must_wait = true;
 }
 
+/* Each protocol has a greeting of its own, so that none is taken for the other (RFC 2033 section 4.1). */
 static void ehlo(struct sink *s, const char *rest)
 {
-    hello(s, rest, true);
+    if (sink_speaks_lmtp(s))
+        sink_complain(s, "500 5.5.1 This is LMTP: say LHLO");
+    else
+        hello(s, rest, "501 Syntax: EHLO domain", true);
 }
 
 static void helo(struct sink *s, const char *rest)
 {
-    hello(s, rest, false);
+    if (sink_speaks_lmtp(s))
+        sink_complain(s, "500 5.5.1 This is LMTP: say LHLO");
+    else
+        hello(s, rest, "501 Syntax: HELO domain", false);
+}
+
+static void lhlo(struct sink *s, const char *rest)
+{
+    if (sink_speaks_lmtp(s))
+        hello(s, rest, "501 Syntax: LHLO domain", true);
+    else
+        sink_complain(s, "500 5.5.1 This is SMTP: say EHLO");
 }
 
 /* MAIL */
@@ -99,7 +114,7 @@ static bool is_ascii(const char *text)
 static const char *begin_mail(struct sink *s, const char *rest)
 {
     if (!s->hello)
-        return "503 5.5.1 Say EHLO first";
+        return sink_speaks_lmtp(s) ? "503 5.5.1 Say LHLO first" : "503 5.5.1 Say EHLO first";
     if (s->from)
         return "503 5.5.1 There is a sender already";
     if (strncasecmp(rest, "FROM:", 5) != 0)
@@ -177,14 +192,16 @@ static void data(struct sink *s, const char *rest)
         sink_complain(s, "501 5.5.4 Syntax: DATA");
     } else if (!s->from) {
         sink_complain(s, "503 5.5.1 Say MAIL first");
-    } else if (s->to_count == 0) {
-        sink_complain(s, "554 5.5.1 No valid recipients");
+    } else if (s->to_count == 0) { /* LMTP's code is that of RFC 2033 section 4.2 */
+        sink_complain(s, sink_speaks_lmtp(s) ? "503 5.5.1 No valid recipients"
+                                             : "554 5.5.1 No valid recipients");
     } else {
         sink_say(s, "354 End with a dot on a line of its own");
         s->must_wait = true;
         s->in_message = true;
         s->data = SINK_LINE_START;
         s->size = 0;
+        s->body = (struct fingerprint){0};
         buffer_clear(&s->kept);
         s->deadline_us = s->now_us + SINK_MESSAGE_US;
     }
@@ -248,12 +265,13 @@ static const struct {
     const char *verb;
     void (*run)(struct sink *s, const char *rest);
 } commands[] = {
-    {"EHLO", ehlo},           {"HELO", helo},         {"MAIL", mail},        {"RCPT", rcpt},
-    {"DATA", data},           {"RSET", rset},         {"NOOP", noop},        {"QUIT", quit},
-    {"VRFY", not_offered},    {"EXPN", not_offered},  {"HELP", not_offered}, {"ETRN", not_offered},
-    {"TURN", not_offered},    {"BDAT", not_offered},  {"AUTH", not_offered}, {"STARTTLS", starttls},
-    {"XCLIENT", not_offered}, {"PROXY", not_offered}, {"GET", no_web},       {"POST", no_web},
-    {"HEAD", no_web},         {"PUT", no_web},        {"OPTIONS", no_web},   {"CONNECT", no_web},
+    {"EHLO", ehlo},         {"HELO", helo},           {"LHLO", lhlo},         {"MAIL", mail},
+    {"RCPT", rcpt},         {"DATA", data},           {"RSET", rset},         {"NOOP", noop},
+    {"QUIT", quit},         {"VRFY", not_offered},    {"EXPN", not_offered},  {"HELP", not_offered},
+    {"ETRN", not_offered},  {"TURN", not_offered},    {"BDAT", not_offered},  {"AUTH", not_offered},
+    {"STARTTLS", starttls}, {"XCLIENT", not_offered}, {"PROXY", not_offered}, {"GET", no_web},
+    {"POST", no_web},       {"HEAD", no_web},         {"PUT", no_web},        {"OPTIONS", no_web},
+    {"CONNECT", no_web},
 };
 
 void sink_command(struct sink *s, const char *line)

@@ -15,6 +15,7 @@ void sink_say(struct sink *s, const char *reply);
 void sink_complain(struct sink *s, const char *reply); /* likewise, and counts as an error */
 void sink_close(struct sink *s, const char *reply);    /* the last words */
 void sink_reset(struct sink *s);                       /* no transaction */
+bool sink_speaks_lmtp(const struct sink *s);
 void sink_go_on(struct sink *s); /* a message comes nearer: it has time for the next step */
 
 /*
