@@ -64,8 +64,10 @@ static const struct keys_row rows[] = {
 
     {"mailboxes", mailbox_read_all, 0, NULL, "a map of mailboxes by name",
      "where delivered messages can be seen"},
-    {"mailboxes.*.sink", mailbox_sink, SINK(listen), NULL, "IP:port or [IPv6]:port, such as 127.0.0.1:2525",
-     "a built-in SMTP receiver that listens here"},
+    {"mailboxes.*.sink", mailbox_sink, SINK(listen), NULL,
+     "IP:port, [IPv6]:port or unix:/path, such as 127.0.0.1:2525", "a built-in receiver that listens here"},
+    {"mailboxes.*.protocol", target_protocol, SINK(protocol), "smtp", "smtp or lmtp",
+     "of a sink: what it speaks"},
     {"mailboxes.*.domains", mailbox_domains, MAILBOX(sink), NULL, "a mail domain or a list of them",
      "of a sink, needed: it accepts mail for these and refuses to relay any other"},
     {"mailboxes.*.cert_file", target_tls_file, SINK(cert_file), NULL, TLS_FILE_EXPECTED,

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mailboxes of a config: which kind each is of, and the built-in receivers, which have an address to
- * listen at and the domains they take mail for. Whether the address can be had is found out by whoever
+ * The mailboxes of a config: which kind each is of, and the built-in receivers, which have an address or a
+ * path to listen at and the domains they take mail for. Whether the place can be had is found out by whoever
  * listens there. Those that keep their mail are config/mailbox_store.c's.
  */
 #include "config/mailbox.h"
 
-#include "config/endpoint.h"
 #include "config/envelope.h"
 #include "config/mailbox_store.h"
 #include "config/scalar.h"
@@ -21,7 +20,7 @@
 void mailbox_sink(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     const char *text = scalar_read(l, row, node);
-    const char *why = text ? endpoint_literal(text, slot) : NULL;
+    const char *why = text ? server_read_place(l, text, slot) : NULL;
     if (why)
         load_bad(l, node, why, row->expected);
 }
@@ -78,16 +77,17 @@ static void check_clash(struct load *l, const struct snapshot *s, const struct s
                         const struct snapshot_sink *sink, const struct node *node)
 {
     const struct node *where = node_get(node, "sink");
-    if (!where || address_family(&sink->listen) == AF_UNSPEC)
+    const char *what = sink->listen.path ? "path" : "address";
+    if (!where)
         return;
     for (size_t i = 0; i < s->listen_count; i++)
-        if (server_addresses_clash(&s->listen[i].address, &sink->listen))
-            load_error(l, where, "server.listen takes this address already (found %s)",
+        if (server_places_clash(&s->listen[i], &sink->listen))
+            load_error(l, where, "server.listen takes this %s already (found %s)", what,
                        node_found(l->scratch, where));
     for (; before < sink; before++)
-        if (server_addresses_clash(&before->listen, &sink->listen))
-            load_error(l, where, "mailbox %s takes this address already (found %s)",
-                       node_show(l->scratch, before->name), node_found(l->scratch, where));
+        if (server_places_clash(&before->listen, &sink->listen))
+            load_error(l, where, "mailbox %s takes this %s already (found %s)",
+                       node_show(l->scratch, before->name), what, node_found(l->scratch, where));
 }
 
 /* Reads the files, as target_tls.c does for targets. */
@@ -138,11 +138,17 @@ static void check_keys(struct load *l, const struct node *item, const char *kind
         const char *key;
         const char *kinds;
     } only[] = {
-        {"domains", "sink"},         {"cert_file", "sink"},
-        {"key_file", "sink"},        {"username", "imap pop3"},
-        {"password", "imap pop3"},   {"password_file", "imap pop3"},
-        {"folders", "imap"},         {"oauth2", "imap pop3"},
-        {"tls_config", "imap pop3"}, {"allow_plaintext", "imap pop3"},
+        {"domains", "sink"},
+        {"protocol", "sink"},
+        {"cert_file", "sink"},
+        {"key_file", "sink"},
+        {"username", "imap pop3"},
+        {"password", "imap pop3"},
+        {"password_file", "imap pop3"},
+        {"folders", "imap"},
+        {"oauth2", "imap pop3"},
+        {"tls_config", "imap pop3"},
+        {"allow_plaintext", "imap pop3"},
     };
     for (size_t i = 0; i < sizeof(only) / sizeof(only[0]); i++) {
         const struct node *node = node_get(item, only[i].key);
@@ -176,6 +182,7 @@ static void read_one(struct load *l, struct snapshot *s, const struct node *item
     struct mailbox m = {0};
     if (!load_is_map(l, item, "a map with sink, maildir, imap or pop3"))
         return;
+    keys_defaults(l, "mailboxes.*", &m);
     keys_read(l, "mailboxes.*", item, &m);
     const char *kind = kind_of(l, item);
     if (!kind)

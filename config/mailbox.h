@@ -13,7 +13,7 @@ struct mailbox {
 keys_parse mailbox_read_all; /* struct snapshot: sinks and stores */
 
 /* Parsers of the keys of one mailbox. */
-keys_parse mailbox_sink;    /* struct address */
+keys_parse mailbox_sink;    /* struct snapshot_listen */
 keys_parse mailbox_domains; /* struct snapshot_sink: domains */
 
 /* Frees what the sinks speak TLS with. */

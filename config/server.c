@@ -20,23 +20,27 @@ bool server_addresses_clash(const struct address *a, const struct address *b)
     return address_same_host(a, b) || address_is_wildcard(a) || address_is_wildcard(b);
 }
 
-/* Null, or what is wrong with the text. */
-static const char *read_listen(struct load *l, const char *text, struct snapshot_listen *listen_r)
+bool server_places_clash(const struct snapshot_listen *a, const struct snapshot_listen *b)
 {
-    *listen_r = (struct snapshot_listen){0};
+    return (a->path && b->path && strcmp(a->path, b->path) == 0) ||
+           server_addresses_clash(&a->address, &b->address);
+}
+
+const char *server_read_place(struct load *l, const char *text, struct snapshot_listen *place_r)
+{
+    *place_r = (struct snapshot_listen){0};
     if (address_is_path(text))
-        return path_socket(l->keep, l->file, text + strlen(ADDRESS_UNIX), &listen_r->path);
-    return endpoint_literal(text, &listen_r->address);
+        return path_socket(l->keep, l->file, text + strlen(ADDRESS_UNIX), &place_r->path);
+    return endpoint_literal(text, &place_r->address);
 }
 
 /* Null, or why both cannot be had. */
 static const char *find_clash(const struct snapshot_listen *before, const struct snapshot_listen *listen)
 {
-    if (before->path && listen->path && strcmp(before->path, listen->path) == 0)
-        return "this path is in the list already";
-    if (server_addresses_clash(&before->address, &listen->address))
-        return "an address before it in this list takes this port already";
-    return NULL;
+    if (!server_places_clash(before, listen))
+        return NULL;
+    return listen->path ? "this path is in the list already"
+                        : "an address before it in this list takes this port already";
 }
 
 /* One more of the list, unless it is bad or clashes with those before it. */
@@ -44,7 +48,7 @@ static size_t add(struct load *l, const struct keys_row *row, const struct node 
                   struct snapshot_listen *list, size_t count)
 {
     const char *text = scalar_read(l, row, node);
-    const char *why = text ? read_listen(l, text, &list[count]) : NULL;
+    const char *why = text ? server_read_place(l, text, &list[count]) : NULL;
     if (why)
         load_bad(l, node, why, row->expected);
     if (!text || why)

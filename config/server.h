@@ -11,5 +11,9 @@ keys_parse server_allow_reload;   /* enum snapshot_reload */
 
 /* Whether two sockets cannot listen at these at the same time. No address (AF_UNSPEC) is in nobody's way. */
 bool server_addresses_clash(const struct address *a, const struct address *b);
+bool server_places_clash(const struct snapshot_listen *a, const struct snapshot_listen *b);
+
+/* An address, or unix:/path; null, or what is wrong with the text. */
+const char *server_read_place(struct load *l, const char *text, struct snapshot_listen *place_r);
 
 #endif

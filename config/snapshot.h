@@ -15,7 +15,7 @@
  * over threads. Everything it points to lives and dies with it.
  */
 
-/* One entry of server.listen. */
+/* Where to listen: one entry of server.listen, or a sink. */
 struct snapshot_listen {
     struct address address;
     const char *path; /* of a Unix socket, as bind() takes it; null = the address is meant */
@@ -26,7 +26,8 @@ enum snapshot_reload { SNAPSHOT_RELOAD_LOOPBACK, SNAPSHOT_RELOAD_ANYONE, SNAPSHO
 
 struct snapshot_sink {
     const char *name; /* of the mailbox */
-    struct address listen;
+    struct snapshot_listen listen;
+    enum protocol protocol;
     const char *const *domains; /* lower case, each in ASCII and, where it has one, in UTF-8 */
     size_t domain_count;
     const char *cert_file; /* null = it speaks no TLS */

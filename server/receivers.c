@@ -2,13 +2,12 @@
 /*
  * For each mailbox with a sink a listener, and a receiver that gets its connections. What a receiver says to
  * a client is probe/proto/sink.c's; how many it serves at a time, probe/verify/receiver.c's. Across configs a
- * receiver is told by its address, not by the mailbox's name.
+ * receiver is told by its address or path, not by the mailbox's name.
  */
 #include "server/receivers.h"
 
 #include "probe/base/mem.h"
 #include "probe/verify/receiver.h"
-#include "server/render/render.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,10 +83,11 @@ static void on_message(void *context, const struct sink_message *message)
 
 static void say_listening(struct log *log, const struct snapshot_sink *sink)
 {
-    char address[RENDER_HOST_SIZE];
+    char name[LISTEN_NAME_SIZE];
 
-    render_address(&sink->listen, address);
-    log_event(log, LOG_LEVEL_INFO, "receiving mail", "mailbox", sink->name, "address", address, NULL);
+    listen_name(&sink->listen, name);
+    log_event(log, LOG_LEVEL_INFO, "receiving mail", "mailbox", sink->name, "address", name, "protocol",
+              protocol_name(sink->protocol), NULL);
 }
 
 /* ---- one mailbox ---- */
@@ -99,6 +99,7 @@ static void follow(struct mailbox *m, const struct snapshot *snapshot, const str
     m->policy = (struct sink_policy){.name = snapshot->host_name,
                                      .domains = sink->domains,
                                      .domain_count = sink->domain_count,
+                                     .protocol = sink->protocol,
                                      .offers_tls = sink->tls_context != NULL,
                                      .take = on_message,
                                      .context = m};
@@ -115,7 +116,6 @@ static void close_mailbox(struct mailbox *m)
 static struct mailbox *open_mailbox(struct receivers *r, const struct snapshot *snapshot,
                                     const struct snapshot_sink *sink, char error_r[LISTEN_ERROR_SIZE])
 {
-    const struct snapshot_listen place = {.address = sink->listen};
     struct mailbox *m = mem_alloc(sizeof *m);
     char key[LISTEN_KEY_SIZE];
 
@@ -123,7 +123,7 @@ static struct mailbox *open_mailbox(struct receivers *r, const struct snapshot *
     m->receivers = r;
     m->listen = listen_new(&(struct listen_order){.loop = r->order.loop,
                                                   .log = r->order.log,
-                                                  .places = &place,
+                                                  .places = &sink->listen,
                                                   .count = 1,
                                                   .key = key,
                                                   .take = take,
@@ -139,14 +139,23 @@ static struct mailbox *open_mailbox(struct receivers *r, const struct snapshot *
     return m;
 }
 
+/* That of this sink: one that is open already, which makes its socket anew where somebody has removed the
+ * file, or a new one. */
+static struct mailbox *prepare_mailbox(struct receivers *r, struct mailbox *open,
+                                       const struct snapshot *snapshot, const struct snapshot_sink *sink,
+                                       char error_r[LISTEN_ERROR_SIZE])
+{
+    if (open == NULL)
+        return open_mailbox(r, snapshot, sink, error_r);
+    return listen_prepare(open->listen, &sink->listen, 1, error_r) == 0 ? open : NULL;
+}
+
 /* ---- all of them ---- */
 
-static struct mailbox *find(const struct mailboxes *set, const struct address *address)
+static struct mailbox *find(const struct mailboxes *set, const struct snapshot_listen *place)
 {
-    const struct snapshot_listen place = {.address = *address};
-
     for (size_t i = 0; i < set->count; i++)
-        if (listen_is_same(&(struct snapshot_listen){.address = set->list[i]->sink->listen}, &place))
+        if (listen_is_same(&set->list[i]->sink->listen, place))
             return set->list[i];
     return NULL;
 }
@@ -167,9 +176,8 @@ int receivers_prepare(struct receivers *r, struct snapshot *snapshot, char error
     r->next.snapshot = snapshot_ref(snapshot);
     r->next.list = mem_alloc((snapshot->sink_count + 1) * sizeof(struct mailbox *));
     for (size_t i = 0; i < snapshot->sink_count; i++) {
-        struct mailbox *m = find(&r->now, &snapshot->sinks[i].listen);
-        if (m == NULL)
-            m = open_mailbox(r, snapshot, &snapshot->sinks[i], error_r);
+        const struct snapshot_sink *sink = &snapshot->sinks[i];
+        struct mailbox *m = prepare_mailbox(r, find(&r->now, &sink->listen), snapshot, sink, error_r);
         if (m == NULL) {
             receivers_abandon(r);
             return -1;
@@ -181,6 +189,8 @@ int receivers_prepare(struct receivers *r, struct snapshot *snapshot, char error
 
 void receivers_abandon(struct receivers *r)
 {
+    for (size_t i = 0; i < r->next.count; i++)
+        listen_abandon(r->next.list[i]->listen);
     drop(&r->next, &r->now);
 }
 
@@ -190,6 +200,8 @@ void receivers_commit(struct receivers *r)
         const struct snapshot_sink *sink = &r->next.snapshot->sinks[i];
         if (find(&r->now, &sink->listen) == NULL)
             say_listening(r->order.log, sink);
+        else
+            listen_commit(r->next.list[i]->listen);
     }
     drop(&r->now, &r->next);
     r->now = r->next;

@@ -26,6 +26,7 @@ OAUTH = ["mailboxes.*.imap", "mailboxes.*.username",
 
 # What has to be said with a key.
 NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["mailboxes.*.sink"],
+         "mailboxes.*.protocol": ["mailboxes.*.sink", "mailboxes.*.domains"],
          "mailboxes.*.cert_file": ["mailboxes.*.sink", "mailboxes.*.domains", "mailboxes.*.key_file"],
          "mailboxes.*.key_file": ["mailboxes.*.sink", "mailboxes.*.domains", "mailboxes.*.cert_file"],
          **{f"mailboxes.*.{key}": ACCOUNT for key in ("imap", "username", "password", "folders", "allow_plaintext",

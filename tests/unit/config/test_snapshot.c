@@ -119,7 +119,7 @@ static const char full[] =
     "  unknown_status: 200\n"
     "mailboxes:\n"
     "  one: {sink: '127.0.0.1:2525', domains: Probe.Example.ORG}\n"
-    "  two: {sink: '[::1]:2526', domains: [a.example, b.example]}\n"
+    "  two: {sink: 'unix:/run/ehlod/lmtp', domains: [a.example, b.example], protocol: lmtp}\n"
     "targets:\n"
     "  mx1:\n"
     "    address: '[2001:db8::1]:26'\n"
@@ -158,10 +158,15 @@ static void check_server(const struct snapshot *s)
     assert_int_equal(s->allow_reload, SNAPSHOT_RELOAD_NOBODY);
     assert_int_equal(s->sink_count, 2);
     assert_string_equal(s->sinks[0].name, "one");
-    assert_string_equal(shown(&s->sinks[0].listen), "127.0.0.1");
-    assert_int_equal(address_port(&s->sinks[0].listen), 2525);
+    assert_string_equal(shown(&s->sinks[0].listen.address), "127.0.0.1");
+    assert_int_equal(address_port(&s->sinks[0].listen.address), 2525);
+    assert_null(s->sinks[0].listen.path);
+    assert_int_equal(s->sinks[0].protocol, PROTOCOL_SMTP);
     assert_int_equal(s->sinks[0].domain_count, 1);
     assert_string_equal(s->sinks[0].domains[0], "probe.example.org");
+    assert_string_equal(s->sinks[1].listen.path, "/run/ehlod/lmtp");
+    assert_int_equal(address_family(&s->sinks[1].listen.address), AF_UNSPEC);
+    assert_int_equal(s->sinks[1].protocol, PROTOCOL_LMTP);
     assert_int_equal(s->sinks[1].domain_count, 2);
     assert_string_equal(s->sinks[1].domains[1], "b.example");
 }
