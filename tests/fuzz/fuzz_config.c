@@ -92,7 +92,8 @@ static void show_snapshot(struct buffer *b, const struct snapshot *s)
     fuzz_require(s->listen_count > 0, "a config listens");
     buffer_printf(b, "%s %d %zu\n", s->server_name, s->unknown_status, s->listen_count);
     for (size_t i = 0; i < s->sink_count; i++)
-        buffer_printf(b, "%s %d %s\n", s->sinks[i].name, address_port(&s->sinks[i].listen.address),
+        buffer_printf(b, "%s %d %s %d %s\n", s->sinks[i].name, address_port(&s->sinks[i].listen.address),
+                      s->sinks[i].listen.path ? s->sinks[i].listen.path : "-", s->sinks[i].protocol,
                       s->sinks[i].domains[0]);
     for (size_t i = 0; i < s->target_count; i++)
         show_target(b, s, &s->targets[i], &a);

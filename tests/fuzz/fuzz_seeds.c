@@ -236,6 +236,15 @@ static const struct {
      "7EHLO c\r\n\1MAIL FROM:<> SMTPUTF8\r\nRCPT TO:<\xc3\xbc@probe.example.org>\r\nDATA\r\n"},
     {"sink", "helo", "7HELO c\r\n\1MAIL FROM:<a@b> SIZE=1\r\nMAIL FROM:<a@b>\r\nDATA\r\nRCPT TO:<a@b\r\n"},
     {"sink", "rude", "7EHLO c\r\nMAIL FROM:<a@b>\r\n\5\3NOOP\r\n\2\377\2\377\3\6"},
+    {"sink", "lmtp",
+     "\267LHLO c\r\n\1MAIL FROM:<>\r\n" SINK_RCPT "RCPT TO:<a@example.com>\r\n" SINK_RCPT
+     "RCPT TO:<postmaster>\r\nDATA\r\n\1a\r\n.\r\nMAIL FROM:<>\r\n" SINK_RCPT "DATA\r\n\1b\r\n.\r\nQUIT\r\n"},
+    {"sink", "lmtp-nobody",
+     "\267EHLO c\r\nLHLO c\r\n\1MAIL FROM:<>\r\nDATA\r\nRCPT TO:<a@example.com>\r\nDATA\r\n" SINK_RCPT
+     "RSET\r\nMAIL FROM:<>\r\nDATA\r\n"},
+    {"sink", "lmtp-rude", "\267LHLO c\r\n\1MAIL FROM:<>\r\n" SINK_RCPT "DATA\r\n\1a\r\n\5\3.\r\n\2\377\3\6"},
+    {"sink", "odd-message",
+     SINK_HEAD SINK_RCPT "DATA\r\n\1Subject: \377\7\1\177\r\n\r\n\r\r\nx\n\n\r\n.\r\n"},
     {"sink", "web", "7GET / HTTP/1.1\r\nHost: x\r\n\r\n"},
     {"url", "plain", "/check/mx1?format=text&max_age=5s"},
     {"url", "escapes", "/check/m%78%C3%BC+1?format=j%73on+x&tag=%2F%3f&timeout=1%20s"},

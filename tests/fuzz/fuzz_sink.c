@@ -2,6 +2,7 @@
 /*
  * The sink against any client. Twice a polite one, who waits where it must: byte by byte, its replies
  * compared with what was said, and in pieces, which must come to the same. Then one who waits for nothing.
+ * The first byte says how it is cut, and whether SMTP is spoken or LMTP.
  */
 #include "probe/proto/sink.h"
 
@@ -10,12 +11,14 @@
 #include "probe/proto/reply.h"
 #include "tests/fuzz/fuzz.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define START_US  INT64_C(1000000)
 #define MOST_SAID (64 * 1024 * 1024)
+#define LMTP      0x80 /* of the first byte */
 
 static const char *const domains[] = {"probe.example.org", "other.example.org"};
 
@@ -25,6 +28,7 @@ struct session {
     struct sink sink;
     struct buffer heard;
     struct buffer taken; /* the messages */
+    size_t accepted;     /* recipients since MAIL, by the replies alone */
 };
 
 static bool ends_nocase(struct span text, const char *end)
@@ -46,7 +50,9 @@ static void take(void *context, const struct sink_message *m)
     fuzz_require(m->to_count > 0 && m->to_count <= SINK_MAX_RECIPIENTS,
                  "a message has recipients, not too many");
     fuzz_require(m->size <= SINK_MAX_MESSAGE && m->kept.len <= SINK_MAX_KEPT, "a message is not too big");
-    buffer_printf(&s->taken, "<%s> %zu", m->from, m->size);
+    fuzz_require(m->size > m->kept.len || m->body == fingerprint_of_message(m->kept),
+                 "the fingerprint is that of the message");
+    buffer_printf(&s->taken, "<%s> %zu %" PRIx64, m->from, m->size, m->body);
     for (size_t i = 0; i < m->to_count; i++) {
         fuzz_require(is_ours(span_of(m->to[i])), "no message is taken for another domain");
         buffer_printf(&s->taken, " <%s>", m->to[i]);
@@ -55,11 +61,14 @@ static void take(void *context, const struct sink_message *m)
     buffer_puts(&s->taken, "|");
 }
 
-static void begin(struct session *s)
+static void begin(struct session *s, enum protocol protocol)
 {
-    *s = (struct session){
-        .policy = {
-            .name = "sink.example.org", .domains = domains, .domain_count = 2, .take = take, .context = s}};
+    *s = (struct session){.policy = {.name = "sink.example.org",
+                                     .domains = domains,
+                                     .domain_count = 2,
+                                     .protocol = protocol,
+                                     .take = take,
+                                     .context = s}};
     buffer_init(&s->heard, MOST_SAID);
     buffer_init(&s->taken, MOST_SAID);
     sink_init(&s->sink, &s->policy, START_US);
@@ -112,9 +121,50 @@ static void check_rcpt(struct span line, const char *reply)
     fuzz_require(is_ours(address) || ends_nocase(address, ":postmaster"), "no other recipient is accepted");
 }
 
+static bool begins_nocase(struct span text, const char *start)
+{
+    size_t len = strlen(start);
+    return text.len >= len && strncasecmp(text.data, start, len) == 0;
+}
+
+/* Counts the recipients that a message has now, with none of the sink's own knowledge. */
+static void count_recipients(struct session *s, struct span line, const char *reply)
+{
+    static const char *const anew[] = {"MAIL", "RSET", "EHLO", "HELO", "LHLO"};
+
+    if (strncmp(reply, "250", 3) == 0 && begins_nocase(line, "RCPT"))
+        s->accepted++;
+    for (size_t i = 0; i < sizeof(anew) / sizeof(anew[0]); i++)
+        if (strncmp(reply, "250", 3) == 0 && begins_nocase(line, anew[i]))
+            s->accepted = 0;
+    if (strncmp(reply, "354", 3) == 0)
+        fuzz_require(s->accepted > 0, "there is no message for nobody");
+}
+
+/* What was said of a message: one reply, or in LMTP one for each recipient that was accepted. */
+static void check_finals(struct session *s, const char *replies)
+{
+    size_t count = 0;
+
+    for (const char *end; (end = strstr(replies, "\r\n")); replies = end + 2) {
+        fuzz_require(strncmp(replies, "250 2.0.0 ", 10) == 0 || strncmp(replies, "552 5.3.4 ", 10) == 0,
+                     "a message is taken, or too big");
+        count++;
+    }
+    fuzz_require(*replies == '\0' && count == (s->sink.protocol == PROTOCOL_LMTP ? s->accepted : 1),
+                 "a message has as many replies as it should");
+    s->accepted = 0;
+}
+
 static bool is_end_of_message(struct span body)
 {
     return ends_nocase(body, "\r\n.\r\n") || span_is(body, ".\r\n");
+}
+
+static void check_line(struct session *s, struct span line, const char *reply)
+{
+    check_rcpt(line, reply);
+    count_recipients(s, line, reply);
 }
 
 /* Says it byte by byte. waits_r[i]: after so many bytes it had to wait. */
@@ -132,7 +182,9 @@ static void say_bytes(struct session *s, struct span input, bool *waits_r)
         if (in_message && !s->sink.closing)
             fuzz_require(s->sink.in_message == !is_end_of_message(part), "only CRLF.CRLF ends a message");
         else if (s->heard.len > heard && ends_nocase(part, "\r\n"))
-            check_rcpt((struct span){part.data, part.len - 2}, s->heard.data + heard);
+            check_line(s, (struct span){part.data, part.len - 2}, s->heard.data + heard);
+        if (in_message && !s->sink.in_message && !s->sink.closing)
+            check_finals(s, s->heard.data + heard);
         if (in_message != s->sink.in_message || (!in_message && input.data[i] == '\n'))
             start = i + 1;
     }
@@ -159,8 +211,8 @@ static void check_replies(const struct session *s, struct span input)
     enum reason reason;
     size_t used, most = 3; /* a greeting, a farewell, a line that never ends */
 
-    for (size_t i = 0; i < input.len; i++)
-        most += input.data[i] == '\n';
+    for (size_t i = 0; i < input.len; i++) /* in LMTP a recipient may bring two: its own, and the message's */
+        most += input.data[i] == '\n' ? (s->sink.protocol == PROTOCOL_LMTP ? 2 : 1) : 0;
     reply_init(&parser, &a);
     while (left.len) {
         reply_next(&parser, false, false);
@@ -172,13 +224,13 @@ static void check_replies(const struct session *s, struct span input)
     arena_free(&a);
 }
 
-static void be_polite(struct span input, uint32_t seed)
+static void be_polite(struct span input, uint32_t seed, enum protocol protocol)
 {
     struct session bytes, pieces;
     bool *waits = calloc(input.len + 1, sizeof(*waits));
 
-    begin(&bytes);
-    begin(&pieces);
+    begin(&bytes, protocol);
+    begin(&pieces, protocol);
     hear_all(&bytes);
     hear_all(&pieces);
     say_bytes(&bytes, input, waits);
@@ -193,11 +245,11 @@ static void be_polite(struct span input, uint32_t seed)
     free(waits);
 }
 
-static void be_rude(struct span input)
+static void be_rude(struct span input, enum protocol protocol)
 {
     struct session s;
 
-    begin(&s);
+    begin(&s, protocol);
     struct fuzz_peer peer = {
         .seam = &sink_seam, .engine = &s.sink, .now_us = START_US, .heard = hear, .context = &s};
     fuzz_play(&peer, input);
@@ -225,8 +277,8 @@ int fuzz_sink(const uint8_t *data, size_t size)
     uint32_t seed = fuzz_take(&input);
     struct arena a = {0};
 
-    be_polite(join(&a, input), seed);
-    be_rude(input);
+    be_polite(join(&a, input), seed, seed & LMTP ? PROTOCOL_LMTP : PROTOCOL_SMTP);
+    be_rude(input, seed & LMTP ? PROTOCOL_LMTP : PROTOCOL_SMTP);
     arena_free(&a);
     return 0;
 }
