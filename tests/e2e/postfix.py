@@ -84,6 +84,7 @@ qmgr unix n - n 300 1 qmgr
 pickup unix n - n 60 1 pickup
 local unix - n n - - local
 smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
 each unix - - n - - smtp
 discard unix - - n - - discard
 error unix - - n - - error

@@ -90,7 +90,7 @@ def test_every_recipient_must_have_it(ehlod, postfix, to, state):
     assert (shown["state"], shown["delivery"]["flags"]) == (state, []), shown
 
 
-def test_a_sink_that_is_full_makes_it_unverified(ehlod, postfix):
+def test_v11_a_sink_that_is_full_makes_it_unverified(ehlod, postfix):
     """Our own shortage is no evidence against the mail server."""
     service = ehlod(config(postfix.address, route("www@probe.example.org", deliver_within="1s")))
     with contextlib.ExitStack() as stack:
