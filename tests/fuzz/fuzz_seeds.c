@@ -238,7 +238,8 @@ static const struct {
     {"sink", "rude", "7EHLO c\r\nMAIL FROM:<a@b>\r\n\5\3NOOP\r\n\2\377\2\377\3\6"},
     {"sink", "lmtp",
      "\267LHLO c\r\n\1MAIL FROM:<>\r\n" SINK_RCPT "RCPT TO:<a@example.com>\r\n" SINK_RCPT
-     "RCPT TO:<postmaster>\r\nDATA\r\n\1a\r\n.\r\nMAIL FROM:<>\r\n" SINK_RCPT "DATA\r\n\1b\r\n.\r\nQUIT\r\n"},
+     "RCPT TO:<postmaster>\r\nDATA\r\n\1a\r\n\r\nx\r\n.\r\nMAIL FROM:<>\r\n" SINK_RCPT
+     "DATA\r\n\1b\r\n.\r\nQUIT\r\n"},
     {"sink", "lmtp-nobody",
      "\267EHLO c\r\nLHLO c\r\n\1MAIL FROM:<>\r\nDATA\r\nRCPT TO:<a@example.com>\r\nDATA\r\n" SINK_RCPT
      "RSET\r\nMAIL FROM:<>\r\nDATA\r\n"},
