@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 
 import pytest
+from certificates import NAME
 from postfix import AS_ROOT, Postfix
 from service import Service
 from support import HOST, free_port, scaled, wait_until
@@ -74,6 +75,23 @@ def test_postfix_is_told_of_each_recipient(ehlod, postfix, folder):
     wait_until(lambda: all(map(said, to)), 10, "Postfix has done with both")
     assert said(to[0]).groups() == ("sent", "250 2.0.0 <a@tcp.example.org> Ok")
     assert said(to[1])[1] == "bounced" and "said: 550 5.7.1 Relaying denied" in said(to[1])[2]
+
+
+@pytest.mark.parametrize("place, tls", [("tcp", "off"), ("tcp", "starttls"), ("unix", "off"), ("unix", "starttls")])
+def test_ehlod_hands_over_to_itself(ehlod, certificates, folder, place, tls):
+    """Its client and its sink, which know nothing of each other, agree on LMTP."""
+    pair, address = certificates.good(), f"{HOST}:{free_port()}" if place == "tcp" else f"unix:{folder}/self"
+    answer = ehlod({
+        "mailboxes": {"local": {"sink": address, "domains": ["probe.example.org"], "protocol": "lmtp",
+                                **({"cert_file": pair[0], "key_file": pair[1]} if tls != "off" else {})}},
+        "targets": {"self": {"address": address, "protocol": "lmtp", "tls": tls, "wait": f"{scaled(20):g}s",
+                             "tls_config": {"ca_file": certificates.ca, "server_name": NAME}, "routes": [
+                                 {"name": "in", "from": "probe@example.net", "expect": "delivered", "mailbox": "local",
+                                  "to": ["a@probe.example.org", "b@probe.example.org"]}]}}}).get("/check/self", timeout=40)
+    shown = answer.json["routes"][0]
+    assert (answer.status, shown["state"], shown["delivery"]["flags"]) == (200, "delivered", []), answer
+    assert [r["text"] for r in shown["recipients"]] == ["<a@probe.example.org> Ok", "<b@probe.example.org> Ok"]
+    assert (answer.json["tls"] is not None) == (tls != "off")
 
 
 # --- a socket at a path ---
