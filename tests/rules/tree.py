@@ -72,11 +72,11 @@ SYSTEM_HEADERS = PURE_HEADERS | {
     "arpa/inet.h", "arpa/nameser.h", "dirent.h", "errno.h", "fcntl.h", "getopt.h", "grp.h", "ifaddrs.h", "linux/errqueue.h",
     "linux/net_tstamp.h", "linux/sockios.h", "locale.h", "malloc.h", "malloc.h", "math.h", "net/if.h", "netdb.h", "netinet/in.h",
     "netinet/tcp.h", "poll.h", "pthread.h", "pwd.h", "sched.h", "search.h", "setjmp.h", "signal.h", "stdatomic.h", "sys/epoll.h",
-    "sys/eventfd.h", "sys/ioctl.h", "sys/mman.h", "sys/prctl.h", "sys/random.h", "sys/resource.h", "sys/signalfd.h",
+    "sys/eventfd.h", "sys/inotify.h", "sys/ioctl.h", "sys/mman.h", "sys/prctl.h", "sys/random.h", "sys/resource.h", "sys/signalfd.h",
     "sys/socket.h", "sys/stat.h", "sys/sysinfo.h", "sys/time.h", "sys/timerfd.h", "sys/types.h", "sys/uio.h",
     "sys/un.h", "sys/utsname.h", "sys/wait.h", "threads.h", "time.h", "unistd.h",
 }
-TEST_HEADERS = {"cmocka.h"}
+TEST_HEADERS = {"cmocka.h", "dlfcn.h"}
 
 CLOCK_CALL = r"\b(clock_gettime|clock_mono_us|clock_wall_us|gettimeofday|time|uv_now|uv_hrtime)\s*\("
 LOG_CALL = r"\b(printf|fprintf|vprintf|vfprintf|dprintf|puts|fputs|fputc|putchar|perror|syslog|fwrite)\s*\(|\bstd(err|out)\b"
