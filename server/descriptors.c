@@ -14,12 +14,16 @@
 #define BASE_FILES    8 /* a config, and what it names, while it is loaded */
 #define BASE          (BASE_STANDARD + BASE_LOOP + BASE_DNS + BASE_FILES)
 
+/* A Maildir: what watches it, and the directories and the file that are open at a time. An account has fewer.
+ */
+#define STORE 8
+
 /* More than any table of descriptors holds. */
 #define UNLIMITED ((size_t)1 << 30)
 
 static size_t fixed(const struct descriptors_want *want)
 {
-    return BASE + want->places;
+    return BASE + want->places + STORE * want->stores;
 }
 
 /* What can be had more or less of. */
@@ -35,7 +39,8 @@ size_t descriptors_sum(const struct descriptors_want *want)
 
 size_t descriptors_least(const struct descriptors_want *want)
 {
-    return BASE_STANDARD + BASE_LOOP + want->places + 3 + want->receivers; /* one of each */
+    return BASE_STANDARD + BASE_LOOP + want->places + STORE * want->stores + 3 +
+           want->receivers; /* one of each */
 }
 
 static unsigned part(size_t wanted, size_t left, size_t all)

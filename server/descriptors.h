@@ -12,6 +12,7 @@
 struct descriptors_want {
     size_t places;        /* that are listened at, and receive mail */
     size_t receivers;     /* of mail, among them */
+    size_t stores;        /* of mail, that are looked into */
     unsigned connections; /* HTTP, reserve aside */
     unsigned reserve;
     unsigned runs;

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct mailbox {
     struct receivers *receivers;
@@ -223,6 +224,14 @@ struct receivers *receivers_new(const struct receivers_order *order, char error_
     }
     receivers_commit(r);
     return r;
+}
+
+bool receivers_up(const struct receivers *r, const char *name)
+{
+    for (size_t i = 0; i < r->now.count; i++)
+        if (strcmp(r->now.list[i]->sink->name, name) == 0)
+            return !receiver_is_full(r->now.list[i]->receiver);
+    return false;
 }
 
 void receivers_free(struct receivers *r)

@@ -30,6 +30,9 @@ int receivers_prepare(struct receivers *receivers, struct snapshot *snapshot,
 void receivers_commit(struct receivers *receivers);
 void receivers_abandon(struct receivers *receivers);
 
+/* Whether that mailbox is one of them and takes what comes: not all of its sessions are in use. */
+bool receivers_up(const struct receivers *receivers, const char *name);
+
 /* Sessions are told that they are over. Memory follows after the loop has run once more. */
 void receivers_free(struct receivers *receivers); /* null is fine */
 

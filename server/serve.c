@@ -13,7 +13,8 @@
 #include "server/http.h"
 #include "server/jobs.h"
 #include "server/listen.h"
-#include "server/receivers.h"
+#include "server/mailboxes.h"
+
 #include "server/reload.h"
 #include "server/render/render.h"
 #include "server/script.h"
@@ -46,7 +47,7 @@ struct serve {
     struct jobs *jobs;
     struct http *http;
     struct listen *listen;
-    struct receivers *receivers;
+    struct mailboxes *mailboxes;
     struct reload *reload;
     size_t descriptors; /* the limit */
     struct descriptors_have have;
@@ -79,8 +80,8 @@ static void take_down(struct serve *s)
     s->listen = NULL;
     http_free(s->http);
     reload_free(s->reload);
+    mailboxes_free(s->mailboxes); /* runs that are under way may be talking to them, and are stopped next */
     jobs_free(s->jobs);
-    receivers_free(s->receivers); /* last: runs that were under way may have been talking to them */
     /* One more that comes from here on changes nothing any more, and must not kill. */
     mask_signals(SIG_BLOCK, all_of_ours, sizeof all_of_ours / sizeof all_of_ours[0]);
     for (size_t i = 0; i < SERVE_SIGNALS; i++)
@@ -133,6 +134,7 @@ static struct descriptors_want want_of(const struct snapshot *snapshot, const st
     return (struct descriptors_want){
         .places = snapshot->listen_count + snapshot->sink_count,
         .receivers = snapshot->sink_count,
+        .stores = snapshot->store_count,
         .connections = have->connections,
         .reserve = have->reserve,
         .runs = snapshot->max_runs,
@@ -212,12 +214,12 @@ static const char *apply(void *context, struct snapshot *snapshot)
         return "ehlod is stopping";
     if (listen_prepare(s->listen, snapshot->listen, snapshot->listen_count, s->error) != 0)
         return s->error;
-    if (receivers_prepare(s->receivers, snapshot, s->error) != 0) {
+    if (mailboxes_prepare(s->mailboxes, snapshot, s->error) != 0) {
         listen_abandon(s->listen);
         return s->error;
     }
     listen_commit(s->listen);
-    receivers_commit(s->receivers);
+    mailboxes_commit(s->mailboxes);
     for (size_t i = 0; i < snapshot->listen_count; i++)
         if (!is_listed(old, &snapshot->listen[i]))
             say_listening(s->log, &snapshot->listen[i]);
@@ -290,17 +292,17 @@ static void say_hello(const struct serve *s)
         say_example(s->log, &s->snapshot->listen[0], s->snapshot->targets[0].name);
 }
 
-static int start_receivers(struct serve *s)
+static int start_mailboxes(struct serve *s)
 {
-    s->receivers = receivers_new(&(struct receivers_order){.loop = &s->loop,
+    s->mailboxes = mailboxes_new(&(struct mailboxes_order){.loop = &s->loop,
                                                            .log = s->log,
                                                            .snapshot = s->snapshot,
                                                            .jobs = s->jobs,
                                                            .max_sessions = s->have.sessions},
                                  s->error);
-    if (s->receivers == NULL)
+    if (s->mailboxes == NULL)
         log_event(s->log, LOG_LEVEL_ERROR, s->error, NULL);
-    return s->receivers != NULL ? 0 : -1;
+    return s->mailboxes != NULL ? 0 : -1;
 }
 
 static int start_http(struct serve *s)
@@ -347,7 +349,7 @@ static int start(struct serve *s)
     s->reload = reload_new(&(struct reload_order){
         .loop = &s->loop, .log = s->log, .source = s->source, .apply = apply, .context = s});
     s->desk = (struct desk){.snapshot = s->snapshot, .jobs = s->jobs, .reload = s->reload};
-    return start_receivers(s) == 0 ? start_http(s) : -1;
+    return start_mailboxes(s) == 0 ? start_http(s) : -1;
 }
 
 /* ---- signals ---- */
