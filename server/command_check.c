@@ -2,9 +2,9 @@
 /*
  * `ehlod check`: one run of each target that is named, or of all, on a loop of its own, side by side; waits
  * for their deliveries, prints what they showed and says the worst in the exit status. One named target is
- * shown as /check/{target} answers it, otherwise as /check does. The built-in receivers run as long as it
- * does; an address that is taken (by a service with the same config, most likely) matters only to a route
- * whose message would have to be seen there.
+ * shown as /check/{target} answers it, otherwise as /check does. The mailboxes are watched as long as it
+ * does, and left without a message of ours; the address of a sink that is taken (by a service with the same
+ * config, most likely) matters only to a route whose message would have to be seen there.
  */
 #include "server/command.h"
 
@@ -13,19 +13,23 @@
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "server/jobs.h"
-#include "server/receivers.h"
+#include "server/mailboxes.h"
 #include "server/render/render.h"
 #include "server/script.h"
 
 #include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+/* How long it may take to remove what was seen. */
+#define CHECK_TIDY_US (5 * CLOCK_US_PER_S)
 
 struct batch {
     uv_loop_t loop;
     struct jobs *jobs;
-    struct receivers *receivers; /* null: they cannot be had, and are not needed */
+    struct mailboxes *mailboxes;
     const struct snapshot_target **targets;
     struct result **results;
     size_t count;
@@ -103,10 +107,12 @@ static int choose(const struct options *options, const struct snapshot *snapshot
     return check_tag(snapshot, tag);
 }
 
-static void close_down(struct batch *b)
+static void close_down(void *context)
 {
+    struct batch *b = context;
+
+    mailboxes_free(b->mailboxes);
     jobs_free(b->jobs);
-    receivers_free(b->receivers);
 }
 
 static void on_result(void *context, struct result *result)
@@ -115,33 +121,63 @@ static void on_result(void *context, struct result *result)
 
     *slot->result_r = result;
     if (++slot->batch->arrived == slot->batch->count)
-        close_down(slot->batch);
+        mailboxes_tidy(slot->batch->mailboxes, CHECK_TIDY_US, close_down, slot->batch);
 }
 
-/* Whether a message would have to be seen in a mailbox. */
-static bool needs_receivers(const struct batch *b)
+static bool is_sink(const struct snapshot *snapshot, const char *mailbox)
 {
-    for (size_t i = 0; i < b->count; i++)
-        for (size_t k = 0; k < b->targets[i]->plan.route_count; k++)
-            if (plan_route_is_delivered(&b->targets[i]->plan.routes[k]))
-                return true;
+    for (size_t i = 0; mailbox != NULL && i < snapshot->sink_count; i++)
+        if (strcmp(snapshot->sinks[i].name, mailbox) == 0)
+            return true;
     return false;
 }
 
-/* Loop, jobs and receivers. -1 after a complaint, with nothing left open. */
+/* Whether a message would have to be seen in a sink. */
+static bool needs_sinks(const struct batch *b, const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < b->count; i++)
+        for (size_t k = 0; k < b->targets[i]->plan.route_count; k++) {
+            const struct plan_route *route = &b->targets[i]->plan.routes[k];
+            if (plan_route_is_delivered(route) && is_sink(snapshot, route->mailbox))
+                return true;
+        }
+    return false;
+}
+
+/* A store that no target of ours has to do with is left alone: looking into it may be a login. */
+static bool is_wanted(const void *context, const char *mailbox)
+{
+    const struct batch *b = context;
+
+    for (size_t i = 0; i < b->count; i++)
+        for (size_t k = 0; k < b->targets[i]->plan.route_count; k++) {
+            const struct plan_route *route = &b->targets[i]->plan.routes[k];
+            if ((route->mailbox != NULL && strcmp(route->mailbox, mailbox) == 0) ||
+                (route->bounce_mailbox != NULL && strcmp(route->bounce_mailbox, mailbox) == 0))
+                return true;
+        }
+    return false;
+}
+
+/* Loop, jobs and mailboxes. -1 after a complaint, with nothing left open. */
 static int open_up(struct batch *b, struct snapshot *snapshot, struct log *log)
 {
-    struct jobs_order order = {.loop = &b->loop, .log = log, .snapshot = snapshot};
     char error[LISTEN_ERROR_SIZE];
     int made = uv_loop_init(&b->loop);
 
     assert(made == 0);
-    script_key(&order.key);
-    b->jobs = jobs_new(&order);
-    b->receivers = receivers_new(
-        &(struct receivers_order){.loop = &b->loop, .log = log, .snapshot = snapshot, .jobs = b->jobs},
-        error);
-    if (b->receivers != NULL || !needs_receivers(b))
+    b->jobs = jobs_new(&(struct jobs_order){.loop = &b->loop, .log = log, .snapshot = snapshot});
+    struct mailboxes_order order = {.loop = &b->loop,
+                                    .log = log,
+                                    .snapshot = snapshot,
+                                    .jobs = b->jobs,
+                                    .is_wanted = is_wanted,
+                                    .context = b};
+    b->mailboxes = mailboxes_new(&order, error);
+    order.without_sinks = true;
+    if (b->mailboxes == NULL && !needs_sinks(b, snapshot))
+        b->mailboxes = mailboxes_new(&order, error);
+    if (b->mailboxes != NULL)
         return 0;
     fprintf(stderr, "ehlod check: %s\n", error);
     fprintf(stderr, "A message could not be seen to arrive there. If a service runs with this configuration, "
