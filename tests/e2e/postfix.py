@@ -54,13 +54,13 @@ smtpd_tls_loglevel = 1
 MAILDIR_CF = """\
 virtual_mailbox_domains = {domain}
 virtual_mailbox_base = {folder}/maildirs
-virtual_mailbox_maps = static:all/
+virtual_mailbox_maps = texthash:{folder}/mailboxes, static:all/
 virtual_mailbox_limit = 0
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{uid}
 """
 MAILDIR_DOMAIN = "maildir.example.org"
-MAILDIR_UID = 65534  # nobody: Debian's, and owner of nothing
+MAILDIR_UID = os.geteuid() or 65534  # who runs the tests, that he can look into it; no Postfix delivers as root: then nobody
 
 WRAPPER_CF = """\
 {host}:{port} inet n - n - - smtpd
@@ -90,6 +90,7 @@ discard unix - - n - - discard
 error unix - - n - - error
 retry unix - - n - - error
 virtual unix - n n - - virtual
+slow unix - n n - - virtual
 tlsmgr unix - - n 1000? 1 tlsmgr
 scache unix - - n - 1 scache
 """
@@ -102,7 +103,8 @@ class Postfix:
         tls: files of a certificate and its key; then it offers STARTTLS, and TLS at once at wrapper_address.
         services: {name: (host, [settings])}, where it listens too, on the same port, with settings of their own; their
         addresses are in the dict of that name. On hosts that nobody dials from no port is taken unawares.
-        mynetworks: who may relay. maildir: all mail for MAILDIR_DOMAIN is delivered to one. main: more lines of main.cf.
+        mynetworks: who may relay. maildir: all mail for MAILDIR_DOMAIN is delivered to one; or {address: path} for those that
+        have one of their own beside maildir_path ("other/", "all/.Junk/"). main: more lines of main.cf.
         hostname: how it calls itself; two in a row need two names. checks: {"header_checks": rules, "body_checks": rules},
         tables of regular expressions.
         enter: the command that leads into the network that it is to live in. There it may have a port of its choice."""
@@ -132,10 +134,12 @@ class Postfix:
         self._write_map("virtual", virtual or {})
         for name, rules in (checks or {}).items():
             self._write(name, rules)
+        self._write_map("mailboxes", maildir if isinstance(maildir, dict) else {})
         self._as_root("chown", "-R", "root:root", self.folder)
         self._as_root("chown", "postfix", os.path.join(self.folder, "data"))
+        self.maildir_path = os.path.join(self.folder, "maildirs", "all")
         if maildir:
-            self._as_root("install", "-d", "-o", str(MAILDIR_UID), os.path.join(self.folder, "maildirs"))
+            self.make_maildir(os.path.dirname(self.maildir_path), ())
         self.log_start = 0
         self.program = Program([*(self.enter or AS_ROOT), "postfix", "-c", self.folder, "start-fg"],
                                os.path.join(tempfile.gettempdir(), os.path.basename(self.folder) + ".out"),
@@ -182,6 +186,11 @@ class Postfix:
         names = self._as_root("sh", "-c", '[ ! -e "$1" ] || ls -tr "$1"', "sh", new).split()
         return [subprocess.run([*AS_ROOT, "cat", os.path.join(new, name)], check=True, timeout=30,
                                stdout=subprocess.PIPE).stdout for name in names]
+
+    def make_maildir(self, path, parts=("", "tmp", "new", "cur")):
+        """One that is there before the first message."""
+        for part in parts or ("",):
+            self._as_root("install", "-d", "-o", str(MAILDIR_UID), os.path.join(path, part))
 
     def queue_file(self, queue_id):
         """The envelope of a message that it holds, as postcat shows it."""
