@@ -7,6 +7,7 @@
  */
 #include "server/serve.h"
 
+#include "probe/base/clock.h"
 #include "probe/verify/receiver.h"
 #include "server/descriptors.h"
 #include "server/desk.h"
@@ -32,6 +33,7 @@
 /* How long runs may go on after the first signal, and how long answers may take after that. */
 #define SERVE_GRACE_MS 5000
 #define SERVE_DRAIN_MS 3000
+#define SERVE_TIDY_US  CLOCK_US_PER_S
 /* After the second: no grace, and answers must leave at once. */
 #define SERVE_HURRY_MS 2000
 
@@ -51,7 +53,7 @@ struct serve {
     struct reload *reload;
     size_t descriptors; /* the limit */
     struct descriptors_have have;
-    bool jobs_stopped;
+    bool tidied; /* the jobs have stopped, and the mailboxes are tidy */
     bool http_drained;
     bool down;
     char error[LISTEN_ERROR_SIZE];
@@ -91,16 +93,24 @@ static void take_down(struct serve *s)
 
 static void take_down_when_over(struct serve *s)
 {
-    if (s->jobs_stopped && s->http_drained && !s->down)
+    if (s->tidied && s->http_drained && !s->down)
         take_down(s);
 }
 
+static void on_mailboxes_tidied(void *context)
+{
+    struct serve *s = context;
+
+    s->tidied = true;
+    take_down_when_over(s);
+}
+
+/* What was seen in the last moment is removed still. */
 static void on_jobs_stopped(void *context)
 {
     struct serve *s = context;
 
-    s->jobs_stopped = true;
-    take_down_when_over(s);
+    mailboxes_tidy(s->mailboxes, SERVE_TIDY_US, on_mailboxes_tidied, s);
 }
 
 static void on_http_drained(void *context)
