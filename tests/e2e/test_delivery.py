@@ -3,6 +3,7 @@
 or not. The letters are rows of the fault catalogue."""
 import contextlib
 import re
+import smtplib
 import socket
 import time
 
@@ -21,10 +22,10 @@ FLIGHT = 500
 def postfix_fixture():
     """Sends mail for probe and held to the sink, but holds that for held; throws away that for void."""
     to_sink = f"smtp:[{HOST}]:{SINK.split(':')[1]}"
-    server = Postfix(access={"held.example.org": "HOLD"},
+    server = Postfix(access={"held.example.org": "HOLD", "bounced-later.example.org": "HOLD"},
                      transport={"probe.example.org": to_sink, "held.example.org": to_sink,
                                 "void.example.org": "discard:", "each.example.org": "each:" + to_sink.removeprefix("smtp:"),
-                                "bounced.example.org": to_sink},
+                                "bounced.example.org": to_sink, "bounced-later.example.org": to_sink},
                      virtual={"alias@example.test": "www@probe.example.org"})
     yield server
     server.stop()
@@ -73,12 +74,80 @@ def test_queued_is_what_postfix_says(ehlod, postfix):
 def test_v06_a_bounce_is_no_delivery(ehlod, postfix):
     """The next hop (here the sink, which takes none for that domain) refuses it. The bounce quotes the message, token
     and all, and comes to the very mailbox where it is looked for."""
-    service = ehlod(config(postfix.address, route("x@bounced.example.org", deliver_within="2s",
-                                                  **{"from": "sender@probe.example.org"})))
+    service = ehlod(config(postfix.address, route("x@bounced.example.org", **{"from": "sender@probe.example.org"})))
+    answer = service.get("/check/mx", timeout=40)
+    shown = only_route(answer)
+    assert (answer.status, shown["state"], shown["ok"]) == (503, "bounced", False), answer
+    failure = answer.json["failure"]
+    assert (failure["phase"], failure["reason"], failure["route"]) == ("delivery", "bounced", "through")
+    assert failure["enhanced"] == "5.7.1", failure
+    assert re.fullmatch(r"the server ACCEPTED the message \(250 2\.0\.0\) and sent it back: 5\.7\.1 \(550 5\.7\.1 .*\), "
+                        r"seen in local", failure["message"]), failure
+
+
+def test_v06_a_bounce_after_it_was_lost(ehlod, postfix):
+    """As a late one: told of its own run, when it comes."""
+    held = "x@bounced-later.example.org"
+    service = ehlod(config(postfix.address, route(held, deliver_within="500ms", **{"from": "sender@probe.example.org"})))
     answer = service.get("/check/mx")
-    assert only_route(answer)["state"] == "lost" and answer.status == 503, answer
-    wait_until(lambda: "to=<sender@probe.example.org>" in postfix.log(), 10, "the bounce went to the sink")
-    assert only_route(service.get(f"/runs/{answer.json['id']}"))["state"] == "lost"
+    assert only_route(answer)["state"] == "lost", answer
+    postfix.release()
+    wait_until(lambda: only_route(service.get(f"/runs/{answer.json['id']}"))["state"] == "bounced", 20, "it came back")
+    assert only_route(service.get("/check/mx?max_age=0"))["state"] == "bounced", "the last one that is known counts"
+
+
+def put_into_sink(header, to="www@held.example.org"):
+    """As a mail server would, with that header."""
+    host, port = SINK.split(":")
+    with smtplib.SMTP(host, int(port), timeout=scaled(10)) as client:
+        client.sendmail("other@example.net", [to], header + "Subject: ehlod test message\r\n\r\nhello\r\n")
+
+
+def pending(service):
+    """The run of a message that is held, and its token."""
+    answer = service.get("/check/mx?wait=0")
+    assert only_route(answer)["state"] == "pending", answer
+    return answer.json["id"], re.fullmatch(r"<(ehlod-[0-9a-f]+)@\S+>", only_route(answer)["message_id"])[1]
+
+
+def test_v03_delivered_twice(ehlod, postfix):
+    service = ehlod(config(postfix.address, route("www@held.example.org")))
+    run, token = pending(service)
+
+    def shown():
+        return only_route(service.get(f"/runs/{run}"))
+    put_into_sink(f"X-Ehlod-Token: {token}\r\n")
+    wait_until(lambda: shown()["state"] != "pending", 10, "it is delivered")
+    assert shown()["delivery"]["flags"] == ["altered"], "that one was not what we sent"
+    put_into_sink(f"X-Ehlod-Token: {token}\r\n")
+    wait_until(lambda: "duplicate" in shown()["delivery"]["flags"], 10, "the second one is a duplicate")
+    again = service.get("/check/mx?max_age=0")
+    assert (again.status, again.json["status"]) == (200, "warn") and "duplicate" in again.json["flags"]
+
+
+def test_v07_a_stranger_is_not_taken_for_ours(ehlod, postfix):
+    """Neither the subject nor the form of a token tells: only one who has our key can make one."""
+    service = ehlod(config(postfix.address, route("www@held.example.org")))
+    run, token = pending(service)
+    forged = token[:-1] + ("0" if token[-1] != "0" else "1")
+    for header in ("", f"X-Ehlod-Token: {forged}\r\n", f"X-Ehlod-Token: {token}x\r\n", f"References: <{token}@example.net>\r\n",
+                   f"In-Reply-To: <{token}@example.net>\r\n"):
+        put_into_sink(header)
+    shown = only_route(service.get(f"/runs/{run}"))
+    assert (shown["state"], shown["delivery"]["flags"]) == ("pending", [])
+    put_into_sink(f"X-Ehlod-Token: {token}\r\n")
+    wait_until(lambda: only_route(service.get(f"/runs/{run}"))["state"] != "pending", 10, "but one who has it")
+
+
+def test_v13_header_dates_are_nobodys_clock(ehlod, postfix):
+    service = ehlod(config(postfix.address, route("www@held.example.org")))
+    begun = time.monotonic()
+    run, token = pending(service)
+    put_into_sink("Received: from a.example.net by b.example.org; Fri, 1 Jan 2066 00:00:00 +0000\r\n"
+                  f"Date: Thu, 1 Jan 1970 00:00:00 +0000\r\nX-Ehlod-Token: {token}\r\n")
+    wait_until(lambda: only_route(service.get(f"/runs/{run}"))["state"] != "pending", 10, "it is delivered")
+    took_ms = (time.monotonic() - begun) * 1000
+    assert 0 < only_route(service.get(f"/runs/{run}"))["delivery"]["latency_ms"] <= took_ms
 
 
 @pytest.mark.parametrize("to, state", [(["a@probe.example.org", "b@each.example.org", "c@each.example.org"], "delivered"),
