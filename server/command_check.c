@@ -12,6 +12,7 @@
 #include "config/tags.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
+#include "probe/verify/ledger.h"
 #include "server/jobs.h"
 #include "server/mailboxes.h"
 #include "server/render/render.h"
@@ -193,7 +194,7 @@ static void finish_loop(uv_loop_t *loop)
     assert(closed == 0);
 }
 
-/* As long as the last of its messages may take to arrive. */
+/* As long as the last of its messages may take to arrive, and a mailbox to be looked into then. */
 static int64_t longest_delivery_us(const struct snapshot_target *target)
 {
     int64_t longest_us = 0;
@@ -201,7 +202,7 @@ static int64_t longest_delivery_us(const struct snapshot_target *target)
     for (size_t i = 0; i < target->plan.route_count; i++)
         if (target->plan.routes[i].deliver_within_us > longest_us)
             longest_us = target->plan.routes[i].deliver_within_us;
-    return longest_us;
+    return longest_us + LEDGER_LOOK_US + LEDGER_REPORT_US;
 }
 
 static void ask_all(struct batch *b, struct batch_slot *slots)
