@@ -262,7 +262,7 @@ const struct delivery *ledger_restore(struct ledger *l, const struct ledger_row 
                                                              .owner = owner});
     if (!p)
         return NULL;
-    p->blind = p->blind || blind;
+    p->blind = row->state == ROUTE_PENDING && (p->blind || blind);
     read_state(p, row);
     read_seen(p, row->seen);
     read_found(p, row);

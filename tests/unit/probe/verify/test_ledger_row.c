@@ -245,6 +245,14 @@ static void test_the_time_was_over_meanwhile(void **state)
     assert_non_null(restart(s, true, NULL));
     await_changes(s, 1);
     assert_int_equal(state_of(s, "c"), ROUTE_UNVERIFIED);
+    ledger_close(s->ledger, "c");
+
+    send_one(s, "d", "sink", clock_mono_us());
+    await_changes(s, 2);
+    assert_int_equal(s->row.state, ROUTE_LOST); /* that was known before */
+    assert_non_null(restart(s, true, NULL));
+    assert_true(arrive(s, "d", "sink", clock_mono_us()));
+    assert_int_equal(state_of(s, "d"), ROUTE_LATE);
 }
 
 static void test_what_was_seen_is_not_seen_anew(void **state)
