@@ -28,10 +28,11 @@ BODY_CHECKS = """\
 def chain_fixture():
     """The first Postfix hands on to the second one, and that to the sink; mail for others (which the sink takes none
     for) comes back to its sender."""
-    second = Postfix(transport={"probe.example.org": TO_SINK, "other.example.org": TO_SINK}, hostname=SECOND,
-                     mynetworks=f"{HOST}/32")
-    first = Postfix(transport={domain: f"smtp:[{HOST}]:{second.port}" for domain in ("probe.example.org", "other.example.org")},
-                    hostname=FIRST, checks={"header_checks": HEADER_CHECKS, "body_checks": BODY_CHECKS})
+    domains = ("probe.example.org", "other.example.org")
+    second = Postfix(transport={domain: TO_SINK for domain in domains}, hostname=SECOND, mynetworks=f"{HOST}/32")
+    first = Postfix(transport={domain: f"smtp:[{HOST}]:{second.port}" for domain in domains}, hostname=FIRST,
+                    main="body_checks_size_limit = 1000000\n",
+                    checks={"header_checks": HEADER_CHECKS, "body_checks": BODY_CHECKS})
     yield first
     first.stop()
     second.stop()
