@@ -25,8 +25,8 @@ struct evidence_hop {
     const char *from;
     const char *with;
     int64_t at_wall_us; /* its date, since 1970; CLOCK_NONE = cannot be read */
-    /* To the date of the next hop, of the last one to when it was seen; negative: the clocks differ.
-     * CLOCK_NONE: a date is missing. */
+    /* To the date of the next hop, of the last one to when it was seen, in whole seconds as dates are;
+     * negative: the clocks differ. CLOCK_NONE: a date is missing. */
     int64_t delay_us;
 };
 

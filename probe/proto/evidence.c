@@ -47,21 +47,21 @@ static void take(struct reader *r, const struct header_field *field)
     out->field_total++;
 }
 
-/* In the order that the message went, each with its way to the next. */
+/* In the order that the message went, each with its way to the next. When it was seen counts in whole
+ * seconds, as the dates do: else the last way would be the longest by half a second. */
 static const struct evidence_hop *hops(struct reader *r, int64_t seen_wall_us)
 {
     size_t count = r->out->hop_count;
+    int64_t whole_us =
+        seen_wall_us == CLOCK_NONE ? CLOCK_NONE : seen_wall_us / CLOCK_US_PER_S * CLOCK_US_PER_S;
     struct evidence_hop *list = arena_alloc(r->arena, (count + 1) * sizeof(*list));
 
     for (size_t i = 0; i < count; i++)
         received_read(r->arena, r->newest[count - 1 - i], &list[i]);
     for (size_t i = 0; i < count; i++) {
-        int64_t next_us = i + 1 < count ? list[i + 1].at_wall_us : seen_wall_us;
-        if (list[i].at_wall_us == CLOCK_NONE || next_us == CLOCK_NONE)
-            continue;
-        list[i].delay_us = next_us - list[i].at_wall_us;
-        if (list[i].delay_us == CLOCK_NONE) /* a time like any other */
-            list[i].delay_us--;
+        int64_t next_us = i + 1 < count ? list[i + 1].at_wall_us : whole_us;
+        if (list[i].at_wall_us != CLOCK_NONE && next_us != CLOCK_NONE)
+            list[i].delay_us = next_us - list[i].at_wall_us;
     }
     return list;
 }
