@@ -150,7 +150,7 @@ static int list_message(struct pop3 *p, struct span line)
 
 static void end_header(struct pop3 *p)
 {
-    if (p->reader->is_candidate(p->context, buffer_span(&p->kept))) {
+    if (p->reader->is_candidate(p->context, present(p)->uid, buffer_span(&p->kept))) {
         p->state = POP3_TEXT;
         say(p, "TOP", present(p), ALL_LINES, true);
         return;

@@ -28,7 +28,7 @@ struct pop3_reader {
     enum pop3_wish (*wish)(void *context, const char *uid);
     /* Of a message that was to be read: whether its header (lines end with CRLF) makes the rest worth
      * reading. */
-    bool (*is_candidate)(void *context, struct span header);
+    bool (*is_candidate)(void *context, const char *uid, struct span header);
     /* A candidate: its first POP3_MAX_KEPT octets, and how many it has. */
     void (*read)(void *context, const char *uid, struct span kept, size_t size);
     void (*removed)(void *context, const char *uid); /* the session ended well, so it is gone */

@@ -31,9 +31,10 @@ static enum pop3_wish wish(void *context, const char *uid)
     return *uid == 'r' || *uid == 'c' ? POP3_READ : *uid == 'd' ? POP3_REMOVE : POP3_SKIP;
 }
 
-static bool is_candidate(void *context, struct span header)
+static bool is_candidate(void *context, const char *uid, struct span header)
 {
     struct session *s = context;
+    assert_true(*uid == 'r' || *uid == 'c');
     buffer_printf(&s->log, "header %zu\n", header.len);
     return memmem(header.data, header.len, "Ours", 4) != NULL;
 }
