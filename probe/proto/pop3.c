@@ -11,9 +11,10 @@
 
 #include <string.h>
 
-#define MAX_OUTPUT 256
-#define MAX_SHOWN  200
-#define ALL_LINES  1000000 /* more than POP3_MAX_KEPT can hold: TOP takes them as an upper limit */
+#define MAX_OUTPUT  256
+#define MAX_SHOWN   200
+#define FIRST_LINES 8       /* behind a header: some reports are known by them alone */
+#define ALL_LINES   1000000 /* more than POP3_MAX_KEPT can hold: TOP takes them as an upper limit */
 
 static int fail(struct pop3 *p, const char *why)
 {
@@ -68,7 +69,7 @@ static void go_on(struct pop3 *p)
     if (m) {
         p->reads++;
         p->state = POP3_HEADER;
-        say(p, "TOP", m, 0, true);
+        say(p, "TOP", m, FIRST_LINES, true);
         return;
     }
     if (!p->deleting) {

@@ -13,6 +13,7 @@
 #include "probe/net/handle.h"
 #include "probe/proto/message.h"
 #include "probe/proto/pop3.h"
+#include "probe/proto/report.h"
 #include "probe/verify/link.h"
 #include "probe/verify/oauth.h"
 #include "probe/verify/pace.h"

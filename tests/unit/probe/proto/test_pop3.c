@@ -126,8 +126,8 @@ static void test_reads_and_removes(void **state)
         begin(&s, pieces[i]);
         assert_string_equal(
             play(&s, answers),
-            "> UIDL\n> TOP 3 0\nheader 17\n> TOP 3 1000000\n"
-            "read c3 31 of 31: Subject: Ours\r\n\r\n.dot\r\nx\r\nend\r\n\n> TOP 1 0\nheader 19\n"
+            "> UIDL\n> TOP 3 8\nheader 17\n> TOP 3 1000000\n"
+            "read c3 31 of 31: Subject: Ours\r\n\r\n.dot\r\nx\r\nend\r\n\n> TOP 1 8\nheader 19\n"
             "> DELE 4\n> QUIT\nremoved d4\n");
         assert_int_equal(s.got, 1);
         end(&s);
@@ -148,7 +148,7 @@ static void test_reads_so_many_at_a_time(void **state)
     }
     s.got = pop3_feed(&s.pop3, span_of(".\r\n"));
     for (int i = POP3_MAX_READS + 2; i > 2; i--) {
-        snprintf(text, sizeof text, "TOP %d 0\r\n", i);
+        snprintf(text, sizeof text, "TOP %d 8\r\n", i);
         assert_true(span_is(pop3_output(&s.pop3), text));
         hear(&s, span_of("+OK\r\n\r\n.\r\n"));
     }
