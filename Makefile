@@ -26,7 +26,7 @@ TESTBIN  = $(TESTMAIN:tests/%.c=$(BUILD)/%)
 TESTOBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(TESTMAIN),$(TESTSRC)))
 
 # What tests/fuzz/ plays; each is build/fuzz/fuzz_NAME once clang has built it.
-FUZZ     = reply client sink config url message dialogue template dns pop3 evidence report
+FUZZ     = reply client sink config url message dialogue template dns pop3 imap evidence report
 FUZZBIN  = $(FUZZ:%=$(BUILD)/fuzz/fuzz_%)
 
 FORMATTED = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')

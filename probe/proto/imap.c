@@ -184,12 +184,20 @@ static enum imap_state after_texts(struct imap *im)
     return im->candidate_at < im->candidate_count ? IMAP_TEXTS : after_reading(im);
 }
 
+static enum imap_state leave(struct imap *im, const char *why)
+{
+    im->reader->unremoved(im->context, im->at, im->batch, im->batch_count, why);
+    return open_from(im, im->at + 1);
+}
+
 /* Of another validity the UIDs are other messages': nothing of them may be touched. */
 static enum imap_state after_select(struct imap *im)
 {
     im->selected = true;
-    if (im->read_only || im->validity != im->examined)
-        return open_from(im, im->at + 1);
+    if (im->validity != im->examined)
+        return leave(im, "the folder was replaced by another (UIDVALIDITY)");
+    if (im->read_only)
+        return leave(im, "the folder is read-only");
     return IMAP_STORE;
 }
 
@@ -242,32 +250,35 @@ enum imap_state imap_fail(struct imap *im, const char *format, ...)
     return IMAP_FAILED;
 }
 
-static enum imap_state refused(struct imap *im, const struct imap_reply *reply)
+static const char *say_refusal(const struct imap *im, struct arena *a, const struct imap_reply *reply)
 {
-    const char *words = imap_quote_words(&im->arena, reply->rest);
+    const char *words = imap_quote_words(a, reply->rest);
     const char *ours = imap_code_words(reply->code);
     bool of_folder = im->state > IMAP_LIST;
 
-    return imap_fail(im, "%s%s%s failed: %s%s%s%s", rows[im->state].verb, of_folder ? " " : "",
-                     of_folder ? imap_folder_shown(im, im->at) : "", ours ? ours : words, ours ? " (" : "",
-                     ours ? words : "", ours ? ")" : "");
+    return arena_printf(a, "%s%s%s failed: %s%s%s%s", rows[im->state].verb, of_folder ? " " : "",
+                        of_folder ? imap_folder_shown(im, im->at) : "", ours ? ours : words, ours ? " (" : "",
+                        ours ? words : "", ours ? ")" : "");
+}
+
+static enum imap_state refused(struct imap *im, const struct imap_reply *reply)
+{
+    struct arena scratch = {0};
+    const char *why = say_refusal(im, &scratch, reply);
+    enum imap_state next = rows[im->state].removes ? leave(im, why) : imap_fail(im, "%s", why);
+
+    arena_free(&scratch);
+    return next;
 }
 
 /* The end of the command that is under way. */
 static int hear_end(struct imap *im, const struct imap_reply *reply)
 {
-    const struct row *row = &rows[im->state];
     struct span rest;
 
-    if (reply->status == IMAP_OK) {
-        if (im->state == IMAP_SELECT)
-            im->read_only = imap_parse_word(reply->code, "READ-ONLY", &rest);
-        enter(im, row->after(im));
-    } else if (row->removes) {
-        enter(im, open_from(im, im->at + 1));
-    } else {
-        refused(im, reply);
-    }
+    if (im->state == IMAP_SELECT)
+        im->read_only = imap_parse_word(reply->code, "READ-ONLY", &rest);
+    enter(im, reply->status == IMAP_OK ? rows[im->state].after(im) : refused(im, reply));
     return im->state == IMAP_FAILED ? -1 : im->state == IMAP_IDLE;
 }
 

@@ -36,6 +36,8 @@ struct imap_reader {
     /* What is to be removed now, at most so many; asked until it is none, or removing has failed. */
     size_t (*removable)(void *context, size_t folder, size_t most, uint32_t *uids_r);
     void (*removed)(void *context, size_t folder, const uint32_t *uids, size_t count);
+    /* These could not be, why: one sentence without its full stop. */
+    void (*unremoved)(void *context, size_t folder, const uint32_t *uids, size_t count, const char *why);
 };
 
 struct imap_folder {

@@ -457,6 +457,8 @@ struct link *link_open(const struct link_order *order, const struct link_events 
 
 void link_send(struct link *l, struct span bytes)
 {
+    if (l->is_over || l->why[0])
+        return;
     buffer_put(&l->out, bytes.data, bytes.len);
     if (l->out.full) {
         broken(l, "the server does not take what is sent");

@@ -26,6 +26,7 @@ int fuzz_template(const uint8_t *data, size_t size);
 int fuzz_pop3(const uint8_t *data, size_t size);
 int fuzz_evidence(const uint8_t *data, size_t size);
 int fuzz_report(const uint8_t *data, size_t size);
+int fuzz_imap(const uint8_t *data, size_t size);
 
 /* A promise that holds for every input. When it does not, says which and ends the process. */
 void fuzz_require(bool holds, const char *promise);

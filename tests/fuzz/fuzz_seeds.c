@@ -214,6 +214,18 @@ static const struct {
     const char *name;
     const char *text;
 } others[] = {
+    {"imap", "look",
+     "\3* CAPABILITY IMAP4rev1 UIDPLUS LIST-EXTENDED SPECIAL-USE\r\nE1 OK x\r\n\1* LIST (\\Junk) \"/\" "
+     "{4}\r\nJunk\r\nE2 OK x\r\n\1* 3 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\n* OK [UIDNEXT 12] x\r\nE3 OK "
+     "[READ-ONLY] x\r\n\1* 1 FETCH (UID 4 BODY[HEADER.FIELDS (X-EHLOD-TOKEN)]<0> {4}\r\na: b)\r\n* 2 FETCH "
+     "(UID 5 BODY[HEADER.FIELDS (A)] \"a:\")\r\nE4 OK x\r\n\1* 1 FETCH (UID 4 RFC822.SIZE 9 BODY[]<0> "
+     "{9}\r\na: b\r\n\r\nc FLAGS (\\Seen))\r\nE5 OK x\r\n\1* OK [UIDVALIDITY 8] x\r\nE6 OK "
+     "[READ-WRITE] x\r\n\1E7 OK x\r\n\1* 1 EXPUNGE\r\nE8 OK x\r\n\1E9 OK x\r\n\1E10 OK x\r\n\1"},
+    {"imap", "marks-only",
+     "\0* CAPABILITY IMAP4rev1\r\nE1 OK x\r\n\1E2 OK x\r\n\1* 0 EXISTS\r\nE3 OK x\r\n\1E4 OK "
+     "[READ-ONLY] x\r\n\1* BYE x\r\n"},
+    {"imap", "refused", "\7* CAPABILITY\r\nE1 OK x\r\n\1E2 OK x\r\n\1E3 NO [NONEXISTENT] x\r\n"},
+    {"imap", "literal", "\7* CAPABILITY\r\nE1 OK x\r\n\1* LIST (\\Junk) {4294967295}\r\n"},
     {"pop3", "empty", "\3+OK\r\n.\r\n\1+OK bye\r\n"},
     {"pop3", "three",
      "\7+OK 3\r\n1 jj\r\n2 kk\r\n3 ll\r\n4 k2\r\n.\r\n\1+OK\r\nSubject: a\r\n\r\n.\r\n\1"

@@ -31,6 +31,7 @@ static const struct target {
     {"config", fuzz_config}, {"url", fuzz_url},           {"message", fuzz_message},
     {"dns", fuzz_dns},       {"dialogue", fuzz_dialogue}, {"template", fuzz_template},
     {"pop3", fuzz_pop3},     {"evidence", fuzz_evidence}, {"report", fuzz_report},
+    {"imap", fuzz_imap},
 };
 #define TARGET_COUNT (sizeof(targets) / sizeof(targets[0]))
 
