@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define MAX_NAME 1024
+#define NO_LIMIT (SIZE_MAX / 4) /* a name is bounded by whoever read it */
 
 static bool is_plain(char c)
 {
@@ -60,7 +61,7 @@ static size_t encode_run(struct arena *a, struct buffer *out, const char *text)
     struct buffer units;
     size_t used = 0;
 
-    buffer_init(&units, SIZE_MAX);
+    buffer_init(&units, NO_LIMIT);
     while (text[used] && !is_plain(text[used]) && text[used] != '&') {
         size_t len;
         uint32_t code = read_code(text + used, &len);
@@ -80,7 +81,7 @@ const char *imap_name_encode(struct arena *a, const char *text)
 {
     struct buffer out;
 
-    buffer_init(&out, SIZE_MAX);
+    buffer_init(&out, NO_LIMIT);
     while (*text) {
         if (*text == '&') {
             buffer_puts(&out, "&-");
@@ -170,7 +171,7 @@ const char *imap_name_decode(struct arena *a, const char *name)
     struct buffer out;
     const char *text;
 
-    buffer_init(&out, SIZE_MAX);
+    buffer_init(&out, NO_LIMIT);
     if (decode(a, &out, name) == 0 && text_is_clean(buffer_span(&out)))
         text = arena_dup_span(a, buffer_span(&out));
     else
