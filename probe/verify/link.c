@@ -137,7 +137,7 @@ static const char *words_of(const struct link *l)
     return l->order.account->protocol == ACCOUNT_IMAP && space ? space + 1 : l->line;
 }
 
-/* What a refused token has wrong, as the server says it (RFC 7628 section 3.2.2); "" when it does not. */
+/* What a refused token has wrong, as the server says it (RFC 7628 section 3.2.2); null when it does not. */
 static const char *say_challenge(struct link *l, struct arena *a)
 {
     struct span text = {l->challenge + 2, strlen(l->challenge + (l->challenge[0] ? 2 : 0))};
@@ -145,21 +145,28 @@ static const char *say_challenge(struct link *l, struct arena *a)
     int len = l->challenge[0] && l->token ? base64_decode(text, plain) : -1;
 
     if (len <= 0 || !text_is_clean((struct span){plain, (size_t)len}))
-        return "";
-    return arena_printf(a, " (%s)", show(l, a, (struct span){plain, (size_t)len}));
+        return NULL;
+    return show(l, a, (struct span){plain, (size_t)len});
 }
 
 static const char *say_refused(struct link *l, struct arena *a)
 {
-    const char *words = l->line[0] == '+' ? "" : show(l, a, span_of(words_of(l)));
+    const char *words = l->line[0] == '+' ? NULL : show(l, a, span_of(words_of(l)));
+    const char *challenge = say_challenge(l, a);
 
-    return arena_printf(a, "login refused: %s%s", words, say_challenge(l, a));
+    if (words && challenge)
+        return arena_printf(a, "login refused: %s (%s)", words, challenge);
+    return arena_printf(a, "login refused: %s",
+                        words       ? words
+                        : challenge ? challenge
+                                    : "no reason was given");
 }
 
 static const char *say_no_way(const struct link *l, struct arena *a)
 {
-    return arena_printf(a, "the server offers no way to log in with a %s%s", l->token ? "token" : "password",
-                        l->order.account->protocol == ACCOUNT_IMAP ? " (SASL or LOGIN)" : "");
+    return l->token ? "the server offers no login by token (OAUTHBEARER, XOAUTH2)"
+                    : arena_printf(a, "the server offers no login by password (%s)",
+                                   l->order.account->protocol == ACCOUNT_IMAP ? "SASL, LOGIN" : "SASL, USER");
 }
 
 static const char *say_no_tls(const struct link *l, struct arena *a)

@@ -277,7 +277,8 @@ static void say_unconnected(const struct link_pump *p, CURLcode code, char why_r
     say_where(p, where);
     curl_easy_getinfo(p->easy, CURLINFO_OS_ERRNO, &number);
     snprintf(why_r, LINK_WHY_SIZE, "connect to %s%s: %s", where, p->names.count > 1 ? " and others" : "",
-             code == CURLE_OPERATION_TIMEDOUT || !number ? "timed out" : strerror((int)number));
+             code == CURLE_OPERATION_TIMEDOUT || !number ? "timed out"
+                                                         : uv_strerror(uv_translate_sys_error((int)number)));
 }
 
 /* What libcurl says itself, which may quote the server. */
