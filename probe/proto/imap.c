@@ -299,10 +299,11 @@ static int hear(struct imap *im, struct span text)
         return nonsense(im, text);
     if (span_is(reply.tag, "*"))
         return imap_hear(im, &reply);
-    if (span_is(reply.tag, tag) && im->state < IMAP_IDLE && reply.status <= IMAP_BAD)
+    /* Not before the command has gone out: who guesses tags does not answer. */
+    if (span_is(reply.tag, tag) && im->state < IMAP_IDLE && reply.status <= IMAP_BAD && !im->out.len)
         return hear_end(im, &reply);
     /* Half a line, whose beginning came with the reply to the login and went to somebody else. */
-    if (im->state == IMAP_CAPABILITY && !im->unasked++)
+    if (im->state == IMAP_CAPABILITY && !im->out.len && !im->unasked++)
         return 0;
     return nonsense(im, text);
 }

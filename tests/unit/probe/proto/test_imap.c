@@ -465,6 +465,18 @@ static void test_lies(void **state)
     end(&s);
 }
 
+/* A server may not answer what was not said yet, however well it guesses. */
+static void test_an_answer_before_the_question(void **state)
+{
+    struct session s;
+    (void)state;
+    begin(&s, inbox, 1, 0);
+    hear(&s, span_of(CAPABLE "E2 OK done\r\n"));
+    assert_int_equal(s.got, -1);
+    assert_string_equal(imap_why(&s.imap), "the server says what nobody expects: \"E2 OK done\"");
+    end(&s);
+}
+
 /* The end of a line whose beginning came with the reply to the login. */
 static void test_half_a_line_at_the_beginning(void **state)
 {
@@ -497,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_i08_ranges),
         cmocka_unit_test(test_i09_endless),
         cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_an_answer_before_the_question),
         cmocka_unit_test(test_half_a_line_at_the_beginning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
