@@ -86,10 +86,10 @@ static int read_number(struct span digits, uint64_t most, uint64_t *number_r)
 
 int imap_parse_number(struct span text, uint32_t *number_r)
 {
-    struct cursor c = {text.data, text.data + text.len};
+    struct cursor c = {text.data, text.len ? text.data + text.len : text.data};
     uint64_t value;
 
-    if (read_number(take_word(&c, " ])"), UINT32_MAX, &value) || !value)
+    if (!text.len || read_number(take_word(&c, " ])"), UINT32_MAX, &value) || !value)
         return -1;
     *number_r = (uint32_t)value;
     return 0;
