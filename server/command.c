@@ -10,6 +10,7 @@
 #include "probe/net/dns.h"
 #include "probe/net/tls.h"
 #include "probe/sasl.h"
+#include "probe/verify/link.h"
 #include "server/http.h"
 #include "server/render/render.h"
 #include "server/serve.h"
@@ -128,6 +129,7 @@ int command_version(const struct options *options)
     printf("ehlod %s\n", EHLOD_VERSION);
     print_library("c-ares", NULL, dns_version());
     print_library("jansson", NULL, json_version());
+    print_library("libcurl", NULL, link_version());
     print_library("libfyaml", NULL, yaml_version());
     print_library("libgsasl", NULL, sasl_version());
     print_library("libidn2", NULL, idn_version());

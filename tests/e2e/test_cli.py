@@ -164,7 +164,7 @@ def test_version():
     done = run_ehlod("version")
     assert done.returncode == 0
     assert re.match(r"ehlod \d+\.\d+\.\d+", done.stdout)
-    for library in ("libmicrohttpd", "jansson", "libfyaml", "c-ares", "libgsasl", "libidn2", "libuv", "OpenSSL"):
+    for library in ("libmicrohttpd", "jansson", "libfyaml", "c-ares", "libcurl", "libgsasl", "libidn2", "libuv", "OpenSSL"):
         assert re.search(rf"{library}\D+\d+\.\d+", done.stdout), done.stdout
 
 
