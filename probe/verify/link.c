@@ -52,6 +52,7 @@ struct link {
     size_t heard;
     bool flooded;
     bool preauth;
+    bool foreign; /* its first line greets in no language of ours */
     bool tried;   /* the login was said */
     bool gssapi;  /* it is spoken of */
     size_t lines; /* whole ones */
@@ -68,6 +69,13 @@ static bool wants_tls(const struct link *l)
     return !l->order.account->implicit_tls && !l->order.account->allow_plaintext;
 }
 
+/* libcurl passes over what is no greeting, and waits on. */
+static bool greets(const struct link *l)
+{
+    return l->order.account->protocol == ACCOUNT_IMAP ? strncmp(l->line, "* ", 2) == 0
+                                                      : l->line[0] == '+' || strncmp(l->line, "-ERR", 4) == 0;
+}
+
 static void keep_line(struct link *l, const char *data, size_t len)
 {
     while (len && (data[len - 1] == '\n' || data[len - 1] == '\r'))
@@ -76,8 +84,10 @@ static void keep_line(struct link *l, const char *data, size_t len)
     if (l->tried && strncmp(l->line, "+ ", 2) == 0 && l->line[2])
         memcpy(l->challenge, l->line, sizeof l->challenge);
     l->gssapi = l->gssapi || strcasestr(l->line, "GSSAPI");
-    l->preauth = l->preauth || (l->lines == 0 && strncasecmp(l->line, "* PREAUTH", 9) == 0);
-    l->lines++;
+    if (l->lines++ == 0) {
+        l->preauth = strncasecmp(l->line, "* PREAUTH", 9) == 0;
+        l->foreign = !greets(l);
+    }
 }
 
 /* Each line; less than its length lets libcurl give up. */
@@ -87,7 +97,7 @@ static size_t on_line(char *data, size_t size, size_t count, void *context)
     size_t len = size * count;
 
     keep_line(l, data, len);
-    return l->flooded || (l->preauth && wants_tls(l)) ? 0 : len;
+    return l->flooded || l->foreign || (l->preauth && wants_tls(l)) ? 0 : len;
 }
 
 /* Also of lines that never end, which libcurl reads on inside one call while there is any. */
@@ -199,7 +209,7 @@ static const char *say(struct link *l, struct arena *a, CURLcode code)
         return say_no_tls(l, a);
     if (l->lines && says_goodbye(l) && code != CURLE_OPERATION_TIMEDOUT)
         return arena_printf(a, "the server hung up: %s", show(l, a, span_of(words_of(l))));
-    if (code == CURLE_WEIRD_SERVER_REPLY && l->lines)
+    if ((code == CURLE_WEIRD_SERVER_REPLY || l->foreign) && l->lines)
         return arena_printf(a, "the server says what nobody expects: \"%s\"", show(l, a, span_of(l->line)));
     link_pump_say(l->pump, code, why);
     return why;
@@ -342,7 +352,7 @@ static void forget_dialogue(struct link *l)
     l->pump = NULL;
     l->heard = l->lines = 0;
     l->line[0] = l->challenge[0] = '\0';
-    l->preauth = l->tried = l->gssapi = false;
+    l->preauth = l->foreign = l->tried = l->gssapi = false;
 }
 
 static void on_logged_in(void *context, CURLcode code)

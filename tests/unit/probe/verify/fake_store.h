@@ -5,7 +5,7 @@
 /*
  * A mail store on loopback, on the test's own loop, without TLS: it greets and answers each line by the first
  * row of a table whose words stand in it. In an answer "$" is the line's first word (IMAP's tag); an answer
- * that ends with "!" hangs up behind it; one that is null is none; "@" floods for ever.
+ * that ends with "!" hangs up behind it; one that is null is none; "@" floods for ever behind it.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -71,16 +71,14 @@ static inline void fake_store_say(struct fake_talk *t, const char *answer)
 {
     static char text[256 * 1024];
     size_t len = 0, tag = strcspn(t->line, " \r\n");
-    bool hangs_up = false;
+    bool hangs_up = false, floods = false;
 
     for (; answer && *answer; answer++) {
         if (*answer == '$') {
             memcpy(text + len, t->line, tag);
             len += tag;
         } else if (*answer == '@') {
-            t->flood.data = t;
-            fake_store_flood(&t->flood, 0);
-            return;
+            floods = true;
         } else if (*answer == '!' && !answer[1]) {
             hangs_up = true;
         } else {
@@ -90,8 +88,11 @@ static inline void fake_store_say(struct fake_talk *t, const char *answer)
     uv_buf_t bytes = uv_buf_init(text, (unsigned)len);
     if (len && uv_try_write((uv_stream_t *)&t->stream, &bytes, 1) < 0)
         hangs_up = true;
+    t->flood.data = t;
     if (hangs_up)
         fake_store_hang_up(t);
+    else if (floods)
+        fake_store_flood(&t->flood, 0);
 }
 
 static inline void fake_store_line(struct fake_talk *t)
