@@ -6,21 +6,34 @@
  */
 #include "server/mailboxes_store.h"
 
+#include "probe/verify/imap_store.h"
 #include "probe/verify/maildir.h"
+#include "probe/verify/pop3_store.h"
 
 #include <string.h>
 
 struct store *mailboxes_store_open(uv_loop_t *loop, struct dns *dns, const struct snapshot_store *settings,
                                    const struct mailbox_events *events, void *context)
 {
-    (void)dns; /* of accounts alone */
-    if (settings->maildir == NULL)
-        return NULL;
-    return maildir_new(&(struct maildir_order){.loop = loop,
-                                               .name = settings->name,
-                                               .path = settings->maildir,
-                                               .events = events,
-                                               .context = context});
+    if (settings->maildir != NULL)
+        return maildir_new(&(struct maildir_order){.loop = loop,
+                                                   .name = settings->name,
+                                                   .path = settings->maildir,
+                                                   .events = events,
+                                                   .context = context});
+    if (settings->account.protocol == ACCOUNT_POP3)
+        return pop3_store_new(&(struct pop3_store_order){.loop = loop,
+                                                         .dns = dns,
+                                                         .name = settings->name,
+                                                         .account = &settings->account,
+                                                         .events = events,
+                                                         .context = context});
+    return imap_store_new(&(struct imap_store_order){.loop = loop,
+                                                     .dns = dns,
+                                                     .name = settings->name,
+                                                     .account = &settings->account,
+                                                     .events = events,
+                                                     .context = context});
 }
 
 const char *mailboxes_store_place(const struct snapshot_store *settings)
