@@ -130,13 +130,13 @@ static int on_debug(CURL *easy, curl_infotype type, char *data, size_t size, voi
 
 /* ---- why it failed ---- */
 
-/* A piece of what the server said, without our secrets. */
-static char *show(struct link *l, struct arena *a, struct span text)
+/* A piece of what the server said, without our secrets, in quotes. */
+static const char *show(struct link *l, struct arena *a, struct span text)
 {
     char *masked = arena_alloc(a, mask_room(text.len));
     size_t len = mask_apply_cut(l->mask, text, masked);
 
-    return text_show(a, (struct span){masked, len}, MOST_SHOWN);
+    return arena_printf(a, "\"%s\"", text_show(a, (struct span){masked, len}, MOST_SHOWN));
 }
 
 /* The line without its tag, and without "* ". */
@@ -210,7 +210,7 @@ static const char *say(struct link *l, struct arena *a, CURLcode code)
     if (l->lines && says_goodbye(l) && code != CURLE_OPERATION_TIMEDOUT)
         return arena_printf(a, "the server hung up: %s", show(l, a, span_of(words_of(l))));
     if ((code == CURLE_WEIRD_SERVER_REPLY || l->foreign) && l->lines)
-        return arena_printf(a, "the server says what nobody expects: \"%s\"", show(l, a, span_of(l->line)));
+        return arena_printf(a, "the server says what nobody expects: %s", show(l, a, span_of(l->line)));
     link_pump_say(l->pump, code, why);
     return why;
 }

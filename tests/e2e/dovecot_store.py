@@ -5,7 +5,7 @@ import smtplib
 import ssl
 
 from dovecot import Dovecot
-from support import HOST, Program, free_port, scaled, wait_until, with_sbin
+from support import HOST, Program, accepts, free_port, scaled, with_sbin
 
 SERVICES = ["imap", "imaps", "pop3", "pop3s", "lmtp"]
 
@@ -116,4 +116,5 @@ class DovecotStore(Dovecot):
     def resume(self):
         started = self.log().count("starting up")
         self.program = Program(["dovecot", "-F", "-c", self.path("dovecot.conf")], self.path("out"), env=with_sbin())
-        wait_until(lambda: self.log().count("starting up") > started, 20, "Dovecot has started again")
+        self.program.wait_for(lambda: self.log().count("starting up") > started and accepts(self.ports["lmtp"]), 20,
+                              "Dovecot has started again")

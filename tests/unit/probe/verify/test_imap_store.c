@@ -260,7 +260,7 @@ static void test_why_it_cannot_be_looked_into(void **state)
     s.server.rows = dies;
     check_failed(scene_ask(&s), "the server closed the connection\n");
     s.server.rows = refuses;
-    check_failed(scene_ask(&s), "login refused: NO [AUTHENTICATIONFAILED] no\n");
+    check_failed(scene_ask(&s), "login refused: \"NO [AUTHENTICATIONFAILED] no\"\n");
     s.server.rows = good;
     assert_string_equal(scene_ask(&s),
                         "seen box INBOX INBOX/7/8, 73 of 100000\nmay box INBOX/7/8\nlooked box: well\n");

@@ -177,7 +177,7 @@ static void test_i01_bye(void **state)
     (void)state;
     scene_begin(&s, ACCOUNT_IMAP, "* BYE too many \x07 connections\r\n!", imap_rows);
     scene_play(&s);
-    assert_string_equal(s.why, "the server hung up: BYE too many \\x07 connections");
+    assert_string_equal(s.why, "the server hung up: \"BYE too many \\x07 connections\"");
     assert_false(s.was_up || s.is_login);
     scene_end(&s);
 }
@@ -236,7 +236,8 @@ static void test_i10_refused(void **state)
     scene_begin(&s, ACCOUNT_IMAP, IMAP_GREETING, rows);
     scene_play(&s);
     assert_true(s.is_login);
-    assert_ptr_equal(strstr(s.why, "login refused: NO [AUTHENTICATIONFAILED] not \"***\"\\x1B[2J, "), s.why);
+    assert_ptr_equal(strstr(s.why, "login refused: \"NO [AUTHENTICATIONFAILED] not \"***\"\\x1B[2J, "),
+                     s.why);
     assert_null(strstr(s.why, "correct"));
     assert_null(strstr(s.why, "Y29ycmVjdCBob3Jz"));
     assert_null(strstr(s.why, "NvcnJlY3QgaG9yc2"));
@@ -257,7 +258,7 @@ static void test_a_token_that_is_refused(void **state)
     s.token = span_of("the-token");
     scene_play(&s);
     assert_true(s.is_login);
-    assert_string_equal(s.why, "login refused: {\"status\":\"400\",\"scope\":\"mail\"}");
+    assert_string_equal(s.why, "login refused: \"{\"status\":\"400\",\"scope\":\"mail\"}\"");
     scene_end(&s);
     scene_begin(&s, ACCOUNT_IMAP, IMAP_GREETING, none);
     s.token = span_of("the-token");
