@@ -31,8 +31,8 @@ struct link_order {
 struct link_events {
     void (*up)(void *context); /* logged in */
     void (*bytes)(void *context, struct span bytes);
-    /* One sentence without full stop, no secret in it: "connection refused", "login refused: NO
-     * [AUTHENTICATIONFAILED] ...". is_login: the login itself was refused, so another token may help. */
+    /* One sentence without full stop, no secret in it: "connection refused", "login refused: \"NO
+     * [AUTHENTICATIONFAILED] ...\"". is_login: the login itself was refused, so another token may help. */
     void (*down)(void *context, const char *why, bool is_login);
 };
 
