@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bounces that are a text for people alone, of the two servers whose texts have a form. Exim's (an old one, or
- * one that is told to) have X-Failed-Recipients, each recipient on a line with what was said of it behind, a
- * line of dashes and words, and the message. qmail's (QSBMF, https://cr.yp.to/proto/qsbmf.txt) begin with
+ * Bounces that are a text for people alone, of the two servers whose texts have a form. Exim's (an old one,
+ * or one that is told to) have X-Failed-Recipients, each recipient on a line with what was said of it behind,
+ * a line of dashes and words, and the message. qmail's (QSBMF, https://cr.yp.to/proto/qsbmf.txt) begin with
  * "Hi. This is the qmail-send program at HOST.", have paragraphs of which those of recipients begin with
  * "<RECIPIENT>:", one that begins with "-", and the message. Both tell of failures only.
- */
-/*
- * Bounces that are a text for people alone, of the two mail servers whose texts have a form that does not
- * change:
- *
- *   Exim (before 4.8x, and where it is told to): the field X-Failed-Recipients; each recipient on a line of
- *   its own, what was said about it on the lines behind, up to an empty one; a line of dashes and words; the
- *   message.
- *
- *   qmail (QSBMF, https://cr.yp.to/proto/qsbmf.txt): "Hi. This is the qmail-send program at HOST.";
- * paragraphs of which those of recipients begin with "<RECIPIENT>:"; a paragraph that begins with "-"; the
- * message.
- *
- * Both tell of failures only; the field, and the words, have to be there.
  */
 #include "probe/proto/report_plain.h"
 

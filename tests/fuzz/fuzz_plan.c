@@ -175,9 +175,10 @@ static struct plan_letter letter(size_t route)
             text[i] = i % 78 == 77 ? '\n' : '.';
         wires[1] = message_wire(&forever, (struct span){text, sizeof(text)});
     }
-    struct plan_letter made = {.token = "ehlod-0123456789abcdef0123456789abcdef0123456789abcdef",
-                               .message_id = "<ehlod-0123456789abcdef0123456789abcdef0123456789abcdef@client.example.org>",
-                               .wire = wires[route % COUNT(wires)]};
+    struct plan_letter made = {
+        .token = "ehlod-0123456789abcdef0123456789abcdef0123456789abcdef",
+        .message_id = "<ehlod-0123456789abcdef0123456789abcdef0123456789abcdef@client.example.org>",
+        .wire = wires[route % COUNT(wires)]};
     if (route % COUNT(wires) == 1) {
         rest[0] = (struct span){made.wire.data + 1000, 1};
         rest[1] = (struct span){made.wire.data + 1001, made.wire.len - 1001};
