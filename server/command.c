@@ -11,6 +11,7 @@
 #include "probe/net/tls.h"
 #include "probe/sasl.h"
 #include "probe/verify/link.h"
+#include "server/history.h"
 #include "server/http.h"
 #include "server/render/render.h"
 #include "server/serve.h"
@@ -137,5 +138,6 @@ int command_version(const struct options *options)
     snprintf(built, sizeof built, "%d.%d.%d", UV_VERSION_MAJOR, UV_VERSION_MINOR, UV_VERSION_PATCH);
     print_library("libuv", built, uv_version_string());
     print_library("OpenSSL", NULL, tls_version());
+    print_library("SQLite", NULL, history_version());
     return 0;
 }

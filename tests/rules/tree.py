@@ -57,7 +57,7 @@ LIBRARY_DOORS = [
     (r"curl/curl\.h", r"probe/verify/link(\.c|_\w+\.[ch])"),
     (r"idn2\.h", "config/idn.c"),
     (r"gsasl\.h", "probe/sasl.c"),
-    (r"sqlite3\.h", "server/history.c"),
+    (r"sqlite3\.h", r"server/history(_rows)?\.c"),
 ]
 
 # libuv is the floor of all that has effects.
@@ -72,7 +72,8 @@ SYSTEM_HEADERS = PURE_HEADERS | {
     "arpa/inet.h", "arpa/nameser.h", "dirent.h", "errno.h", "fcntl.h", "getopt.h", "grp.h", "ifaddrs.h", "linux/errqueue.h",
     "linux/net_tstamp.h", "linux/sockios.h", "locale.h", "malloc.h", "malloc.h", "math.h", "net/if.h", "netdb.h", "netinet/in.h",
     "netinet/tcp.h", "poll.h", "pthread.h", "pwd.h", "sched.h", "search.h", "setjmp.h", "signal.h", "stdatomic.h", "sys/epoll.h",
-    "sys/eventfd.h", "sys/inotify.h", "sys/ioctl.h", "sys/mman.h", "sys/prctl.h", "sys/random.h", "sys/resource.h", "sys/signalfd.h",
+    "sys/eventfd.h", "sys/file.h", "sys/inotify.h", "sys/ioctl.h", "sys/mman.h", "sys/prctl.h", "sys/random.h", "sys/resource.h",
+    "sys/signalfd.h",
     "sys/socket.h", "sys/stat.h", "sys/sysinfo.h", "sys/time.h", "sys/timerfd.h", "sys/types.h", "sys/uio.h",
     "sys/un.h", "sys/utsname.h", "sys/wait.h", "threads.h", "time.h", "unistd.h",
 }
