@@ -62,6 +62,12 @@ static const struct keys_row rows[] = {
     {"server.allow_reload", server_allow_reload, SERVER(allow_reload), "loopback",
      "loopback, anyone or nobody", "who may POST /-/reload"},
 
+    {"history", NULL, 0, NULL, "a map of keys", "what outlives a restart"},
+    {"history.path", server_history_path, SERVER(history_path), NULL, "the path of a file",
+     "where it is kept; default: nowhere, so that a restart forgets all"},
+    {"history.keep", server_history_keep, SERVER(history_keep_us), "30d",
+     VALUE_DURATION_EXPECTED ", at least 1h", "how long the record of a message is kept"},
+
     {"mailboxes", mailbox_read_all, 0, NULL, "a map of mailboxes by name",
      "where delivered messages can be seen"},
     {"mailboxes.*.sink", mailbox_sink, SINK(listen), NULL,

@@ -8,10 +8,13 @@
 #include "config/endpoint.h"
 #include "config/path.h"
 #include "config/scalar.h"
+#include "probe/base/clock.h"
 
 #include <string.h>
 
 #define MAX_LISTEN 64
+
+#define LEAST_KEEP_US (3600 * CLOCK_US_PER_S)
 
 bool server_addresses_clash(const struct address *a, const struct address *b)
 {
@@ -94,4 +97,28 @@ void server_allow_reload(struct load *l, const struct keys_row *row, const struc
     int word = scalar_word(l, row, node, words, sizeof(words) / sizeof(words[0]));
     if (word >= 0)
         *(enum snapshot_reload *)slot = (enum snapshot_reload)word;
+}
+
+void server_history_path(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    const char *path = NULL;
+    scalar_text(l, row, node, &path);
+    if (!path)
+        return;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        load_bad(l, node, "the path names a folder", row->expected);
+    else
+        *(const char **)slot = path_resolve(l->keep, l->file, path);
+}
+
+void server_history_keep(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    int64_t us = CLOCK_NONE;
+    scalar_duration(l, row, node, &us);
+    if (us != CLOCK_NONE && us < LEAST_KEEP_US)
+        load_bad(l, node, "too short", row->expected);
+    else if (us != CLOCK_NONE)
+        *(int64_t *)slot = us;
 }

@@ -7,6 +7,8 @@
 /* Parsers of the keys under server. */
 keys_parse server_listen;         /* struct snapshot: listen */
 keys_parse server_unknown_status; /* int */
+keys_parse server_history_path;   /* const char * */
+keys_parse server_history_keep;   /* int64_t, microseconds */
 keys_parse server_allow_reload;   /* enum snapshot_reload */
 
 /* Whether two sockets cannot listen at these at the same time. No address (AF_UNSPEC) is in nobody's way. */

@@ -62,6 +62,7 @@ static void fill(struct owned *s, const struct node *root, const char *file, str
     load.hostname = host_name(&s->arena);
     target_defaults(&load, &defaults);
     keys_defaults(&load, "server", &s->is);
+    keys_defaults(&load, "history", &s->is);
     s->is.host_name = s->is.server_name = load.hostname;
     check_root(&load, root);
     if (load_is_map(&load, root, "a map with targets"))

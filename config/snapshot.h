@@ -66,6 +66,8 @@ struct snapshot {
     unsigned max_per_address; /* at least 1 */
     int unknown_status;       /* HTTP status of /check when ehlod cannot tell */
     enum snapshot_reload allow_reload;
+    const char *history_path; /* null = nothing outlives the process */
+    int64_t history_keep_us;  /* older rows of it go */
     const struct snapshot_sink *sinks;
     size_t sink_count;
     const struct snapshot_store *stores;

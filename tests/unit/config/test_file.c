@@ -186,7 +186,7 @@ static void test_encodings(void **state)
 static void test_byte_order_mark(void **state)
 {
     static const char *const errors[] = {
-        ":1:1: x: unknown key (expected one of: server, mailboxes, modules, targets)", NULL};
+        ":1:1: x: unknown key (expected one of: server, history, mailboxes, modules, targets)", NULL};
     struct given g;
     (void)state;
     given_good(&g, "\xef\xbb\xbftargets: {a: {address: 'x:25'}}\n");
