@@ -13,6 +13,7 @@
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "probe/verify/ledger.h"
+#include "server/history.h"
 #include "server/jobs.h"
 #include "server/mailboxes.h"
 #include "server/render/render.h"
@@ -160,14 +161,26 @@ static bool is_wanted(const void *context, const char *mailbox)
     return false;
 }
 
+/* That of a service with this config, if there is one: so each knows what the other has left in a mailbox. */
+static void choose_key(const struct snapshot *snapshot, struct token_key *key_r)
+{
+    char error[HISTORY_ERROR_SIZE];
+
+    script_key(key_r);
+    if (snapshot->history_path != NULL && history_peek_key(snapshot->history_path, key_r, error) < 0)
+        fprintf(stderr, "ehlod check: %s; so messages of this run are not known again\n", error);
+}
+
 /* Loop, jobs and mailboxes. -1 after a complaint, with nothing left open. */
 static int open_up(struct batch *b, struct snapshot *snapshot, struct log *log)
 {
+    struct jobs_order jobs = {.loop = &b->loop, .log = log, .snapshot = snapshot};
     char error[LISTEN_ERROR_SIZE];
     int made = uv_loop_init(&b->loop);
 
     assert(made == 0);
-    b->jobs = jobs_new(&(struct jobs_order){.loop = &b->loop, .log = log, .snapshot = snapshot});
+    choose_key(snapshot, &jobs.key);
+    b->jobs = jobs_new(&jobs);
     struct mailboxes_order order = {.loop = &b->loop,
                                     .log = log,
                                     .snapshot = snapshot,

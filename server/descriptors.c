@@ -23,7 +23,7 @@
 
 static size_t fixed(const struct descriptors_want *want)
 {
-    return BASE + want->places + STORE * want->stores;
+    return BASE + want->places + want->files + STORE * want->stores;
 }
 
 /* What can be had more or less of. */
@@ -39,7 +39,7 @@ size_t descriptors_sum(const struct descriptors_want *want)
 
 size_t descriptors_least(const struct descriptors_want *want)
 {
-    return BASE_STANDARD + BASE_LOOP + want->places + STORE * want->stores + 3 +
+    return BASE_STANDARD + BASE_LOOP + want->places + want->files + STORE * want->stores + 3 +
            want->receivers; /* one of each */
 }
 

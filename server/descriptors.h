@@ -13,6 +13,7 @@ struct descriptors_want {
     size_t places;        /* that are listened at, and receive mail */
     size_t receivers;     /* of mail, among them */
     size_t stores;        /* of mail, that are looked into */
+    size_t files;         /* that stay open */
     unsigned connections; /* HTTP, reserve aside */
     unsigned reserve;
     unsigned runs;

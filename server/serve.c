@@ -15,10 +15,9 @@
 #include "server/jobs.h"
 #include "server/listen.h"
 #include "server/mailboxes.h"
-
+#include "server/past.h"
 #include "server/reload.h"
 #include "server/render/render.h"
-#include "server/script.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -46,6 +45,7 @@ struct serve {
     struct snapshot *snapshot; /* in force: one reference */
     const struct snapshot_source *source;
     struct desk desk;
+    struct past *past;
     struct jobs *jobs;
     struct http *http;
     struct listen *listen;
@@ -84,6 +84,7 @@ static void take_down(struct serve *s)
     reload_free(s->reload);
     mailboxes_free(s->mailboxes); /* runs that are under way may be talking to them, and are stopped next */
     jobs_free(s->jobs);
+    past_free(s->past);
     /* One more that comes from here on changes nothing any more, and must not kill. */
     mask_signals(SIG_BLOCK, all_of_ours, sizeof all_of_ours / sizeof all_of_ours[0]);
     for (size_t i = 0; i < SERVE_SIGNALS; i++)
@@ -145,6 +146,7 @@ static struct descriptors_want want_of(const struct snapshot *snapshot, const st
         .places = snapshot->listen_count + snapshot->sink_count,
         .receivers = snapshot->sink_count,
         .stores = snapshot->store_count,
+        .files = snapshot->history_path != NULL ? HISTORY_DESCRIPTORS : 0,
         .connections = have->connections,
         .reserve = have->reserve,
         .runs = snapshot->max_runs,
@@ -222,6 +224,8 @@ static const char *apply(void *context, struct snapshot *snapshot)
 
     if (s->desk.stopping)
         return "ehlod is stopping";
+    if (past_refuses(s->past, snapshot) != NULL)
+        return past_refuses(s->past, snapshot);
     if (listen_prepare(s->listen, snapshot->listen, snapshot->listen_count, s->error) != 0)
         return s->error;
     if (mailboxes_prepare(s->mailboxes, snapshot, s->error) != 0) {
@@ -235,6 +239,7 @@ static const char *apply(void *context, struct snapshot *snapshot)
             say_listening(s->log, &snapshot->listen[i]);
     share_again(s, snapshot);
     jobs_reload(s->jobs, snapshot, s->have.runs);
+    past_reload(s->past, snapshot);
     s->snapshot = snapshot_ref(snapshot);
     s->desk.snapshot = snapshot;
     snapshot_unref(old);
@@ -353,12 +358,22 @@ static int start(struct serve *s)
 {
     struct jobs_order jobs = {
         .loop = &s->loop, .log = s->log, .snapshot = s->snapshot, .max_runs = s->have.runs};
+    char error[HISTORY_ERROR_SIZE];
 
-    script_key(&jobs.key);
+    s->past = past_open(s->snapshot, s->log, error);
+    if (s->past == NULL) {
+        log_event(s->log, LOG_LEVEL_ERROR, error, NULL);
+        return -1;
+    }
+    jobs.key = *past_key(s->past);
     s->jobs = jobs_new(&jobs);
     s->reload = reload_new(&(struct reload_order){
         .loop = &s->loop, .log = s->log, .source = s->source, .apply = apply, .context = s});
     s->desk = (struct desk){.snapshot = s->snapshot, .jobs = s->jobs, .reload = s->reload};
+    if (past_join(s->past, &s->loop, s->jobs, error) != 0) {
+        log_event(s->log, LOG_LEVEL_ERROR, error, NULL);
+        return -1;
+    }
     return start_mailboxes(s) == 0 ? start_http(s) : -1;
 }
 

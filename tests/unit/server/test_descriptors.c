@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 
 static const struct descriptors_want usual = {
-    .places = 2, .receivers = 1, .connections = 4096, .reserve = 16, .runs = 1000, .sessions = 100};
+    .places = 2, .receivers = 1, .files = 6, .connections = 4096, .reserve = 16, .runs = 1000, .sessions = 100};
 
 static size_t used(const struct descriptors_want *want, const struct descriptors_have *have)
 {
@@ -43,7 +43,7 @@ static void what_is_shared_out_fits(void **state)
     struct descriptors_have before = {0};
 
     (void)state;
-    for (size_t limit = 48; limit < 6000; limit++) {
+    for (size_t limit = 54; limit < 6000; limit++) {
         struct descriptors_have have = descriptors_share(limit, &usual);
         assert_true(used(&usual, &have) <= limit);
         assert_true(have.connections >= before.connections && have.runs >= before.runs);
@@ -74,7 +74,7 @@ static void few_connections_have_a_good_reserve(void **state)
 static void even_with_nothing_left_there_is_one_of_each(void **state)
 {
     (void)state;
-    for (size_t limit = 0; limit < 48; limit++) {
+    for (size_t limit = 0; limit < 54; limit++) {
         struct descriptors_have have = descriptors_share(limit, &usual);
         assert_true(have.connections >= 1 && have.reserve >= 1 && have.runs >= 1 && have.sessions >= 1);
     }
