@@ -312,7 +312,7 @@ void letters_saved(struct letters *l, const char *token, uint64_t serial)
     ledger_saved(l->ledger, token, serial);
 }
 
-/* What was lost may still come, until there is a newer one. */
+/* It may still come, or wait in its mailbox to be removed: it stays until there is a newer one. */
 void letters_restore(struct letters *l, const struct ledger_row *row, bool blind)
 {
     struct memory *m = memories_remember(&l->memories, row->target, row->route);
@@ -324,7 +324,7 @@ void letters_restore(struct letters *l, const struct ledger_row *row, bool blind
     forget_restored(l, m);
     if (d->settled_us != CLOCK_NONE)
         memory_keep(m, d);
-    if (d->state == ROUTE_LOST || d->state == ROUTE_UNCERTAIN)
+    if (row->mailbox != NULL)
         snprintf(m->restored, sizeof m->restored, "%s", row->token);
     else
         ledger_close(l->ledger, row->token);
