@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import threading
+import time
 
 import pytest
 from holder import Holder
@@ -373,3 +374,103 @@ def ehlod_pid(service):
                 return pid
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
             pid = int(f.read().split()[0])
+
+
+# A mailbox that keeps its mail.
+
+def maildir_config(address, tmp_path, *routes):
+    for name in ("new", "cur", "tmp"):
+        (tmp_path / "mail" / name).mkdir(parents=True, exist_ok=True)
+    return {"history": {"path": "history.db"}, "mailboxes": {"disk": {"maildir": str(tmp_path / "mail")}},
+            "targets": {"mx": {"address": address, "wait": "0", "cache_ttl": "0", "routes": list(routes)}}}
+
+
+def put(tmp_path, name, message):
+    path = tmp_path / "mail" / "new" / name
+    (tmp_path / "mail" / "tmp" / name).write_bytes(message)
+    os.rename(tmp_path / "mail" / "tmp" / name, path)
+    return path
+
+
+def mail(tmp_path):
+    return sorted(os.listdir(tmp_path / "mail" / "new") + os.listdir(tmp_path / "mail" / "cur"))
+
+
+def token(key, age):
+    """As ehlod makes one, so many seconds ago."""
+    said = int((time.time() - age) * 1000).to_bytes(6, "big") + os.urandom(6)
+    return "ehlod-" + said.hex() + hmac.new(key, said, hashlib.sha256).hexdigest()[:24]
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_what_came_while_nobody_was_there_is_found(life, holder, tmp_path, how):
+    relay = holder()
+    given = maildir_config(relay.address, tmp_path, route(mailbox="disk"))
+    service = life(given)
+    first = service.get("/check/mx")
+    wait_until(lambda: saved(tmp_path, state="pending"), 10, "it is kept")
+    end(service, how)
+    put(tmp_path, "1.ours", relay.held.pop()[1])
+    service = life(given)
+    wait_until(lambda: only_route(service.get("/check/mx"))["state"] == "delivered", 10, "it is found")
+    shown = only_route(service.get("/check/mx"))
+    assert shown["delivery"]["run"] == first.json["id"] and shown["delivery"]["flags"] == []
+    wait_until(lambda: mail(tmp_path) == [], 10, "it is removed")
+
+
+def test_what_did_not_come_is_lost_over_a_restart_too(life, holder, tmp_path):
+    """A store keeps what it gets, so nobody need have been there all the time."""
+    relay = holder()
+    given = maildir_config(relay.address, tmp_path, route(mailbox="disk", deliver_within=f"{scaled(1):g}s"))
+    service = life(given)
+    first = service.get("/check/mx")
+    wait_until(lambda: saved(tmp_path, state="pending"), 10, "it is kept")
+    kill(service)
+    service = life(given)
+    wait_until(lambda: only_route(service.get("/check/mx"))["state"] == "lost", 10, "its time is over")
+    put(tmp_path, "1.ours", relay.held.pop()[1])
+    wait_until(lambda: only_route(service.get("/check/mx"))["state"] == "late", 10, "it came after all")
+    assert only_route(service.get("/check/mx"))["delivery"]["run"] == first.json["id"]
+    wait_until(lambda: mail(tmp_path) == [], 10, "it is removed")
+
+
+@pytest.mark.parametrize("moment", ["at once", "kept", "removed"])
+def test_killed_when_it_was_seen(life, holder, tmp_path, moment):
+    """Before or after it was kept, and before or after it was removed: it is delivered, once."""
+    relay = holder()
+    given = maildir_config(relay.address, tmp_path, route(mailbox="disk"))
+    service = life(given)
+    service.get("/check/mx")
+    wait_until(lambda: saved(tmp_path, state="pending"), 10, "it is kept")
+    put(tmp_path, "1.ours", relay.held.pop()[1])
+    if moment == "kept":
+        wait_until(lambda: saved(tmp_path, state="delivered"), 10, "it is kept that it was seen")
+    elif moment == "removed":
+        wait_until(lambda: mail(tmp_path) == [], 10, "it is removed")
+    kill(service)
+    service = life(given)
+    wait_until(lambda: only_route(service.get("/check/mx"))["state"] == "delivered", 10, "it is seen")
+    wait_until(lambda: mail(tmp_path) == [], 10, "it is removed")
+    assert only_route(service.get("/check/mx"))["delivery"]["flags"] == []
+
+
+def test_leftovers_are_swept_and_nothing_else(life, holder, tmp_path):
+    """What a crash left behind, so old that nobody can wait for it any more: of it the history knows nothing, but the
+    key says whose it is."""
+    relay = holder()
+    given = maildir_config(relay.address, tmp_path, route(mailbox="disk", deliver_within="30s"))
+    life(given).stop_cleanly()
+    key, other = key_of(tmp_path), os.urandom(32)
+    messages = {name: f"X-Ehlod-Token: {made}\r\nSubject: ehlod test message\r\n\r\nhi\r\n".encode()
+                for name, made in (("1.old", token(key, 600)), ("2.older", token(key, 86400)), ("3.young", token(key, 5)),
+                                   ("4.forged", token(other, 600)), ("5.ancient", "ehlod-" + "0" * 48))}
+    messages["6.stranger"] = b"Subject: hello\r\n\r\nX-Ehlod-Token: none\r\n"
+    for name, message in messages.items():
+        put(tmp_path, name, message)
+    service = life(given)
+    wait_until(lambda: not {"1.old", "2.older"} & {name.split(":")[0] for name in mail(tmp_path)}, 20, "they are swept")
+    left = {name.split(":")[0]: name for name in mail(tmp_path)}
+    assert set(left) == {"3.young", "4.forged", "5.ancient", "6.stranger"}
+    service.stop_cleanly()
+    for name in left:
+        assert (tmp_path / "mail" / "new" / name).read_bytes() == messages[name], "untouched, and where it was"
