@@ -11,6 +11,7 @@
 #include "config/nearest.h"
 #include "config/scalar.h"
 #include "config/server.h"
+#include "config/server_allow.h"
 #include "config/tags.h"
 #include "config/target.h"
 #include "config/target_auth.h"
@@ -61,6 +62,9 @@ static const struct keys_row rows[] = {
      "an HTTP status from 200 to 599", "HTTP status of /check when ehlod itself cannot tell"},
     {"server.allow_reload", server_allow_reload, SERVER(allow_reload), "loopback",
      "loopback, anyone or nobody", "who may POST /-/reload"},
+    {"server.probe_allow", server_allow, SERVER(probe_allow), NULL,
+     "a network such as 192.0.2.0/24, an address, a host name or *.NAME, or a list of them",
+     "what /probe?target=HOST:PORT may dial beside the targets; default: nothing"},
 
     {"history", NULL, 0, NULL, "a map of keys", "what outlives a restart"},
     {"history.path", server_history_path, SERVER(history_path), NULL, "the path of a file",

@@ -68,6 +68,7 @@ struct snapshot {
     enum snapshot_reload allow_reload;
     const char *history_path; /* null = nothing outlives the process */
     int64_t history_keep_us;  /* older rows of it go */
+    struct allow probe_allow; /* what may be dialled beside the targets */
     const struct snapshot_sink *sinks;
     size_t sink_count;
     const struct snapshot_store *stores;

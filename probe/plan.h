@@ -2,6 +2,7 @@
 #ifndef PROBE_PLAN_H
 #define PROBE_PLAN_H
 
+#include "probe/allow.h"
 #include "probe/auth.h"
 #include "probe/base/address.h"
 #include "probe/base/span.h"
@@ -224,6 +225,7 @@ struct plan {
     const struct plan_script *script;  /* instead of routes; null = there is none */
     const struct address *own;         /* where ehlod itself listens for HTTP: dialling one is a loop */
     size_t own_count;
+    const struct allow *allow; /* what may be dialled; null = whatever host is */
 };
 
 /* Whether a message belongs to the route: what it wants is not decided at RCPT. */

@@ -47,6 +47,7 @@ static const struct {
     [REASON_NO_ADDRESS_FOR_FAMILY] = {"no_address_for_family",
                                       "the name has no address of the family asked for"},
     [REASON_LOOP] = {"loop", "the address is where ehlod itself listens"},
+    [REASON_NOT_ALLOWED] = {"not_allowed", "ehlod may not dial this address"},
     [REASON_LOCAL_RESOURCE] = {"local_resource", "ehlod's own machine could not do it"},
     [REASON_CLOSED] = {"closed", "the server closed the connection"},
     [REASON_RESET] = {"reset", "the server reset the connection"},

@@ -208,6 +208,25 @@ static void on_socket(void *context)
         socket_watch(&d->socket, true, on_socket, d);
 }
 
+/* Whether this address may be dialled: it is this one that is judged, whatever its name leads to later. */
+static bool is_allowed(const struct dial *d)
+{
+    const struct plan *plan = d->order.plan;
+
+    return !plan->allow || allow_has_address(plan->allow, plan->host, dial_present(d));
+}
+
+static void refuse_present(struct dial *d)
+{
+    struct result_failure failure = {
+        .phase = PHASE_CONNECT, .reason = REASON_NOT_ALLOWED, .limit_us = CLOCK_NONE};
+    char to[DIAL_TEXT_SIZE];
+
+    dial_text(dial_present(d), to);
+    failure.message = arena_printf(d->arena, "%s may not be dialled (server.probe_allow)", to);
+    write_down(d, &failure, CLOCK_NONE);
+}
+
 /* ---- one after another ---- */
 
 static void on_called(void *context)
@@ -253,6 +272,10 @@ static bool attempt_begin(struct dial *d)
 static void attempt_next(struct dial *d)
 {
     while (d->attempt_count < d->order.count) {
+        if (!is_allowed(d)) {
+            refuse_present(d);
+            continue;
+        }
         d->begun_us = clock_mono_us();
         d->place = (struct dial_place){.place = {.called = on_called, .context = d}};
         if (!dial_lines_enter(d->order.lines, &d->place, dial_present(d))) {

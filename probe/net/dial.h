@@ -14,7 +14,7 @@
  * waits until one is closed; the time for dialling stands still then. Every attempt is written down.
  */
 struct dial_order {
-    const struct plan *plan;         /* its source, and our own listeners that must not be dialled */
+    const struct plan *plan; /* its source, what may be dialled, and our own listeners, which must not */
     const struct address *addresses; /* with ports; at least one */
     size_t count;
     struct dial_lines *lines;

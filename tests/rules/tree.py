@@ -22,7 +22,7 @@ ROOMS = [
     ("proto", r"probe/proto/"),
     ("settings", r"probe/net/tls_context\.[ch]"),
     ("net", r"probe/net/"),
-    ("nouns", r"probe/(account|auth|plan|result|delivery|evidence|verdict|enhanced|conclude(_delivery)?|token)\.[ch]"),
+    ("nouns", r"probe/(account|allow|auth|plan|result|delivery|evidence|verdict|enhanced|conclude(_delivery)?|token)\.[ch]"),
     ("base", r"probe/base/"),
 ]
 

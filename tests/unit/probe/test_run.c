@@ -282,6 +282,39 @@ static void d09_alias_loop(void **state)
     fails_dns(STATUS_FAIL, REASON_MALFORMED, "round in a circle");
 }
 
+/* The name is allowed, but what it leads to is our own machine: nobody is dialled, and nothing asked twice.
+ */
+static void d15_a_name_that_leads_to_us(void **state)
+{
+    static const char *const names[] = {NAME};
+    struct allow allow = {.names = names, .name_count = 1};
+    int asked = resolver.asked;
+
+    (void)state;
+    say_good();
+    plan.allow = &allow;
+    assert_int_equal(play()->reason, REASON_NOT_ALLOWED);
+    assert_int_equal(result->status, STATUS_FAIL);
+    assert_int_equal(result->failure.phase, PHASE_CONNECT);
+    assert_non_null(strstr(result->summary, "may not be dialled (server.probe_allow)"));
+    assert_int_equal(resolver.asked - asked, 2); /* A and AAAA */
+    assert_int_equal(server.connections, 0);
+    assert_int_equal(result->timing_us[PHASE_CONNECT], CLOCK_NONE);
+    assert_true(result->timing_us[PHASE_DNS] >= 0);
+}
+
+static void d15_a_network_of_its_addresses(void **state)
+{
+    struct allow_net loopback = {.bits = 8};
+    struct allow allow = {.nets = &loopback, .net_count = 1};
+
+    (void)state;
+    address_parse("127.0.0.0", 0, &loopback.network);
+    say_good();
+    plan.allow = &allow;
+    works(STATUS_PASS);
+}
+
 static void d12_many_addresses(void **state)
 {
     (void)state;
@@ -783,6 +816,8 @@ int main(void)
         TEST(d07_one_family_is_ill),
         TEST(d08_truncated),
         TEST(d09_alias_loop),
+        TEST(d15_a_name_that_leads_to_us),
+        TEST(d15_a_network_of_its_addresses),
         TEST(d12_many_addresses),
         TEST(d13_garbage),
         TEST(d14_empty_datagram),

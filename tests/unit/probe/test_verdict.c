@@ -29,6 +29,7 @@ static const char *const reasons_known[] = {
     "mx_invalid",
     "unreachable",
     "loop",
+    "not_allowed",
     "no_address_for_family",
     "local_resource",
     "closed",

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -260,6 +261,44 @@ static void another_port_of_ours_is_no_loop(void **state)
     assert_int_equal(failure_of(0)->reason, REASON_NONE);
 }
 
+/* D15: the address that is dialled is judged, and what may not be dialled sees no packet. */
+static void d15_what_is_not_allowed_is_not_dialled(void **state)
+{
+    static const char *const names[] = {"mx.example.org"};
+    struct allow allow = {.names = names, .name_count = 1};
+    char text[DIAL_TEXT_SIZE], message[DIAL_TEXT_SIZE + 64];
+
+    (void)state;
+    plan.host = "mx.example.org";
+    plan.allow = &allow;
+    addresses[0] = addresses[1] = good;
+    dial_all(2, stage_scale_us(2000));
+    assert_int_equal(dial.attempt_count, 2);
+    assert_int_equal(failure_of(1)->phase, PHASE_CONNECT);
+    assert_int_equal(failure_of(1)->reason, REASON_NOT_ALLOWED);
+    dial_text(&good, text);
+    snprintf(message, sizeof message, "%s may not be dialled (server.probe_allow)", text);
+    assert_string_equal(failure_of(0)->message, message);
+    assert_int_equal(dial_took_us(&dial, clock_mono_us()), CLOCK_NONE);
+    assert_int_equal(poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, 0), 0);
+}
+
+static void d15_an_address_that_is_allowed_is_dialled(void **state)
+{
+    struct allow_net net = {.bits = 32};
+    struct allow allow = {.nets = &net, .net_count = 1};
+
+    (void)state;
+    plan.host = "mx.example.org";
+    plan.allow = &allow;
+    net.network = good;
+    address_parse("127.0.0.9", address_port(&good), &addresses[0]);
+    addresses[1] = good;
+    dial_all(2, stage_scale_us(2000));
+    assert_int_equal(failure_of(0)->reason, REASON_NOT_ALLOWED);
+    assert_int_equal(failure_of(1)->reason, REASON_NONE);
+}
+
 /* Dialled from the very port that is dialled: TCP connects the socket with itself. */
 static void a_closed_port_that_is_our_own_end_is_refused(void **state)
 {
@@ -484,6 +523,8 @@ int main(void)
         TEST(c13_a_listener_of_our_own_is_a_loop),
         TEST(c13_under_another_name),
         TEST(c13_written_as_ipv6),
+        TEST(d15_what_is_not_allowed_is_not_dialled),
+        TEST(d15_an_address_that_is_allowed_is_dialled),
         TEST(another_port_of_ours_is_no_loop),
         TEST(a_closed_port_that_is_our_own_end_is_refused),
         TEST(an_address_that_cannot_be_begun_with_is_an_attempt),
