@@ -12,6 +12,7 @@
 #include "config/scalar.h"
 #include "config/server.h"
 #include "config/server_allow.h"
+#include "config/server_door.h"
 #include "config/tags.h"
 #include "config/target.h"
 #include "config/target_auth.h"
@@ -62,6 +63,25 @@ static const struct keys_row rows[] = {
      "an HTTP status from 200 to 599", "HTTP status of /check when ehlod itself cannot tell"},
     {"server.allow_reload", server_allow_reload, SERVER(allow_reload), "loopback",
      "loopback, anyone or nobody", "who may POST /-/reload"},
+    {"server.tls_server_config", server_door_tls, 0, NULL, "a map of keys",
+     "HTTP is spoken over TLS; default: in plain text"},
+    {"server.tls_server_config.cert_file", server_door_file, SERVER(tls.cert), NULL, TLS_FILE_EXPECTED,
+     "the certificate that callers see; needed"},
+    {"server.tls_server_config.key_file", server_door_file, SERVER(tls.key), NULL, TLS_FILE_EXPECTED,
+     "its private key; default: it stands in cert_file"},
+    {"server.tls_server_config.client_ca_file", server_door_file, SERVER(tls.client_ca), NULL,
+     TLS_FILE_EXPECTED, "whose certificates callers may have"},
+    {"server.tls_server_config.client_auth_type", server_door_client_auth, SERVER(tls), NULL,
+     "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or "
+     "RequireAndVerifyClientCert",
+     "whether callers must show one; default: with client_ca_file they must, and it is verified"},
+    {"server.tls_server_config.min_version", server_door_version, SERVER(tls.min_version), "TLS12",
+     "TLS12 or TLS13", "the oldest version that is spoken"},
+    {"server.basic_auth_users", server_door_users, 0, NULL,
+     "a bcrypt hash of cost 4 to 14, under the name of a user",
+     "who may log in; default: everybody is let in"},
+    {"server.bearer_token_files", server_door_tokens, 0, NULL, "the path of a file, or a list of them",
+     "who has one of these tokens is let in, too"},
     {"server.probe_allow", server_allow, SERVER(probe_allow), NULL,
      "a network such as 192.0.2.0/24, an address, a host name or *.NAME, or a list of them",
      "what /probe?target=HOST:PORT may dial beside the targets; default: nothing"},

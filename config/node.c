@@ -112,7 +112,8 @@ static bool is_named(const struct node *node, const char *key)
 /* By its key, or by one above it that is misplaced; a secret where all that belongs to a login was due. */
 static bool is_secret(const struct node *node)
 {
-    bool secret = is_named(node, "auth") || is_named(node, "password") || is_named(node, "token");
+    bool secret = is_named(node, "basic_auth_users") || is_named(node->parent, "basic_auth_users") ||
+                  is_named(node, "auth") || is_named(node, "password") || is_named(node, "token");
 
     for (; node && !secret; node = node->parent)
         secret = is_named(node->parent, "auth") && (is_named(node, "password") || is_named(node, "token"));

@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 /*
  * What the operator said: the config, validated, with every default filled in. Immutable, shared by count
@@ -23,6 +25,45 @@ struct snapshot_listen {
 
 /* Who may POST /-/reload. */
 enum snapshot_reload { SNAPSHOT_RELOAD_LOOPBACK, SNAPSHOT_RELOAD_ANYONE, SNAPSHOT_RELOAD_NOBODY };
+
+/* A file that the service reads again when it has changed. */
+struct snapshot_file_state {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified;
+    struct timespec changed;
+};
+
+struct snapshot_file {
+    const char *path;          /* null = there is none */
+    const struct secret *held; /* what stood in it when the config was loaded */
+    struct snapshot_file_state state;
+};
+
+/* Whether callers have to show a certificate, and which is good. */
+enum snapshot_client_auth {
+    SNAPSHOT_CLIENT_NONE,
+    SNAPSHOT_CLIENT_REQUEST,
+    SNAPSHOT_CLIENT_REQUIRE_ANY,
+    SNAPSHOT_CLIENT_VERIFY_IF_GIVEN,
+    SNAPSHOT_CLIENT_REQUIRE_AND_VERIFY
+};
+
+/* How HTTP is spoken. */
+struct snapshot_tls {
+    bool is_said;
+    struct snapshot_file cert; /* without one: in plain text */
+    struct snapshot_file key;  /* without one it stands in cert */
+    struct snapshot_file client_ca;
+    enum snapshot_client_auth client_auth;
+    enum tls_min min_version;
+};
+
+struct snapshot_user {
+    const char *name;
+    const struct secret *hash; /* of the password: bcrypt */
+};
 
 struct snapshot_sink {
     const char *name; /* of the mailbox */
@@ -68,6 +109,11 @@ struct snapshot {
     enum snapshot_reload allow_reload;
     const char *history_path; /* null = nothing outlives the process */
     int64_t history_keep_us;  /* older rows of it go */
+    struct snapshot_tls tls;
+    const struct snapshot_user *users; /* who may log in; with no token and no user everybody is let in */
+    size_t user_count;
+    const struct snapshot_file *tokens; /* what else lets in */
+    size_t token_count;
     struct allow probe_allow; /* what may be dialled beside the targets */
     const struct snapshot_sink *sinks;
     size_t sink_count;

@@ -13,6 +13,7 @@
 #include "probe/verify/link.h"
 #include "server/history.h"
 #include "server/http.h"
+#include "server/https.h"
 #include "server/render/render.h"
 #include "server/serve.h"
 
@@ -129,6 +130,7 @@ int command_version(const struct options *options)
     http_version(built, &running);
     printf("ehlod %s\n", EHLOD_VERSION);
     print_library("c-ares", NULL, dns_version());
+    print_library("GnuTLS", NULL, https_version());
     print_library("jansson", NULL, json_version());
     print_library("libcurl", NULL, link_version());
     print_library("libfyaml", NULL, yaml_version());

@@ -5,6 +5,7 @@
 #include "config/snapshot.h"
 #include "server/http.h"
 #include "server/jobs.h"
+#include "server/login.h"
 #include "server/reload.h"
 
 #include <stdbool.h>
@@ -14,7 +15,8 @@ struct desk {
     const struct snapshot *snapshot; /* kept by whoever made the desk */
     struct jobs *jobs;
     struct reload *reload;
-    bool stopping; /* no longer ready, for balancers before us */
+    struct login *login; /* null: everybody is let in */
+    bool stopping;     /* no longer ready, for balancers before us */
 };
 
 /* For http_order: the context is the desk. */

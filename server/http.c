@@ -5,7 +5,8 @@
  * body is answered in the second; sockets are edge-triggered, so after every turn and every resume its
  * timeout must be asked; a suspended connection has no timeout and no disconnect notice; nobody bounds the
  * time a request head takes (server/callers.c does). Its parsed URL and its parameters are not used: the
- * target is copied raw. What it lets pass is judged in server/head.c.
+ * target is copied raw. What it lets pass is judged in server/head.c. TLS is its GnuTLS, with our settings
+ * for each connection (server/https.c).
  */
 #include "server/http.h"
 
@@ -13,6 +14,7 @@
 #include "probe/base/mem.h"
 #include "server/callers.h"
 #include "server/head.h"
+#include "server/https.h"
 
 #include <assert.h>
 #include <microhttpd.h>
@@ -27,6 +29,8 @@
 #define HTTP_HASTE_US          (1 * CLOCK_US_PER_S)  /* instead of either, when others want the place */
 #define HTTP_IDLE_US           (75 * CLOCK_US_PER_S) /* from an answer to the end of the next head */
 #define HTTP_SEND_US           (60 * CLOCK_US_PER_S) /* for a client to take its answer */
+#define HTTP_SHAKE_MS          50                    /* between turns for the sake of handshakes alone */
+#define HTTP_SHAKE_BUSY_MS     1                     /* the same while answers go out */
 #define HTTP_INACTIVE_S        120u                  /* the library's own limit: a second line */
 /* What a client that is connected when draining begins may have sent already has come by then. */
 #define HTTP_LINGER_MS 500
@@ -45,8 +49,11 @@ struct connection {
     struct caller caller;
     struct http *http;
     struct MHD_Connection *mhd;
+    struct https *https; /* null: plain */
     enum connection_state state;
     bool local;
+    bool handshaking;
+    bool is_answering;
     bool given_up; /* no answer will come: close */
     bool last;     /* the request could be misread about where it ends: its answer closes */
     int status;
@@ -57,11 +64,23 @@ struct connection {
     struct http_request request;
 };
 
-struct http {
-    struct http_order order;
+/* The library serves either plain connections or those with TLS; each kind is begun with its first one. */
+enum kind { KIND_PLAIN, KIND_SECURE, KINDS };
+
+struct side {
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
+};
+
+struct http {
+    struct http_order order;
+    struct side sides[KINDS];
+    struct https *taking; /* of the connection that is being taken */
     uv_timer_t turn;
+    uv_idle_t again;      /* a turn follows at once, but not before the loop has looked at everything else */
+    unsigned handshaking; /* with TLS, and have not asked yet */
+    unsigned answering;
+    bool moved; /* a connection has come, asked, been answered or gone in this turn */
     uv_timer_t drain;
     uv_timer_t linger;
     unsigned open_handles;
@@ -106,15 +125,35 @@ static void finish_drain(struct http *http)
     done(http->drained_context);
 }
 
+static void on_again(uv_idle_t *idle);
+
+/* Once all have had their turn. While a handshake waits for its client the library asks for a turn at once,
+ * over and over; but when the client goes on the socket tells. */
+static void set_turn(struct http *http)
+{
+    MHD_UNSIGNED_LONG_LONG wait_ms, least_ms = UINT64_MAX;
+
+    for (int i = 0; i < KINDS; i++)
+        if (http->sides[i].daemon != NULL && MHD_get_timeout(http->sides[i].daemon, &wait_ms) == MHD_YES &&
+            wait_ms < least_ms)
+            least_ms = wait_ms;
+    if (least_ms == 0 && http->handshaking > 0 && !http->moved)
+        least_ms = http->answering > 0 ? HTTP_SHAKE_BUSY_MS : HTTP_SHAKE_MS;
+    uv_idle_stop(&http->again);
+    uv_timer_stop(&http->turn);
+    if (least_ms == 0)
+        uv_idle_start(&http->again, on_again);
+    else if (least_ms < UINT64_MAX)
+        uv_timer_start(&http->turn, on_turn, least_ms, 0);
+}
+
 static void take_turn(struct http *http)
 {
-    MHD_UNSIGNED_LONG_LONG wait_ms;
-
-    MHD_run(http->daemon);
-    if (MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES)
-        uv_timer_start(&http->turn, on_turn, wait_ms, 0);
-    else
-        uv_timer_stop(&http->turn);
+    http->moved = false;
+    for (int i = 0; i < KINDS; i++)
+        if (http->sides[i].daemon != NULL)
+            MHD_run(http->sides[i].daemon);
+    set_turn(http);
     if (http->draining && http->under_way == 0 &&
         (callers_are_gone(http->callers) || !uv_is_active((uv_handle_t *)&http->linger)))
         finish_drain(http);
@@ -123,6 +162,11 @@ static void take_turn(struct http *http)
 static void on_turn(uv_timer_t *timer)
 {
     take_turn(timer->data);
+}
+
+static void on_again(uv_idle_t *idle)
+{
+    take_turn(idle->data);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -174,6 +218,7 @@ static enum MHD_Result ask_handler(struct connection *c)
     callers_promote(http->callers, &c->caller);
     c->request.reserved = c->caller.reserved;
     c->last = c->last || c->caller.reserved;
+    http->moved = true;
     c->state = CONNECTION_ASKED;
     c->asked_us = clock_mono_us();
     c->caller.deadline_us = CLOCK_NEVER;
@@ -207,6 +252,7 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, cons
         .method = method,
         .target = c->target,
         .accept = field(mhd, "Accept"),
+        .authorization = field(mhd, "Authorization"),
         .scrape_timeout = field(mhd, "X-Prometheus-Scrape-Timeout-Seconds"),
         .fault = head_fault(&head),
         .local = c->local,
@@ -252,6 +298,8 @@ void http_answer(struct http_request *request, const struct http_reply *reply)
 
     assert(waiting || c->state == CONNECTION_ASKED);
     c->state = CONNECTION_ANSWERED;
+    c->is_answering = true;
+    c->http->answering++;
     c->caller.waiting = false;
     c->caller.deadline_us = clock_mono_us() + HTTP_SEND_US;
     c->status = reply->status;
@@ -269,6 +317,15 @@ void http_answer(struct http_request *request, const struct http_reply *reply)
 
 /* ---- what the library tells of a connection ---- */
 
+/* The handshake of the connection is over, if it had one. */
+static void shake_off(struct connection *c)
+{
+    if (c->handshaking)
+        c->http->handshaking--;
+    c->handshaking = false;
+    c->http->moved = true;
+}
+
 static void *on_target(void *context, const char *uri, struct MHD_Connection *mhd)
 {
     struct connection *c = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
@@ -276,6 +333,7 @@ static void *on_target(void *context, const char *uri, struct MHD_Connection *mh
     const char *target = uri != NULL ? uri : "";
 
     (void)context;
+    shake_off(c);
     free(c->target);
     c->target = mem_dup(target);
     c->target_end = target + strlen(target);
@@ -296,6 +354,10 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
         return;
     }
     http->under_way--;
+    http->moved = true;
+    if (c->is_answering)
+        http->answering--;
+    c->is_answering = false;
     if (log_wants(http->order.log, LOG_LEVEL_DEBUG)) {
         snprintf(status, sizeof status, "%d", c->status);
         snprintf(ms, sizeof ms, "%.3f", (double)(clock_mono_us() - c->asked_us) / CLOCK_US_PER_MS);
@@ -343,6 +405,12 @@ static void open_connection(struct http *http, struct MHD_Connection *mhd, void 
 
     c->http = http;
     c->mhd = mhd;
+    if (http->taking != NULL) {
+        c->https = https_ref(http->taking);
+        c->handshaking = true;
+        http->handshaking++;
+        https_begin(c->https, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session);
+    }
     c->local = is_local(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     callers_enter(http->callers, &c->caller,
                   MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
@@ -356,7 +424,9 @@ static void open_connection(struct http *http, struct MHD_Connection *mhd, void 
 
 static void close_connection(struct http *http, struct connection *c)
 {
+    shake_off(c);
     callers_leave(http->callers, &c->caller);
+    https_unref(c->https);
     free(c->target);
     free(c);
 }
@@ -386,15 +456,22 @@ bool http_is_full(const struct http *http)
     return callers_are_full(http->callers);
 }
 
-void http_take(struct http *http, int fd, const struct address *peer)
+static struct side *side_of(struct http *http, enum kind kind);
+
+void http_take(struct http *http, int fd, const struct address *peer, struct https *https)
 {
-    if (http_is_full(http)) {
-        turn_away(fd);
+    struct side *side = http_is_full(http) ? NULL : side_of(http, https != NULL ? KIND_SECURE : KIND_PLAIN);
+
+    if (side == NULL) {
+        if (https == NULL)
+            turn_away(fd);
         close(fd);
         return;
     }
     /* A socket that cannot be taken is closed by the library. */
-    MHD_add_connection(http->daemon, fd, &peer->any, address_len(peer));
+    http->taking = https;
+    MHD_add_connection(side->daemon, fd, &peer->any, address_len(peer));
+    http->taking = NULL;
     turn_soon(http);
 }
 
@@ -415,7 +492,9 @@ static void give_up(void *context, struct caller *caller)
 static void cut_off(void *context, struct caller *caller)
 {
     (void)context;
-    if (caller->reserved && connection_of_caller(caller)->state == CONNECTION_HEAD)
+    const struct connection *c = connection_of_caller(caller);
+
+    if (caller->reserved && c->state == CONNECTION_HEAD && c->https == NULL)
         turn_away(caller->fd);
     shutdown(caller->fd, SHUT_RDWR); /* the library sees it and closes */
 }
@@ -429,27 +508,48 @@ static void tell_room(void *context)
 
 /* ---- life ---- */
 
-static struct MHD_Daemon *start_daemon(struct http *http)
+static struct MHD_Daemon *start_daemon(struct http *http, enum kind kind)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
 
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_access, http, MHD_OPTION_CONNECTION_LIMIT,
-                            http->order.max_connections + http->order.reserve,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_CONNECTION_MEMORY,
-                            MHD_OPTION_CONNECTION_TIMEOUT, HTTP_INACTIVE_S, MHD_OPTION_SIGPIPE_HANDLED_BY_APP,
-                            1, MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
-                            on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-                            MHD_OPTION_END);
+    if (kind == KIND_SECURE)
+        flags |= MHD_USE_TLS;
+    /* Every connection has settings of its own from the beginning, but without any the library does not
+     * begin. */
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, on_access, http, MHD_OPTION_CONNECTION_LIMIT,
+        http->order.max_connections + http->order.reserve, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        HTTP_CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, HTTP_INACTIVE_S,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, http,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+        kind == KIND_SECURE ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, https_nobody, MHD_OPTION_END);
+}
+
+/* Begins it if need be; null when it cannot be. */
+static struct side *side_of(struct http *http, enum kind kind)
+{
+    struct side *side = &http->sides[kind];
+
+    if (side->daemon != NULL)
+        return side;
+    side->daemon = start_daemon(http, kind);
+    if (side->daemon == NULL)
+        return NULL;
+    int started = uv_poll_init(http->order.loop, &side->poll,
+                               MHD_get_daemon_info(side->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
+    assert(started == 0);
+    side->poll.data = http;
+    http->open_handles++;
+    uv_poll_start(&side->poll, UV_READABLE, on_ready);
+    return side;
 }
 
 struct http *http_new(const struct http_order *order)
 {
     struct http *http = mem_alloc(sizeof *http);
-    int started;
 
     http->order = *order;
-    http->daemon = start_daemon(http);
-    if (http->daemon == NULL) {
+    if (side_of(http, order->secure ? KIND_SECURE : KIND_PLAIN) == NULL) {
         free(http);
         return NULL;
     }
@@ -462,14 +562,11 @@ struct http *http_new(const struct http_order *order)
                                                         .room = tell_room,
                                                         .context = http});
     uv_timer_init(order->loop, &http->turn);
+    uv_idle_init(order->loop, &http->again);
     uv_timer_init(order->loop, &http->drain);
     uv_timer_init(order->loop, &http->linger);
-    started = uv_poll_init(order->loop, &http->poll,
-                           MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
-    assert(started == 0);
-    http->turn.data = http->drain.data = http->linger.data = http->poll.data = http;
-    http->open_handles = 4;
-    uv_poll_start(&http->poll, UV_READABLE, on_ready);
+    http->turn.data = http->again.data = http->drain.data = http->linger.data = http;
+    http->open_handles += 4;
     return http;
 }
 
@@ -508,10 +605,15 @@ void http_free(struct http *http)
     if (http == NULL)
         return;
     callers_each(http->callers, give_up_waiting, http);
-    uv_close((uv_handle_t *)&http->poll, on_handle_closed);
-    MHD_stop_daemon(http->daemon);
+    for (int i = 0; i < KINDS; i++) {
+        if (http->sides[i].daemon == NULL)
+            continue;
+        uv_close((uv_handle_t *)&http->sides[i].poll, on_handle_closed);
+        MHD_stop_daemon(http->sides[i].daemon);
+    }
     callers_free(http->callers);
     uv_close((uv_handle_t *)&http->turn, on_handle_closed);
+    uv_close((uv_handle_t *)&http->again, on_handle_closed);
     uv_close((uv_handle_t *)&http->drain, on_handle_closed);
     uv_close((uv_handle_t *)&http->linger, on_handle_closed);
 }

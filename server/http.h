@@ -18,9 +18,10 @@ struct http;
 
 /* What a client asks. Texts live until the request is answered or gone. */
 struct http_request {
-    const char *method;         /* as it was sent: "GET" */
-    const char *target;         /* raw, undecoded */
-    const char *accept;         /* header fields; null = not there */
+    const char *method; /* as it was sent: "GET" */
+    const char *target; /* raw, undecoded */
+    const char *accept; /* header fields; null = not there */
+    const char *authorization;
     const char *scrape_timeout; /* X-Prometheus-Scrape-Timeout-Seconds */
     const char *fault;          /* a sentence: answer 400 whatever is asked; null = none */
     bool local;                 /* from this machine: over a loopback address or a Unix socket */
@@ -37,8 +38,11 @@ typedef void http_gone(void *context, struct http_request *request);
 /* A connection can be taken again, after http_is_full. */
 typedef void http_room(void *context);
 
+struct https; /* server/https.h */
+
 struct http_order {
     uv_loop_t *loop;
+    bool secure;     /* what is taken first has TLS: a hint, to begin with what will be used */
     struct log *log; /* kept */
     unsigned max_connections;
     unsigned reserve; /* as many more, whose requests are marked */
@@ -52,9 +56,9 @@ struct http_order {
 /* Null when the library does not start (no descriptors, no memory). */
 struct http *http_new(const struct http_order *order);
 
-/* Takes a connected, non-blocking socket; no address is a Unix socket's. When http is full it gets a short
- * 503 and is closed. */
-void http_take(struct http *http, int fd, const struct address *peer);
+/* Takes a connected, non-blocking socket; no address is a Unix socket's. With these settings it speaks TLS;
+ * null: plain. When http is full it gets a short 503, where that can be said, and is closed. */
+void http_take(struct http *http, int fd, const struct address *peer, struct https *https);
 
 /* Whether the reserve is used up too. */
 bool http_is_full(const struct http *http);

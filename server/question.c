@@ -14,17 +14,14 @@
 #include <stdlib.h>
 
 #define QUESTION_MAX_PROBLEM ((size_t)64 * 1024)
-#define QUESTION_MAX_HEADERS 5
+#define QUESTION_MAX_HEADERS 6
 
 static const struct {
     int status;
     const char *title;
 } titles[] = {
-    {400, "Bad Request"},
-    {403, "Forbidden"},
-    {404, "Not Found"},
-    {405, "Method Not Allowed"},
-    {500, "Internal Server Error"},
+    {400, "Bad Request"},         {401, "Unauthorized"},       {403, "Forbidden"},
+    {404, "Not Found"},           {405, "Method Not Allowed"}, {500, "Internal Server Error"},
     {503, "Service Unavailable"},
 };
 
@@ -70,6 +67,8 @@ void question_answer(struct question *q, const struct question_answer *answer)
         headers[reply.header_count++] = (struct http_header){"Vary", "Accept"};
     if (q->allow != NULL)
         headers[reply.header_count++] = (struct http_header){"Allow", q->allow};
+    if (q->challenge != NULL)
+        headers[reply.header_count++] = (struct http_header){"WWW-Authenticate", q->challenge};
     if (q->later)
         headers[reply.header_count++] = (struct http_header){"Retry-After", "1"};
     if (q->bodyless) {

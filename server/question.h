@@ -15,9 +15,10 @@ struct question {
     struct http_request *request;
     struct arena arena; /* lives as long as the question */
     struct url url;
-    const char *allow; /* sent with the answer; null = not */
-    bool bodyless;     /* OPTIONS: the answer is a status and a header */
-    bool later;        /* a refusal for the moment: tells to come again */
+    const char *allow;     /* sent with the answer; null = not */
+    const char *challenge; /* likewise, of one who has to log in */
+    bool bodyless;         /* OPTIONS: the answer is a status and a header */
+    bool later;            /* a refusal for the moment: tells to come again */
     /* For a handler that answers later: undoes what waits, because the client is gone. */
     void (*leave)(struct question *q);
     void *waiting; /* that handler's own */

@@ -11,6 +11,7 @@
 #include "probe/verify/receiver.h"
 #include "server/descriptors.h"
 #include "server/desk.h"
+#include "server/door.h"
 #include "server/http.h"
 #include "server/jobs.h"
 #include "server/listen.h"
@@ -51,6 +52,7 @@ struct serve {
     struct listen *listen;
     struct mailboxes *mailboxes;
     struct reload *reload;
+    struct door *door;
     size_t descriptors; /* the limit */
     struct descriptors_have have;
     bool tidied; /* the jobs have stopped, and the mailboxes are tidy */
@@ -81,6 +83,7 @@ static void take_down(struct serve *s)
     listen_free(s->listen);
     s->listen = NULL;
     http_free(s->http);
+    door_free(s->door);
     reload_free(s->reload);
     mailboxes_free(s->mailboxes); /* runs that are under way may be talking to them, and are stopped next */
     jobs_free(s->jobs);
@@ -207,20 +210,26 @@ static bool is_listed(const struct snapshot *snapshot, const struct snapshot_lis
     return false;
 }
 
-static void say_listening(struct log *log, const struct snapshot_listen *place)
+static const char *scheme_of(const struct serve *s)
+{
+    return door_https(s->door) != NULL ? "https://" : "http://";
+}
+
+static void say_listening(const struct serve *s, const struct snapshot_listen *place)
 {
     char text[LISTEN_NAME_SIZE + 32];
     char name[LISTEN_NAME_SIZE];
 
     listen_name(place, name);
-    snprintf(text, sizeof text, "listening on %s%s", place->path == NULL ? "http://" : "", name);
-    log_event(log, LOG_LEVEL_INFO, text, NULL);
+    snprintf(text, sizeof text, "listening on %s%s", place->path == NULL ? scheme_of(s) : "", name);
+    log_event(s->log, LOG_LEVEL_INFO, text, NULL);
 }
 
 static const char *apply(void *context, struct snapshot *snapshot)
 {
     struct serve *s = context;
     struct snapshot *old = s->snapshot;
+    const char *refusal;
 
     if (s->desk.stopping)
         return "ehlod is stopping";
@@ -232,11 +241,17 @@ static const char *apply(void *context, struct snapshot *snapshot)
         listen_abandon(s->listen);
         return s->error;
     }
+    refusal = door_set(s->door, snapshot); /* the last that can refuse */
+    if (refusal != NULL) {
+        listen_abandon(s->listen);
+        mailboxes_abandon(s->mailboxes);
+        return refusal;
+    }
     listen_commit(s->listen);
     mailboxes_commit(s->mailboxes);
     for (size_t i = 0; i < snapshot->listen_count; i++)
         if (!is_listed(old, &snapshot->listen[i]))
-            say_listening(s->log, &snapshot->listen[i]);
+            say_listening(s, &snapshot->listen[i]);
     share_again(s, snapshot);
     jobs_reload(s->jobs, snapshot, s->have.runs);
     past_reload(s->past, snapshot);
@@ -262,7 +277,7 @@ static void take_connection(void *context, int fd, const struct address *peer)
 {
     struct serve *s = context;
 
-    http_take(s->http, fd, peer);
+    http_take(s->http, fd, peer, door_https(s->door));
     if (http_is_full(s->http))
         listen_hold(s->listen);
 }
@@ -275,23 +290,23 @@ static void on_room(void *context)
 }
 
 /* How to try it from here; a wildcard is reached by loopback. */
-static void say_example(struct log *log, const struct snapshot_listen *place, const char *target)
+static void say_example(const struct serve *s, const struct snapshot_listen *place, const char *target)
 {
     char text[2 * LISTEN_NAME_SIZE + 256];
     char name[LISTEN_NAME_SIZE];
     struct snapshot_listen near = *place;
 
     if (place->path != NULL) {
-        snprintf(text, sizeof text, "try: curl -s --unix-socket %s http://localhost/check/%s", place->path,
-                 target);
+        snprintf(text, sizeof text, "try: curl -s --unix-socket %s %slocalhost/check/%s", place->path,
+                 scheme_of(s), target);
     } else {
         if (address_is_wildcard(&place->address))
             address_parse(address_family(&place->address) == AF_INET6 ? "::1" : "127.0.0.1",
                           address_port(&place->address), &near.address);
         listen_name(&near, name);
-        snprintf(text, sizeof text, "try: curl -s http://%s/check/%s", name, target);
+        snprintf(text, sizeof text, "try: curl -s %s%s/check/%s", scheme_of(s), name, target);
     }
-    log_event(log, LOG_LEVEL_INFO, text, NULL);
+    log_event(s->log, LOG_LEVEL_INFO, text, NULL);
 }
 
 static void say_hello(const struct serve *s)
@@ -302,9 +317,9 @@ static void say_hello(const struct serve *s)
     log_event(s->log, LOG_LEVEL_INFO, "ehlod started", "version", EHLOD_VERSION, "vantage",
               s->snapshot->server_name, "targets", count, NULL);
     for (size_t i = 0; i < s->snapshot->listen_count; i++)
-        say_listening(s->log, &s->snapshot->listen[i]);
+        say_listening(s, &s->snapshot->listen[i]);
     if (s->snapshot->target_count > 0)
-        say_example(s->log, &s->snapshot->listen[0], s->snapshot->targets[0].name);
+        say_example(s, &s->snapshot->listen[0], s->snapshot->targets[0].name);
 }
 
 static int start_mailboxes(struct serve *s)
@@ -324,6 +339,7 @@ static int start_http(struct serve *s)
 {
     struct http_order http = {
         .loop = &s->loop,
+        .secure = door_https(s->door) != NULL,
         .log = s->log,
         .max_connections = s->have.connections,
         .reserve = s->have.reserve,
@@ -354,26 +370,41 @@ static int start_http(struct serve *s)
     return s->listen != NULL ? 0 : -1;
 }
 
-static int start(struct serve *s)
+static int start_door(struct serve *s)
+{
+    s->door = door_new(&s->loop, s->log);
+    const char *refusal = door_set(s->door, s->snapshot);
+    if (refusal != NULL)
+        log_event(s->log, LOG_LEVEL_ERROR, "cannot start", "cause", refusal, NULL);
+    return refusal == NULL ? 0 : -1;
+}
+
+/* The file that outlives a restart, and the jobs that go on from it. */
+static int start_jobs(struct serve *s)
 {
     struct jobs_order jobs = {
         .loop = &s->loop, .log = s->log, .snapshot = s->snapshot, .max_runs = s->have.runs};
     char error[HISTORY_ERROR_SIZE];
 
     s->past = past_open(s->snapshot, s->log, error);
-    if (s->past == NULL) {
-        log_event(s->log, LOG_LEVEL_ERROR, error, NULL);
-        return -1;
+    if (s->past != NULL) {
+        jobs.key = *past_key(s->past);
+        s->jobs = jobs_new(&jobs);
+        if (past_join(s->past, &s->loop, s->jobs, error) == 0)
+            return 0;
     }
-    jobs.key = *past_key(s->past);
-    s->jobs = jobs_new(&jobs);
+    log_event(s->log, LOG_LEVEL_ERROR, error, NULL);
+    return -1;
+}
+
+static int start(struct serve *s)
+{
+    if (start_door(s) != 0 || start_jobs(s) != 0)
+        return -1;
     s->reload = reload_new(&(struct reload_order){
         .loop = &s->loop, .log = s->log, .source = s->source, .apply = apply, .context = s});
-    s->desk = (struct desk){.snapshot = s->snapshot, .jobs = s->jobs, .reload = s->reload};
-    if (past_join(s->past, &s->loop, s->jobs, error) != 0) {
-        log_event(s->log, LOG_LEVEL_ERROR, error, NULL);
-        return -1;
-    }
+    s->desk = (struct desk){
+        .snapshot = s->snapshot, .jobs = s->jobs, .reload = s->reload, .login = door_login(s->door)};
     return start_mailboxes(s) == 0 ? start_http(s) : -1;
 }
 

@@ -18,7 +18,7 @@ MACROS = {"TIMEOUT": ("targets.*.timeouts.", None), "WARN": ("targets.*.warn.", 
           "WARN_PHASE": ("targets.*.warn.", "0")}
 
 # Maps whose keys the user chooses.
-CHOSEN = {"mailboxes", "modules", "targets", "targets.*.vars"}
+CHOSEN = {"server.basic_auth_users", "mailboxes", "modules", "targets", "targets.*.vars"}
 
 ACCOUNT = ["mailboxes.*.imap", "mailboxes.*.username", "mailboxes.*.password"]
 OAUTH = ["mailboxes.*.imap", "mailboxes.*.username",
@@ -37,6 +37,10 @@ NEEDS = {"mailboxes.*.sink": ["mailboxes.*.domains"], "mailboxes.*.domains": ["m
          **{f"mailboxes.*.oauth2.{key}": OAUTH
             for key in ("client_id", "client_secret", "refresh_token", "refresh_token_file", "token_url", "scopes")},
          "mailboxes.*.oauth2.client_secret_file": [key for key in OAUTH if not key.endswith("secret")],
+         **{f"server.tls_server_config.{key}": ["server.tls_server_config.cert_file", "server.tls_server_config.key_file"]
+            for key in ("cert_file", "key_file", "client_ca_file", "min_version")},
+         "server.tls_server_config.client_auth_type": [f"server.tls_server_config.{key}" for key in
+                                                       ("cert_file", "key_file", "client_ca_file")],
          "targets.*.module": ["modules.*.timeout"],
          "targets.*.proxy_protocol.version": ["targets.*.proxy_protocol.source"],
          "targets.*.proxy_protocol.command": ["targets.*.proxy_protocol.source"],
@@ -134,14 +138,17 @@ def validate(path):
 
 
 def make_certificate(folder):
-    """The files that the receiver of the example has; those of a target are not read while tls is off."""
+    """The files that the service and the receiver of the example have; those of a target are not read while tls is
+    off."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
                     "/CN=sink.example.org", "-keyout", folder / "sink.key", "-out", folder / "sink.pem"],
                    check=True, capture_output=True, timeout=30)
+    for old, new in (("sink.key", "ehlod.key"), ("sink.pem", "ehlod.pem"), ("sink.pem", "callers.pem")):
+        (folder / new).write_bytes((folder / old).read_bytes())
 
 
 def make_secrets(folder):
-    for name in ("probe.password", "probe.token"):
+    for name in ("probe.password", "probe.token", "ehlod.token"):
         (folder / name).write_text("hunter2\n", encoding="utf-8")
         (folder / name).chmod(0o600)
 
@@ -150,7 +157,7 @@ def validate_text(folder, text):
     """A login is allowed without TLS, which is off in the example."""
     text = re.sub("^( *allow_plaintext:) false$", r"\1 true", text, flags=re.M)
     make_secrets(folder)
-    if re.search("^ *cert_file: sink.pem", text, re.M):
+    if re.search("^ *cert_file: (sink|ehlod).pem", text, re.M):
         make_certificate(folder)
     (folder / "to_www.smtp").write_text("EHLO {{hostname}}\n< 250 {{customer}}\n" if "\n      customer:" in text else "NOOP\n")
     (folder / "welcome.eml").write_text("Subject: welcome\n\nhello\n", encoding="utf-8")

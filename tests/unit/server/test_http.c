@@ -76,7 +76,7 @@ static int connect_from(const char *peer)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
     if (peer != NULL)
         assert_int_equal(address_parse(peer, 4711, &address), 0);
-    http_take(http, pair[1], &address);
+    http_take(http, pair[1], &address, NULL);
     return pair[0];
 }
 

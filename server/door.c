@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looks at the files once a second, on a thread of libuv's pool, as a file system may hang: one look at a
+ * time, which works on a copy and on the immutable config alone. What it brings is taken over on the loop,
+ * unless another config has come meanwhile. Files that belong together (certificate, key, authorities) are
+ * read together; while only one of two is new they do not fit, which is told, and the next look tries again.
+ */
+#include "server/door.h"
+
+#include "config/secret_value.h"
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+#include "probe/base/slurp.h"
+#include "probe/net/handle.h"
+#include "server/https.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DOOR_LOOK_MS 1000
+#define DOOR_MAX_PEM ((size_t)1024 * 1024)
+#define DOOR_PEMS    3
+
+/* What is known of a config's files: first those of TLS, then the tokens. */
+struct states {
+    size_t count;
+    struct snapshot_file_state list[];
+};
+
+struct look {
+    uv_work_t work;
+    struct door *door; /* null: it is gone */
+    struct snapshot *snapshot;
+    struct states *states; /* a copy; new ones when it is over */
+    bool tls_changed;
+    bool tokens_changed;
+    struct https *https;     /* null: it cannot be used */
+    struct arena tokens;     /* wiped */
+    struct span *token_list; /* null: one cannot be used */
+    char error[2 * HTTPS_ERROR_SIZE];
+};
+
+struct door {
+    uv_loop_t *loop;
+    struct log *log;
+    struct login *login;
+    struct snapshot *snapshot; /* null: none yet */
+    struct https *https;
+    struct states *states;
+    uv_timer_t *timer;
+    struct look *look; /* under way, or null */
+    char error[HTTPS_ERROR_SIZE];
+};
+
+/* ---- a look, in its thread ---- */
+
+static const struct snapshot_file *file_at(const struct snapshot *s, size_t i)
+{
+    const struct snapshot_file *pems[DOOR_PEMS] = {&s->tls.cert, &s->tls.key, &s->tls.client_ca};
+
+    return i < DOOR_PEMS ? pems[i] : &s->tokens[i - DOOR_PEMS];
+}
+
+static bool is_same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* One that is not there now is left as it was. */
+static bool has_changed(const struct snapshot_file *file, struct snapshot_file_state *state)
+{
+    struct stat st;
+
+    if (file->path == NULL || stat(file->path, &st) != 0)
+        return false;
+    bool same = st.st_dev == state->device && st.st_ino == state->inode && st.st_size == state->size &&
+                is_same_time(st.st_mtim, state->modified) && is_same_time(st.st_ctim, state->changed);
+    *state = (struct snapshot_file_state){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
+    return !same;
+}
+
+static void read_tls(struct look *k)
+{
+    static const struct slurp_kind kind = {"a PEM file", DOOR_MAX_PEM};
+    struct arena read = {0};
+    struct span pems[DOOR_PEMS] = {{0}};
+    const char *why = NULL;
+
+    for (size_t i = 0; i < DOOR_PEMS && why == NULL; i++) {
+        const char *path = file_at(k->snapshot, i)->path;
+        why = path != NULL ? slurp_file(path, &kind, &read, &pems[i]) : NULL;
+        if (why != NULL)
+            snprintf(k->error, sizeof k->error, "%s: %s", path, why);
+    }
+    if (why == NULL)
+        k->https = https_new(
+            &k->snapshot->tls,
+            &(struct https_files){pems[0], pems[1].data != NULL ? pems[1] : pems[0], pems[2]}, k->error);
+    arena_wipe(&read);
+}
+
+static void read_tokens(struct look *k)
+{
+    const struct snapshot *s = k->snapshot;
+    struct span *list = arena_alloc(&k->tokens, (s->token_count + 1) * sizeof *list);
+
+    for (size_t i = 0; i < s->token_count; i++) {
+        bool is_open;
+        const char *why = NULL;
+        struct secret *token = secret_value_file(&k->tokens, s->tokens[i].path, &is_open, &why);
+        if (token == NULL) {
+            snprintf(k->error, sizeof k->error, "%s", why);
+            return;
+        }
+        struct span held = secret_bytes(token);
+        list[i] = (struct span){arena_dup_span(&k->tokens, held), held.len};
+        secret_free(token);
+    }
+    k->token_list = list;
+}
+
+static void look_at_files(uv_work_t *work)
+{
+    struct look *k = work->data;
+
+    for (size_t i = 0; i < k->states->count; i++) {
+        bool changed = has_changed(file_at(k->snapshot, i), &k->states->list[i]);
+        k->tls_changed = k->tls_changed || (changed && i < DOOR_PEMS);
+        k->tokens_changed = k->tokens_changed || (changed && i >= DOOR_PEMS);
+    }
+    if (k->tls_changed)
+        read_tls(k);
+    if (k->tokens_changed)
+        read_tokens(k);
+}
+
+/* ---- its beginning and its end ---- */
+
+static void on_time(uv_timer_t *timer);
+
+static void look_later(struct door *d)
+{
+    if (d->states->count > 0)
+        handle_at(d->timer, on_time, clock_mono_us() + DOOR_LOOK_MS * CLOCK_US_PER_MS);
+}
+
+static void free_look(struct look *k)
+{
+    snapshot_unref(k->snapshot);
+    https_unref(k->https);
+    arena_wipe(&k->tokens);
+    free(k->states);
+    free(k);
+}
+
+static void take_tls(struct door *d, struct look *k)
+{
+    if (k->https == NULL) {
+        log_event(d->log, LOG_LEVEL_WARN, "a changed certificate is not taken: the old one stands", "cause",
+                  k->error, NULL);
+        return;
+    }
+    https_unref(d->https);
+    d->https = https_ref(k->https);
+    log_event(d->log, LOG_LEVEL_INFO, "certificate read again", "file", d->snapshot->tls.cert.path, NULL);
+}
+
+static void take_tokens(struct door *d, const struct look *k)
+{
+    if (k->token_list == NULL) {
+        log_event(d->log, LOG_LEVEL_WARN, "changed tokens are not taken: the old ones stand", "cause",
+                  k->error, NULL);
+        return;
+    }
+    login_set_tokens(d->login, k->token_list, d->snapshot->token_count);
+    log_event(d->log, LOG_LEVEL_INFO, "tokens read again", NULL);
+}
+
+static void take_over(struct door *d, struct look *k)
+{
+    struct states *before = d->states;
+
+    d->states = k->states;
+    k->states = before;
+    if (k->tls_changed)
+        take_tls(d, k);
+    if (k->tokens_changed)
+        take_tokens(d, k);
+}
+
+static void on_looked(uv_work_t *work, int status)
+{
+    struct look *k = work->data;
+    struct door *d = k->door;
+
+    (void)status;
+    if (d != NULL) {
+        d->look = NULL;
+        if (k->snapshot == d->snapshot)
+            take_over(d, k);
+        look_later(d);
+    }
+    free_look(k);
+}
+
+static struct states *copy_states(const struct states *states)
+{
+    size_t size = sizeof *states + states->count * sizeof states->list[0];
+
+    return memcpy(mem_alloc(size), states, size);
+}
+
+static void on_time(uv_timer_t *timer)
+{
+    struct door *d = timer->data;
+    struct look *k = mem_alloc(sizeof *k);
+
+    k->work.data = k;
+    k->door = d;
+    k->snapshot = snapshot_ref(d->snapshot);
+    k->states = copy_states(d->states);
+    d->look = k;
+    (void)uv_queue_work(d->loop, &k->work, look_at_files, on_looked);
+}
+
+/* ---- what others see ---- */
+
+static struct states *states_of(const struct snapshot *s)
+{
+    bool any = s->tls.cert.path != NULL || s->token_count > 0;
+    size_t count = any ? DOOR_PEMS + s->token_count : 0;
+    struct states *states = mem_alloc(sizeof *states + count * sizeof states->list[0]);
+
+    states->count = count;
+    for (size_t i = 0; i < count; i++)
+        states->list[i] = file_at(s, i)->state;
+    return states;
+}
+
+static int make_https(struct door *d, const struct snapshot *s, struct https **https_r)
+{
+    const struct snapshot_tls *tls = &s->tls;
+
+    *https_r = NULL;
+    if (tls->cert.path == NULL)
+        return 0;
+    *https_r =
+        https_new(tls,
+                  &(struct https_files){secret_bytes(tls->cert.held),
+                                        secret_bytes(tls->key.path != NULL ? tls->key.held : tls->cert.held),
+                                        secret_bytes(tls->client_ca.held)},
+                  d->error);
+    return *https_r != NULL ? 0 : -1;
+}
+
+static void set_login(struct door *d)
+{
+    const struct snapshot *s = d->snapshot;
+    struct span *tokens = mem_alloc((s->token_count + 1) * sizeof *tokens);
+
+    for (size_t i = 0; i < s->token_count; i++)
+        tokens[i] = secret_bytes(s->tokens[i].held);
+    login_set_users(d->login, s->users, s->user_count);
+    login_set_tokens(d->login, tokens, s->token_count);
+    free(tokens);
+}
+
+const char *door_set(struct door *d, struct snapshot *snapshot)
+{
+    struct snapshot *before = d->snapshot;
+    struct https *https;
+
+    if (make_https(d, snapshot, &https) != 0)
+        return d->error;
+    https_unref(d->https);
+    d->https = https;
+    free(d->states);
+    d->states = states_of(snapshot);
+    d->snapshot = snapshot_ref(snapshot);
+    set_login(d);
+    snapshot_unref(before);
+    if (d->look == NULL)
+        look_later(d);
+    return NULL;
+}
+
+struct https *door_https(const struct door *d)
+{
+    return d->https;
+}
+
+struct login *door_login(const struct door *d)
+{
+    return d->login;
+}
+
+struct door *door_new(uv_loop_t *loop, struct log *log)
+{
+    struct door *d = mem_alloc(sizeof *d);
+
+    d->loop = loop;
+    d->log = log;
+    d->login = login_new(loop);
+    d->timer = handle_timer(loop, d);
+    d->states = mem_alloc(sizeof *d->states);
+    return d;
+}
+
+void door_free(struct door *d)
+{
+    if (d == NULL)
+        return;
+    if (d->look != NULL)
+        d->look->door = NULL;
+    login_free(d->login);
+    handle_close_timer(d->timer);
+    https_unref(d->https);
+    snapshot_unref(d->snapshot);
+    free(d->states);
+    free(d);
+}

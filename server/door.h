@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_DOOR_H
+#define SERVER_DOOR_H
+
+#include "config/snapshot.h"
+#include "server/log.h"
+#include "server/login.h"
+
+#include <uv.h>
+
+/*
+ * What callers have to have to be let in, as the config says and as its files stand now: a certificate of
+ * ours is shown, or the token asked for, that is in its file, within a second or two of a change. A file that
+ * cannot be used is told, and what was in force stays so.
+ */
+struct door;
+
+struct door *door_new(uv_loop_t *loop, struct log *log); /* the log is kept; everybody is let in */
+
+/* From now on as this config says: a reference is taken. Null; or a sentence, and nothing has changed. */
+const char *door_set(struct door *door, struct snapshot *snapshot);
+
+/* How TLS is spoken with who comes now; null: in plain text. Borrowed. */
+struct https *door_https(const struct door *door);
+
+struct login *door_login(const struct door *door);
+
+/* Nobody may wait for a login any more. Memory follows from the loop. */
+void door_free(struct door *door); /* null is fine */
+
+#endif
