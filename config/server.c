@@ -37,9 +37,20 @@ const char *server_read_place(struct load *l, const char *text, struct snapshot_
     return endpoint_literal(text, &place_r->address);
 }
 
+/* Null, or what is wrong with the text. */
+static const char *read_listen(struct load *l, const char *text, struct snapshot_listen *listen_r)
+{
+    if (strcmp(text, "systemd") != 0)
+        return server_read_place(l, text, listen_r);
+    *listen_r = (struct snapshot_listen){.inherited = SNAPSHOT_INHERITED};
+    return NULL;
+}
+
 /* Null, or why both cannot be had. */
 static const char *find_clash(const struct snapshot_listen *before, const struct snapshot_listen *listen)
 {
+    if (before->inherited && listen->inherited)
+        return "systemd is in the list already";
     if (!server_places_clash(before, listen))
         return NULL;
     return listen->path ? "this path is in the list already"
@@ -51,7 +62,7 @@ static size_t add(struct load *l, const struct keys_row *row, const struct node 
                   struct snapshot_listen *list, size_t count)
 {
     const char *text = scalar_read(l, row, node);
-    const char *why = text ? server_read_place(l, text, &list[count]) : NULL;
+    const char *why = text ? read_listen(l, text, &list[count]) : NULL;
     if (why)
         load_bad(l, node, why, row->expected);
     if (!text || why)

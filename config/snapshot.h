@@ -17,10 +17,13 @@
  * over threads. Everything it points to lives and dies with it.
  */
 
-/* Where to listen: one entry of server.listen, or a sink. */
+#define SNAPSHOT_INHERITED (-1)
+
+/* Where to listen: one entry of server.listen, or a sink. "systemd" has neither address nor path. */
 struct snapshot_listen {
     struct address address;
     const char *path; /* of a Unix socket, as bind() takes it; null = the address is meant */
+    int inherited; /* what the service manager has opened: not 0, and of the socket itself its descriptor */
 };
 
 /* Who may POST /-/reload. */

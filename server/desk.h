@@ -16,7 +16,7 @@ struct desk {
     struct jobs *jobs;
     struct reload *reload;
     struct login *login; /* null: everybody is let in */
-    bool stopping;     /* no longer ready, for balancers before us */
+    bool stopping;       /* no longer ready, for balancers before us */
 };
 
 /* For http_order: the context is the desk. */

@@ -46,6 +46,8 @@ struct listen {
 
 bool listen_is_same(const struct snapshot_listen *a, const struct snapshot_listen *b)
 {
+    if (a->inherited != 0 || b->inherited != 0)
+        return a->inherited == b->inherited;
     if (a->path != NULL || b->path != NULL)
         return a->path != NULL && b->path != NULL && strcmp(a->path, b->path) == 0;
     return address_family(&a->address) == address_family(&b->address) &&
@@ -208,9 +210,9 @@ static size_t collect_neighbours(const struct listen *l, const struct snapshot_l
 {
     size_t count = 0;
 
-    for (size_t i = 0; place->path == NULL && i < l->now.count; i++) {
+    for (size_t i = 0; place->path == NULL && place->inherited == 0 && i < l->now.count; i++) {
         const struct listen_open *open = &l->now.sockets[i]->open;
-        if (open->place.path == NULL &&
+        if (open->place.path == NULL && open->place.inherited == 0 &&
             address_family(&open->place.address) == address_family(&place->address) &&
             address_port(&open->place.address) == address_port(&place->address))
             fds_r[count++] = open->fd;

@@ -2,8 +2,9 @@
 /*
  * Binding. IPv6 sockets are for IPv6 alone, so that 0.0.0.0 and :: can stand side by side. A Unix socket that
  * a crash has left behind is told from a living one by connecting to it, and is the group's to use besides
- * its owner's. Known limit: two processes that find the same leftover at the same moment may both replace it,
- * and the last one has the path.
+ * its owner's. What the service manager has opened is its own: it is listened at, and never removed. Known
+ * limit: two processes that find the same leftover at the same moment may both replace it, and the last one
+ * has the path.
  */
 #include "server/listen_open.h"
 
@@ -11,6 +12,7 @@
 #include "server/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -146,8 +148,11 @@ int listen_open_at(const struct snapshot_listen *place, const int *neighbours, s
 {
     struct listen_open open = {.place = *place};
 
-    open.fd = place->path != NULL ? open_path(place->path, &open)
-                                  : open_address(&place->address, neighbours, count);
+    if (place->inherited != 0)
+        open.fd = fcntl(place->inherited, F_DUPFD_CLOEXEC, 0);
+    else
+        open.fd = place->path != NULL ? open_path(place->path, &open)
+                                      : open_address(&place->address, neighbours, count);
     if (open.fd < 0)
         return -1;
     open.place.path = mem_dup(place->path);
@@ -157,12 +162,13 @@ int listen_open_at(const struct snapshot_listen *place, const int *neighbours, s
 
 bool listen_open_is_at(const struct listen_open *open, const struct snapshot_listen *place)
 {
-    return listen_is_same(&open->place, place) && (place->path == NULL || is_our_file(open));
+    return listen_is_same(&open->place, place) &&
+           (place->inherited != 0 || place->path == NULL || is_our_file(open));
 }
 
 void listen_open_close(struct listen_open *open)
 {
-    if (open->place.path != NULL && is_our_file(open))
+    if (open->place.inherited == 0 && open->place.path != NULL && is_our_file(open))
         (void)unlink(open->place.path);
     free((char *)open->place.path);
     close(open->fd);

@@ -103,6 +103,8 @@ static void begin(struct reload *r)
     move_waiters(&r->later, &r->asked);
     r->again = false;
     r->loading = true;
+    if (r->order.tell != NULL)
+        r->order.tell(r->order.context, true, false);
     r->load = (struct load){0};
     r->load.refused = uv_thread_create(&r->load.thread, load_config, r);
     if (r->load.refused != 0)
@@ -157,6 +159,8 @@ static void conclude(struct reload *r)
     put_into_force(r, &sentence, &outcome);
     log_outcome(r->order.log, &outcome, &r->load.mistakes);
     r->state.good = outcome.good;
+    if (r->order.tell != NULL)
+        r->order.tell(r->order.context, false, outcome.good);
     if (outcome.good)
         r->state.good_wall_us = clock_wall_us();
     while (r->asked.first != NULL) {

@@ -21,11 +21,15 @@ struct reload;
  * nothing has changed. */
 typedef const char *reload_apply(void *context, struct snapshot *snapshot);
 
+/* One begins; or it is over, and whether it was a good one. */
+typedef void reload_tell(void *context, bool begins, bool good);
+
 struct reload_order {
     uv_loop_t *loop;
     struct log *log;                      /* kept */
     const struct snapshot_source *source; /* kept */
     reload_apply *apply;
+    reload_tell *tell; /* null: nobody wants to know */
     void *context;
 };
 

@@ -13,9 +13,11 @@
 #include "server/desk.h"
 #include "server/door.h"
 #include "server/http.h"
+#include "server/inherit.h"
 #include "server/jobs.h"
 #include "server/listen.h"
 #include "server/mailboxes.h"
+#include "server/notify.h"
 #include "server/past.h"
 #include "server/reload.h"
 #include "server/render/render.h"
@@ -23,6 +25,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -53,6 +56,10 @@ struct serve {
     struct mailboxes *mailboxes;
     struct reload *reload;
     struct door *door;
+    struct notify *notify;
+    struct inherit inherited;
+    struct snapshot_listen *places; /* that are listened at */
+    size_t place_count;
     size_t descriptors; /* the limit */
     struct descriptors_have have;
     bool tidied; /* the jobs have stopped, and the mailboxes are tidy */
@@ -84,6 +91,7 @@ static void take_down(struct serve *s)
     s->listen = NULL;
     http_free(s->http);
     door_free(s->door);
+    notify_free(s->notify);
     reload_free(s->reload);
     mailboxes_free(s->mailboxes); /* runs that are under way may be talking to them, and are stopped next */
     jobs_free(s->jobs);
@@ -134,6 +142,8 @@ static void on_stop(uv_signal_t *signal, int number)
         return;
     log_event(s->log, LOG_LEVEL_INFO, again ? "stopping at once" : "stopping", "signal",
               number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+    if (!again)
+        notify_stopping(s->notify);
     s->desk.stopping = true;
     listen_free(s->listen);
     s->listen = NULL;
@@ -143,10 +153,11 @@ static void on_stop(uv_signal_t *signal, int number)
 
 /* ---- descriptors ---- */
 
-static struct descriptors_want want_of(const struct snapshot *snapshot, const struct descriptors_have *have)
+static struct descriptors_want want_of(const struct serve *s, const struct snapshot *snapshot,
+                                       const struct descriptors_have *have)
 {
     return (struct descriptors_want){
-        .places = snapshot->listen_count + snapshot->sink_count,
+        .places = 2 * s->inherited.count + snapshot->listen_count + snapshot->sink_count,
         .receivers = snapshot->sink_count,
         .stores = snapshot->store_count,
         .files = snapshot->history_path != NULL ? HISTORY_DESCRIPTORS : 0,
@@ -174,7 +185,7 @@ static int share_descriptors(struct serve *s)
 {
     const struct descriptors_have whole = {
         .connections = SERVE_CONNECTIONS, .reserve = SERVE_RESERVE, .sessions = RECEIVER_MAX_SESSIONS};
-    struct descriptors_want want = want_of(s->snapshot, &whole);
+    struct descriptors_want want = want_of(s, s->snapshot, &whole);
     char least[24];
 
     s->descriptors = descriptors_raise();
@@ -193,7 +204,7 @@ static int share_descriptors(struct serve *s)
 /* What is left for the runs of another config: connections and sessions stay as they are. */
 static void share_again(struct serve *s, const struct snapshot *snapshot)
 {
-    struct descriptors_want want = want_of(snapshot, &s->have);
+    struct descriptors_want want = want_of(s, snapshot, &s->have);
 
     s->have.runs = descriptors_runs(s->descriptors, &want);
     if (s->have.runs < want.runs)
@@ -202,10 +213,12 @@ static void share_again(struct serve *s, const struct snapshot *snapshot)
 
 /* ---- another config ---- */
 
-static bool is_listed(const struct snapshot *snapshot, const struct snapshot_listen *place)
+#define NONE_INHERITED "server.listen says systemd, but no socket was handed over (LISTEN_FDS)"
+
+static bool is_listed(const struct serve *s, const struct snapshot_listen *place)
 {
-    for (size_t i = 0; i < snapshot->listen_count; i++)
-        if (listen_is_same(&snapshot->listen[i], place))
+    for (size_t i = 0; i < s->place_count; i++)
+        if (listen_is_same(&s->places[i], place))
             return true;
     return false;
 }
@@ -225,33 +238,53 @@ static void say_listening(const struct serve *s, const struct snapshot_listen *p
     log_event(s->log, LOG_LEVEL_INFO, text, NULL);
 }
 
-static const char *apply(void *context, struct snapshot *snapshot)
+static void take_places(struct serve *s, struct snapshot_listen *places, size_t count)
 {
-    struct serve *s = context;
-    struct snapshot *old = s->snapshot;
-    const char *refusal;
+    for (size_t i = 0; i < count; i++)
+        if (!is_listed(s, &places[i]))
+            say_listening(s, &places[i]);
+    free(s->places);
+    s->places = places;
+    s->place_count = count;
+}
 
-    if (s->desk.stopping)
-        return "ehlod is stopping";
+/* Binds what is new; null when nothing has changed but that, else why not. */
+static const char *prepare(struct serve *s, struct snapshot *snapshot, const struct snapshot_listen *places,
+                           size_t count)
+{
     if (past_refuses(s->past, snapshot) != NULL)
         return past_refuses(s->past, snapshot);
-    if (listen_prepare(s->listen, snapshot->listen, snapshot->listen_count, s->error) != 0)
+    if (listen_prepare(s->listen, places, count, s->error) != 0)
         return s->error;
     if (mailboxes_prepare(s->mailboxes, snapshot, s->error) != 0) {
         listen_abandon(s->listen);
         return s->error;
     }
-    refusal = door_set(s->door, snapshot); /* the last that can refuse */
+    const char *refusal = door_set(s->door, snapshot); /* the last that can refuse */
     if (refusal != NULL) {
         listen_abandon(s->listen);
         mailboxes_abandon(s->mailboxes);
+    }
+    return refusal;
+}
+
+static const char *apply(void *context, struct snapshot *snapshot)
+{
+    struct serve *s = context;
+    struct snapshot *old = s->snapshot;
+    size_t count;
+
+    if (s->desk.stopping)
+        return "ehlod is stopping";
+    struct snapshot_listen *places = inherit_places(&s->inherited, snapshot, &count);
+    const char *refusal = places != NULL ? prepare(s, snapshot, places, count) : NONE_INHERITED;
+    if (refusal != NULL) {
+        free(places);
         return refusal;
     }
     listen_commit(s->listen);
     mailboxes_commit(s->mailboxes);
-    for (size_t i = 0; i < snapshot->listen_count; i++)
-        if (!is_listed(old, &snapshot->listen[i]))
-            say_listening(s, &snapshot->listen[i]);
+    take_places(s, places, count);
     share_again(s, snapshot);
     jobs_reload(s->jobs, snapshot, s->have.runs);
     past_reload(s->past, snapshot);
@@ -259,6 +292,28 @@ static const char *apply(void *context, struct snapshot *snapshot)
     s->desk.snapshot = snapshot;
     snapshot_unref(old);
     return NULL;
+}
+
+static void say_ready(const struct serve *s, bool good)
+{
+    char status[96];
+
+    snprintf(status, sizeof status, "%zu %s%s", s->snapshot->target_count,
+             s->snapshot->target_count == 1 ? "target" : "targets",
+             good ? "" : "; the last reload failed, the old configuration stands");
+    notify_ready(s->notify, status);
+}
+
+static void tell_reload(void *context, bool begins, bool good)
+{
+    struct serve *s = context;
+
+    if (s->desk.stopping)
+        return;
+    if (begins)
+        notify_reloading(s->notify);
+    else
+        say_ready(s, good);
 }
 
 static void on_hangup(uv_signal_t *signal, int number)
@@ -316,10 +371,11 @@ static void say_hello(const struct serve *s)
     snprintf(count, sizeof count, "%zu", s->snapshot->target_count);
     log_event(s->log, LOG_LEVEL_INFO, "ehlod started", "version", EHLOD_VERSION, "vantage",
               s->snapshot->server_name, "targets", count, NULL);
-    for (size_t i = 0; i < s->snapshot->listen_count; i++)
-        say_listening(s, &s->snapshot->listen[i]);
+    for (size_t i = 0; i < s->place_count; i++)
+        say_listening(s, &s->places[i]);
     if (s->snapshot->target_count > 0)
-        say_example(s, &s->snapshot->listen[0], s->snapshot->targets[0].name);
+        say_example(s, &s->places[0], s->snapshot->targets[0].name);
+    say_ready(s, true);
 }
 
 static int start_mailboxes(struct serve *s)
@@ -352,8 +408,8 @@ static int start_http(struct serve *s)
     struct listen_order listen = {
         .loop = &s->loop,
         .log = s->log,
-        .places = s->snapshot->listen,
-        .count = s->snapshot->listen_count,
+        .places = s->places,
+        .count = s->place_count,
         .key = "server.listen",
         .take = take_connection,
         .context = s,
@@ -386,26 +442,20 @@ static int start_jobs(struct serve *s)
         .loop = &s->loop, .log = s->log, .snapshot = s->snapshot, .max_runs = s->have.runs};
     char error[HISTORY_ERROR_SIZE];
 
-    s->past = past_open(s->snapshot, s->log, error);
-    if (s->past != NULL) {
-        jobs.key = *past_key(s->past);
-        s->jobs = jobs_new(&jobs);
-        if (past_join(s->past, &s->loop, s->jobs, error) == 0)
-            return 0;
-    }
-    log_event(s->log, LOG_LEVEL_ERROR, error, NULL);
-    return -1;
-}
-
-static int start(struct serve *s)
-{
-    if (start_door(s) != 0 || start_jobs(s) != 0)
+    s->notify = notify_new(&s->loop);
+    if (start_door(s) != 0)
         return -1;
-    s->reload = reload_new(&(struct reload_order){
-        .loop = &s->loop, .log = s->log, .source = s->source, .apply = apply, .context = s});
+    script_key(&jobs.key);
+    s->jobs = jobs_new(&jobs);
+    s->reload = reload_new(&(struct reload_order){.loop = &s->loop,
+                                                  .log = s->log,
+                                                  .source = s->source,
+                                                  .apply = apply,
+                                                  .tell = tell_reload,
+                                                  .context = s});
     s->desk = (struct desk){
         .snapshot = s->snapshot, .jobs = s->jobs, .reload = s->reload, .login = door_login(s->door)};
-    return start_mailboxes(s) == 0 ? start_http(s) : -1;
+    return start_receivers(s) == 0 ? start_http(s) : -1;
 }
 
 /* ---- signals ---- */
@@ -454,15 +504,38 @@ static int run_loop(struct serve *s)
     return status;
 }
 
+/* What was handed over is taken before anything else is opened. */
+static int take_inherited(struct serve *s)
+{
+    char error[INHERIT_ERROR_SIZE];
+
+    if (inherit_take(&s->inherited, error) != 0) {
+        log_event(s->log, LOG_LEVEL_ERROR, "cannot start", "cause", error, NULL);
+        return -1;
+    }
+    s->places = inherit_places(&s->inherited, s->snapshot, &s->place_count);
+    if (s->places == NULL) {
+        log_event(s->log, LOG_LEVEL_ERROR, "cannot start", "cause", NONE_INHERITED, NULL);
+        return -1;
+    }
+    if (s->inherited.count > 0 && !is_listed(s, &s->inherited.places[0]))
+        log_event(s->log, LOG_LEVEL_WARN,
+                  "sockets were handed over that nobody listens at: server.listen does not say systemd",
+                  NULL);
+    return 0;
+}
+
 int serve_run(struct snapshot *snapshot, const struct snapshot_source *source, struct log *log)
 {
     struct serve serve = {.log = log, .snapshot = snapshot, .source = source};
+    int status = 1;
 
-    if (share_descriptors(&serve) != 0) {
+    if (take_inherited(&serve) == 0 && share_descriptors(&serve) == 0)
+        status = run_loop(&serve);
+    else
         snapshot_unref(serve.snapshot);
-        return 1;
-    }
-    int status = run_loop(&serve);
+    free(serve.places);
+    inherit_clear(&serve.inherited);
     if (status == 0)
         log_event(log, LOG_LEVEL_INFO, "stopped", NULL);
     return status;
