@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CALLERS_SWEEP_MS 500
 
@@ -63,6 +64,53 @@ bool callers_are_full(const struct callers *c)
     return callers_are_many(c) && c->reserved == c->order.reserve;
 }
 
+/* ---- seats ---- */
+
+static bool is_exempt(const struct address *from)
+{
+    if (address_family(from) == AF_INET)
+        return ntohl(from->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return address_family(from) != AF_INET6 || IN6_IS_ADDR_LOOPBACK(&from->v6.sin6_addr);
+}
+
+/* One customer has a /64 of IPv6. */
+static bool is_same_origin(const struct address *a, const struct address *b)
+{
+    if (address_family(a) == AF_INET6 && address_family(b) == AF_INET6 &&
+        !IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr))
+        return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, 8) == 0;
+    return address_same_host(a, b);
+}
+
+static unsigned count_of(const struct callers *c, const struct address *from, bool reserved)
+{
+    unsigned count = 0;
+
+    for (const struct caller *one = c->first; one != NULL; one = one->next)
+        if (one->reserved == reserved && is_same_origin(&one->from, from))
+            count++;
+    return count;
+}
+
+/* Whether so many of these seats are the origin's already; looked for only where they can be. */
+static bool has_enough(const struct callers *c, const struct address *from, bool reserved)
+{
+    unsigned most = reserved ? (c->order.reserve + 1) / 2 : c->order.per_address;
+
+    if (c->order.per_address == 0 || is_exempt(from) || (reserved ? c->reserved : c->seated) < most)
+        return false;
+    return count_of(c, from, reserved) >= most;
+}
+
+enum callers_seat callers_seat(const struct callers *c, const struct address *from)
+{
+    if (!callers_are_many(c) && !has_enough(c, from, false))
+        return CALLERS_SEAT;
+    if (c->reserved < c->order.reserve && !has_enough(c, from, true))
+        return CALLERS_RESERVE;
+    return CALLERS_NONE;
+}
+
 /* ---- the sweep ---- */
 
 /* A client that closed both directions, or reset, waits for nothing any more. One that only closed its own
@@ -84,6 +132,13 @@ static void look_for_gone(struct callers *c)
             c->order.gone(c->order.context, c->watched_of[i]);
 }
 
+bool callers_has_left(const struct caller *caller)
+{
+    struct pollfd one = {.fd = caller->fd};
+
+    return poll(&one, 1, 0) > 0 && (one.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct callers *c = timer->data;
@@ -100,11 +155,14 @@ static void on_sweep(uv_timer_t *timer)
 
 /* ---- who is there ---- */
 
-void callers_enter(struct callers *c, struct caller *caller, int fd)
+void callers_enter(struct callers *c, struct caller *caller, int fd, const struct address *from)
 {
-    assert(!callers_are_full(c));
+    enum callers_seat seat = callers_seat(c, from);
+
+    assert(seat != CALLERS_NONE);
     caller->fd = fd;
-    caller->reserved = callers_are_many(c);
+    caller->from = is_exempt(from) ? (struct address){0} : *from;
+    caller->reserved = seat == CALLERS_RESERVE;
     if (caller->reserved)
         c->reserved++;
     else
@@ -140,7 +198,7 @@ void callers_leave(struct callers *c, struct caller *caller)
 
 void callers_promote(struct callers *c, struct caller *caller)
 {
-    if (!caller->reserved || callers_are_many(c))
+    if (!caller->reserved || callers_are_many(c) || has_enough(c, &caller->from, false))
         return;
     caller->reserved = false;
     c->reserved--;

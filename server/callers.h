@@ -2,6 +2,8 @@
 #ifndef SERVER_CALLERS_H
 #define SERVER_CALLERS_H
 
+#include "probe/base/address.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -9,7 +11,9 @@
 /*
  * The connections of those who call: how many there may be, how long each may take, and whether its client is
  * still there. Some seats are a reserve: whoever comes when all others are taken gets one of these, and may
- * only ask for what must always be answered. Knows no HTTP.
+ * only ask for what must always be answered. So does who has a good part of the others already: one address
+ * (of IPv6 one /64) cannot take all, nor more than half of the reserve. This machine's own callers stand for
+ * others, behind a proxy, and have no such limit. Knows no HTTP.
  */
 struct callers;
 
@@ -18,8 +22,9 @@ struct caller {
     struct caller *next;
     struct caller *prev;
     int fd;
-    bool reserved; /* sits in the reserve */
-    bool waiting;  /* for an answer: gone is told when its client has left */
+    struct address from; /* none of a caller without a limit of its own */
+    bool reserved;       /* sits in the reserve */
+    bool waiting;        /* for an answer: gone is told when its client has left */
     int64_t deadline_us;
 };
 
@@ -30,7 +35,8 @@ struct callers_order {
     uv_loop_t *loop;
     unsigned seats; /* reserve aside */
     unsigned reserve;
-    callers_tell *late; /* its deadline is over, which becomes CLOCK_NEVER */
+    unsigned per_address; /* seats, reserve aside; 0: no limit */
+    callers_tell *late;   /* its deadline is over, which becomes CLOCK_NEVER */
     callers_tell *gone;
     callers_room *room; /* a seat is free after there was none */
     void *context;
@@ -44,11 +50,18 @@ bool callers_are_gone(const struct callers *callers);
 bool callers_are_many(const struct callers *callers);
 bool callers_are_full(const struct callers *callers);
 
-/* There must be a seat. Sets fd and reserved. */
-void callers_enter(struct callers *callers, struct caller *caller, int fd);
+/* What there is for one from there. */
+enum callers_seat { CALLERS_SEAT, CALLERS_RESERVE, CALLERS_NONE };
+enum callers_seat callers_seat(const struct callers *callers, const struct address *from);
+
+/* There must be a seat. Sets fd, from and reserved. */
+void callers_enter(struct callers *callers, struct caller *caller, int fd, const struct address *from);
+
+/* Whether its client is not there any more. */
+bool callers_has_left(const struct caller *caller);
 void callers_leave(struct callers *callers, struct caller *caller);
 
-/* Moves the caller out of the reserve if it sits there and another seat has become free. */
+/* Moves the caller out of the reserve if it sits there and another seat has become free for it. */
 void callers_promote(struct callers *callers, struct caller *caller);
 
 /* For all who are there, in any order. The call may not make anybody leave. */

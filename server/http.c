@@ -75,7 +75,8 @@ struct side {
 struct http {
     struct http_order order;
     struct side sides[KINDS];
-    struct https *taking; /* of the connection that is being taken */
+    struct https *taking; /* of the connection that is being taken, and who it is */
+    const struct address *peer;
     uv_timer_t turn;
     uv_idle_t again;      /* a turn follows at once, but not before the loop has looked at everything else */
     unsigned handshaking; /* with TLS, and have not asked yet */
@@ -215,6 +216,8 @@ static enum MHD_Result ask_handler(struct connection *c)
 {
     struct http *http = c->http;
 
+    if (callers_has_left(&c->caller)) /* nothing is begun for nobody */
+        return MHD_NO;
     callers_promote(http->callers, &c->caller);
     c->request.reserved = c->caller.reserved;
     c->last = c->last || c->caller.reserved;
@@ -370,10 +373,8 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
     c->caller.deadline_us = c->served_us + HTTP_IDLE_US;
 }
 
-static bool is_local(const struct sockaddr *peer)
+static bool is_local(const struct address *a)
 {
-    const struct address *a = (const struct address *)(const void *)peer;
-
     if (address_family(a) == AF_INET)
         return ntohl(a->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
     return address_family(a) != AF_INET6 || IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr);
@@ -389,13 +390,19 @@ static void hasten_idle(void *context, struct caller *caller)
         caller->deadline_us = c->served_us + HTTP_HASTE_US;
 }
 
-static void complain_of_rush(struct http *http, int64_t now_us)
+static void complain_of_rush(struct http *http, const struct address *peer, int64_t now_us)
 {
+    bool many = callers_are_many(http->callers);
+    char text[ADDRESS_TEXT_SIZE];
+
     if (http->complained_us != CLOCK_NONE && now_us - http->complained_us < HTTP_COMPLAIN_US)
         return;
     http->complained_us = now_us;
+    address_text(peer, text);
     log_event(http->order.log, LOG_LEVEL_WARN,
-              "every connection but the reserve is taken: newcomers are answered on health alone", NULL);
+              many ? "every connection but the reserve is taken: newcomers are answered on health alone"
+                   : "one address has half of all connections: more of them are answered on health alone",
+              "address", many ? NULL : text, NULL);
 }
 
 static void open_connection(struct http *http, struct MHD_Connection *mhd, void **socket_context)
@@ -411,13 +418,14 @@ static void open_connection(struct http *http, struct MHD_Connection *mhd, void 
         http->handshaking++;
         https_begin(c->https, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session);
     }
-    c->local = is_local(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    c->local = is_local(http->peer);
     callers_enter(http->callers, &c->caller,
-                  MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+                  MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, http->peer);
     c->caller.deadline_us = now_us + (c->caller.reserved ? HTTP_HASTE_US : HTTP_HEAD_US);
     if (c->caller.reserved) {
-        callers_each(http->callers, hasten_idle, NULL);
-        complain_of_rush(http, now_us);
+        if (callers_are_many(http->callers))
+            callers_each(http->callers, hasten_idle, NULL);
+        complain_of_rush(http, http->peer, now_us);
     }
     *socket_context = c;
 }
@@ -460,7 +468,8 @@ static struct side *side_of(struct http *http, enum kind kind);
 
 void http_take(struct http *http, int fd, const struct address *peer, struct https *https)
 {
-    struct side *side = http_is_full(http) ? NULL : side_of(http, https != NULL ? KIND_SECURE : KIND_PLAIN);
+    bool room = callers_seat(http->callers, peer) != CALLERS_NONE;
+    struct side *side = room ? side_of(http, https != NULL ? KIND_SECURE : KIND_PLAIN) : NULL;
 
     if (side == NULL) {
         if (https == NULL)
@@ -470,8 +479,10 @@ void http_take(struct http *http, int fd, const struct address *peer, struct htt
     }
     /* A socket that cannot be taken is closed by the library. */
     http->taking = https;
+    http->peer = peer;
     MHD_add_connection(side->daemon, fd, &peer->any, address_len(peer));
     http->taking = NULL;
+    http->peer = NULL;
     turn_soon(http);
 }
 
@@ -557,6 +568,7 @@ struct http *http_new(const struct http_order *order)
     http->callers = callers_new(&(struct callers_order){.loop = order->loop,
                                                         .seats = order->max_connections,
                                                         .reserve = order->reserve,
+                                                        .per_address = (order->max_connections + 1) / 2,
                                                         .late = cut_off,
                                                         .gone = give_up,
                                                         .room = tell_room,
