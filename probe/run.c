@@ -375,6 +375,11 @@ static void on_stop(uv_timer_t *timer)
                                         .elapsed_us = now_us - r->stage_us});
 }
 
+bool run_is_waiting(const struct run *run)
+{
+    return run->stage == STAGE_LINE && !run->refused;
+}
+
 void run_stop(struct run *run)
 {
     if (run->stage == STAGE_DIALOGUE) {

@@ -78,6 +78,9 @@ struct run *run_start(struct run_net *net, const struct run_order *order, run_do
  * verdict was reached already. The run goes on. */
 struct result *run_peek(const struct run *run, int64_t limit_us);
 
+/* Whether it is in line, and nothing of it has begun. */
+bool run_is_waiting(const struct run *run);
+
 /* Ends the run as soon as it can do so politely: QUIT when no reply is owed, else the connection is just
  * closed. Done is called, later, with status unknown and reason local_resource if no verdict was reached. */
 void run_stop(struct run *run);

@@ -70,11 +70,28 @@ static struct record *keep_record(struct job *job, struct result *result)
     return record;
 }
 
+/* As if it had never been asked for. */
+static void forget_job(struct job *job, struct result *result)
+{
+    struct jobs *jobs = job->jobs;
+
+    unlink_job(job);
+    letters_sent(jobs->letters, &job->plan, result); /* that is: not */
+    result_unref(result);
+    free_job(job);
+    if (jobs->first == NULL)
+        jobs_over(jobs);
+}
+
 static void on_run_done(void *context, struct result *result)
 {
     struct job *job = context;
     struct jobs *jobs = job->jobs;
 
+    if (job->forsaken) {
+        forget_job(job, result);
+        return;
+    }
     log_run(jobs->order.log, result);
     struct record *record = keep_record(job, result);
     shelf_keep(job->place, record);
@@ -162,6 +179,16 @@ struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *plac
     if (jobs->stopping)
         stop(job);
     return job;
+}
+
+void job_forsake(struct job *job)
+{
+    if (job->run == NULL || job->forsaken || !run_is_waiting(job->run))
+        return;
+    job->forsaken = true;
+    if (job->place->job == job)
+        job->place->job = NULL;
+    run_stop(job->run);
 }
 
 struct result *job_peek(const struct job *job, int64_t limit_us)

@@ -51,6 +51,7 @@ struct job {
     char part_id[ULID_SIZE]; /* the name of its newest run, of several */
     struct result *last_ok;  /* lent to the run */
     struct waiters waiters;
+    bool forsaken; /* ends before it began: nobody is shown what comes of it */
 };
 
 struct jobs {
@@ -83,6 +84,10 @@ void jobs_over(struct jobs *jobs);
 struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *place, const struct jobs_ask *ask,
                       const struct plan *plan);
 void job_stop_all(struct jobs *jobs);
+
+/* Nobody waits for it any more. One that is still in line is not begun: whoever asks from now on gets a run
+ * of his own. One that has begun goes on, and is kept. */
+void job_forsake(struct job *job);
 
 /* The run as it stands, for one who waited that long; as run_peek. */
 struct result *job_peek(const struct job *job, int64_t limit_us);

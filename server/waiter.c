@@ -41,7 +41,7 @@ static void delist(struct jobs_waiter *w)
         w->in->last = w->prev;
 }
 
-void jobs_leave(struct jobs_waiter *w)
+static void leave(struct jobs_waiter *w)
 {
     delist(w);
     record_unref(w->record);
@@ -49,10 +49,19 @@ void jobs_leave(struct jobs_waiter *w)
     uv_close((uv_handle_t *)&w->timer, free_waiter);
 }
 
+void jobs_leave(struct jobs_waiter *w)
+{
+    struct job *job = w->job;
+
+    leave(w);
+    if (job != NULL && job->waiters.first == NULL)
+        job_forsake(job);
+}
+
 /* The waiter's memory lives until the loop closed its timer, so it may be read after leaving. */
 static void answer(struct jobs_waiter *w, struct result *result)
 {
-    jobs_leave(w);
+    leave(w);
     w->done(w->context, result);
 }
 

@@ -33,6 +33,7 @@ struct run {
     enum phase stop_after;
     bool over;
     bool stopped;
+    bool waiting; /* in line */
 };
 
 static struct run runs[MAX_RUNS];
@@ -112,6 +113,11 @@ struct result *run_peek(const struct run *run, int64_t limit_us)
 {
     assert_false(run->over);
     return make_result(run, STATUS_FAIL, limit_us);
+}
+
+bool run_is_waiting(const struct run *run)
+{
+    return run->waiting;
 }
 
 void run_stop(struct run *run)
@@ -361,6 +367,47 @@ static void test_run_outlives_its_callers(void **state) /* H08 */
     end_run(&runs[0], STATUS_PASS);
     assert_null(caller.result);
     assert_string_equal(latest_id(stage), runs[0].id);
+}
+
+/* One that has not begun is not begun for nobody: it leaves nothing behind, and who asks meanwhile gets his
+ * own. */
+static void test_run_in_line_that_nobody_waits_for(void **state)
+{
+    struct stage *stage = *state;
+    struct caller first, second, other;
+
+    ask(stage, &first, 0, PHASE_COUNT, CLOCK_NEVER);
+    ask(stage, &second, 0, PHASE_COUNT, CLOCK_NEVER);
+    runs[0].waiting = true;
+    jobs_leave(first.waiter);
+    assert_false(runs[0].stopped); /* somebody waits still */
+    jobs_leave(second.waiter);
+    assert_true(runs[0].stopped);
+    ask(stage, &other, 0, PHASE_COUNT, CLOCK_NEVER);
+    assert_int_equal(run_count, 2);
+    end_run(&runs[0], STATUS_UNKNOWN);
+    assert_null(latest_id(stage));
+    assert_null(jobs_find(stage->jobs, runs[0].id));
+    assert_null(other.result);
+    end_run(&runs[1], STATUS_PASS);
+    assert_string_equal(latest_id(stage), runs[1].id);
+    drop(&other);
+}
+
+/* A caller whose own time is over has been answered; the run goes on. */
+static void test_run_in_line_goes_on_after_a_timeout(void **state)
+{
+    struct stage *stage = *state;
+    struct caller hasty;
+
+    ask(stage, &hasty, 0, PHASE_COUNT, 5 * CLOCK_US_PER_MS);
+    runs[0].waiting = true;
+    pass_time(stage, 20);
+    assert_non_null(hasty.result);
+    assert_false(runs[0].stopped);
+    end_run(&runs[0], STATUS_PASS);
+    assert_string_equal(latest_id(stage), runs[0].id);
+    drop(&hasty);
 }
 
 static void test_last_good_run_is_lent_to_the_next(void **state)
@@ -723,6 +770,8 @@ int main(void)
         JOBS_TEST(test_kept_result_is_shared_while_young),
         JOBS_TEST(test_timeout_ends_only_the_waiting),
         JOBS_TEST(test_run_outlives_its_callers),
+        JOBS_TEST(test_run_in_line_that_nobody_waits_for),
+        JOBS_TEST(test_run_in_line_goes_on_after_a_timeout),
         JOBS_TEST(test_last_good_run_is_lent_to_the_next),
         JOBS_TEST(test_asking_again_from_the_answer_begins_another),
         JOBS_TEST(test_stop_gives_grace_then_cuts),
