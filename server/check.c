@@ -15,6 +15,7 @@
 #include "server/render/render.h"
 #include "server/runs.h"
 #include "server/scrape.h"
+#include "server/shown.h"
 
 #include <string.h>
 
@@ -45,6 +46,7 @@ struct part {
 
 struct check {
     struct question *q;
+    struct shown *shown;
     int unknown_status;      /* of the config when it was asked */
     const struct view *view; /* null: a scrape */
     bool whole;              /* several targets, shown as a set */
@@ -73,6 +75,15 @@ static void drop_results(struct check *c)
     }
 }
 
+static void show_one(struct shown *shown, const struct view *view, struct buffer *out, struct result *r,
+                     int64_t now_us)
+{
+    if (view->one == json_result)
+        shown_json(shown, out, r, now_us);
+    else
+        view->one(out, r, now_us);
+}
+
 static void show(struct check *c, struct buffer *out, struct question_answer *answer)
 {
     const struct result **results = arena_alloc(&c->q->arena, (c->count + 1) * sizeof(struct result *));
@@ -89,7 +100,7 @@ static void show(struct check *c, struct buffer *out, struct question_answer *an
     if (c->whole)
         c->view->set(out, &set, now_us);
     else
-        c->view->one(out, results[0], now_us);
+        show_one(c->shown, c->view, out, c->parts[0].result, now_us);
 }
 
 static void answer_check(struct check *c)
@@ -192,6 +203,7 @@ static struct check *new_check(struct desk *desk, struct question *q)
     struct check *c = arena_alloc(&q->arena, sizeof *c);
 
     c->q = q;
+    c->shown = desk->shown;
     c->unknown_status = desk->snapshot->unknown_status;
     return c;
 }
@@ -390,7 +402,7 @@ void check_past(struct desk *desk, struct question *q)
         return;
     }
     buffer_init(&body, RENDER_MAX_RESULT);
-    view->one(&body, r, clock_mono_us());
+    show_one(desk->shown, view, &body, r, clock_mono_us());
     answer.content_type = view->content_type;
     answer.body = &body;
     answer.age_us = render_age_us(r, clock_mono_us());

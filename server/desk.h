@@ -7,6 +7,7 @@
 #include "server/jobs.h"
 #include "server/login.h"
 #include "server/reload.h"
+#include "server/shown.h"
 
 #include <stdbool.h>
 
@@ -15,6 +16,7 @@ struct desk {
     const struct snapshot *snapshot; /* kept by whoever made the desk */
     struct jobs *jobs;
     struct reload *reload;
+    struct shown *shown; /* null: nothing that was shown is kept */
     struct login *login; /* null: everybody is let in */
     bool stopping;       /* no longer ready, for balancers before us */
 };

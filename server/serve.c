@@ -90,6 +90,7 @@ static void take_down(struct serve *s)
     listen_free(s->listen);
     s->listen = NULL;
     http_free(s->http);
+    shown_free(s->desk.shown);
     door_free(s->door);
     notify_free(s->notify);
     reload_free(s->reload);
@@ -453,8 +454,11 @@ static int start_jobs(struct serve *s)
                                                   .apply = apply,
                                                   .tell = tell_reload,
                                                   .context = s});
-    s->desk = (struct desk){
-        .snapshot = s->snapshot, .jobs = s->jobs, .reload = s->reload, .login = door_login(s->door)};
+    s->desk = (struct desk){.snapshot = s->snapshot,
+                            .jobs = s->jobs,
+                            .reload = s->reload,
+                            .login = door_login(s->door),
+                            .shown = shown_new()};
     return start_receivers(s) == 0 ? start_http(s) : -1;
 }
 
