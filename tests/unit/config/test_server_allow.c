@@ -67,7 +67,7 @@ static void test_count(void **state)
         char text[6000] = "server: {probe_allow: [";
         struct given g;
         for (int i = 0; i < most; i++)
-            snprintf(text + strlen(text), 20, "192.0.%d.%d, ", i / 256, i % 256);
+            snprintf(text + strlen(text), 24, "192.0.%d.%d, ", i / 256, i % 256);
         strcat(text, "]}\ntargets: {a: {address: 'x:25'}}\n");
         given_text(&g, text, NULL);
         assert_int_equal(g.code, most == 256 ? 0 : -1);
