@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is let in, and when that is told: at once where it is known, else later and once, or never to who has
+ * left. */
+#include "server/login.h"
+
+#include "probe/base/base64.h"
+#include "probe/base/mem.h"
+#include "probe/base/secret.h"
+#include "tests/unit/probe/stage.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <crypt.h>
+
+#define COST "04"
+#define MANY 67 /* more than are under way and in line */
+
+struct asked {
+    struct login_waiter *waiter;
+    enum login_verdict verdict;
+    unsigned told;
+    bool done;
+};
+
+static uv_loop_t loop;
+static struct login *login;
+static struct snapshot_user users[2];
+static struct asked asked[MANY];
+
+static const struct secret *hash_of(const char *password)
+{
+    static struct crypt_data data;
+
+    return secret_new(span_of(crypt_r(password, "$2b$" COST "$abcdefghijklmnopqrstuu", &data)));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(asked, 0, sizeof asked);
+    uv_loop_init(&loop);
+    login = login_new(&loop);
+    users[0] = (struct snapshot_user){"one", hash_of("first")};
+    users[1] = (struct snapshot_user){"two", hash_of("second")};
+    login_set_users(login, users, 2);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    login_free(login);
+    secret_free((struct secret *)users[0].hash);
+    secret_free((struct secret *)users[1].hash);
+    return stage_close(&loop);
+}
+
+static void on_done(void *context, enum login_verdict verdict)
+{
+    struct asked *a = context;
+
+    a->waiter = NULL;
+    a->verdict = verdict;
+    a->told++;
+    a->done = true;
+}
+
+static enum login_verdict ask(struct asked *a, const char *pair)
+{
+    char field[200] = "Basic ";
+
+    base64_encode(span_of(pair), field + strlen(field));
+    *a = (struct asked){0};
+    enum login_verdict verdict = login_ask(login, field, on_done, a, &a->waiter);
+    assert_int_equal(a->told, 0); /* never from inside */
+    return verdict;
+}
+
+static enum login_verdict verdict_of(const char *pair)
+{
+    enum login_verdict verdict = ask(&asked[0], pair);
+
+    if (verdict != LOGIN_LATER)
+        return verdict;
+    assert_true(stage_run_until(&loop, &asked[0].done));
+    assert_int_equal(asked[0].told, 1);
+    return asked[0].verdict;
+}
+
+static void test_pairs(void **state)
+{
+    static const char *const good[] = {"one:first", "two:second"};
+    static const char *const bad[] = {"one:second",  "two:first",  "one:", ":first",
+                                      "three:first", "one:first ", "one"};
+
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+            assert_int_equal(verdict_of(good[i]), LOGIN_IN);
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+            assert_int_equal(verdict_of(bad[i]), LOGIN_OUT);
+    }
+}
+
+/* What is known is told at once; another hash of the same user is another matter. */
+static void test_what_is_remembered(void **state)
+{
+    struct secret *before = (struct secret *)users[0].hash;
+
+    (void)state;
+    assert_int_equal(verdict_of("one:first"), LOGIN_IN);
+    assert_int_equal(verdict_of("one:wrong"), LOGIN_OUT);
+    assert_int_equal(ask(&asked[1], "one:first"), LOGIN_IN);
+    assert_int_equal(ask(&asked[1], "one:wrong"), LOGIN_OUT);
+    users[0].hash = hash_of("new");
+    secret_free(before);
+    assert_int_equal(verdict_of("one:first"), LOGIN_OUT);
+    assert_int_equal(verdict_of("one:new"), LOGIN_IN);
+}
+
+static void test_who_leaves_is_not_told(void **state)
+{
+    (void)state;
+    assert_int_equal(ask(&asked[0], "one:first"), LOGIN_LATER);
+    assert_int_equal(ask(&asked[1], "one:first"), LOGIN_LATER);
+    assert_int_equal(ask(&asked[2], "one:first"), LOGIN_LATER);
+    login_leave(asked[1].waiter);
+    assert_true(stage_run_until(&loop, &asked[0].done));
+    stage_run_for(&loop, 20 * CLOCK_US_PER_MS);
+    assert_int_equal(asked[0].told + asked[2].told, 2);
+    assert_int_equal(asked[1].told, 0);
+    /* It was tried all the same, and so is known. */
+    assert_int_equal(ask(&asked[0], "two:x"), LOGIN_LATER);
+    login_leave(asked[0].waiter);
+    stage_run_for(&loop, stage_scale_us(200));
+    assert_int_equal(asked[0].told, 0);
+}
+
+static void test_the_line_is_limited(void **state)
+{
+    char pair[32];
+    unsigned told = 0;
+
+    (void)state;
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(pair, sizeof pair, "one:%zu", i);
+        assert_int_equal(ask(&asked[i], pair), i < MANY - 1 ? LOGIN_LATER : LOGIN_BUSY);
+    }
+    assert_int_equal(ask(&asked[MANY - 1], "one:0"), LOGIN_LATER); /* is looked at already */
+    assert_true(stage_run_until(&loop, &asked[MANY - 2].done));
+    for (size_t i = 0; i < MANY; i++)
+        told += asked[i].told;
+    assert_int_equal(told, MANY);
+}
+
+static void test_who_cannot_wait(void **state)
+{
+    static const char wrong[] = "Basic b25lOndyb25n"; /* one:wrong */
+
+    (void)state;
+    assert_int_equal(login_ask(login, wrong, NULL, NULL, NULL), LOGIN_BUSY);
+    assert_int_equal(verdict_of("one:wrong"), LOGIN_OUT);
+    assert_int_equal(login_ask(login, wrong, NULL, NULL, NULL), LOGIN_OUT);
+}
+
+static void test_freed_while_it_looks(void **state)
+{
+    char pair[32];
+
+    (void)state;
+    for (size_t i = 0; i < 10; i++) {
+        snprintf(pair, sizeof pair, "one:%zu", i);
+        assert_int_equal(ask(&asked[i], pair), LOGIN_LATER);
+        login_leave(asked[i].waiter);
+    }
+    login_free(login);
+    login = NULL;
+    uv_run(&loop, UV_RUN_DEFAULT);
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(asked[i].told, 0);
+}
+
+static void test_tokens(void **state)
+{
+    const struct span tokens[] = {span_of("open sesame"), span_of("x")};
+    struct asked *a = &asked[0];
+
+    (void)state;
+    login_set_users(login, NULL, 0);
+    assert_false(login_is_wanted(login));
+    assert_int_equal(login_ask(login, NULL, on_done, a, &a->waiter), LOGIN_IN);
+    login_set_tokens(login, tokens, 2);
+    assert_true(login_is_wanted(login));
+    assert_int_equal(login_ask(login, NULL, on_done, a, &a->waiter), LOGIN_OUT);
+    assert_int_equal(login_ask(login, "Bearer open sesame", on_done, a, &a->waiter), LOGIN_IN);
+    assert_int_equal(login_ask(login, "BEARER   x", on_done, a, &a->waiter), LOGIN_IN);
+    assert_int_equal(login_ask(login, "Bearer xx", on_done, a, &a->waiter), LOGIN_OUT);
+    assert_int_equal(login_ask(login, "Bearer ", on_done, a, &a->waiter), LOGIN_OUT);
+    assert_int_equal(login_ask(login, "Bearerx", on_done, a, &a->waiter), LOGIN_OUT);
+    assert_int_equal(ask(a, "one:first"), LOGIN_OUT); /* there are no users */
+    login_set_tokens(login, tokens, 1);
+    assert_int_equal(login_ask(login, "Bearer x", on_done, a, &a->waiter), LOGIN_OUT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_pairs),
+        TEST(test_what_is_remembered),
+        TEST(test_who_leaves_is_not_told),
+        TEST(test_the_line_is_limited),
+        TEST(test_who_cannot_wait),
+        TEST(test_freed_while_it_looks),
+        TEST(test_tokens),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
