@@ -26,6 +26,8 @@ void head_note(struct head *head, const char *name, const char *value)
         head->odd_name = true;
     if (strcasecmp(name, "Host") == 0) {
         head->hosts++;
+    } else if (strcasecmp(name, "Authorization") == 0) {
+        head->logins++;
     } else if (strcasecmp(name, "Content-Length") == 0) {
         head->lengths++;
     } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
@@ -62,6 +64,8 @@ const char *head_fault(const struct head *head)
         return "The request has more than one Host.";
     if (head->hosts == 0 && strcmp(head->version, "HTTP/1.0") != 0)
         return "The request has no Host, which HTTP/1.1 wants.";
+    if (head->logins > 1)
+        return "The request has more than one Authorization.";
     return length_fault(head);
 }
 

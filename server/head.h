@@ -16,6 +16,7 @@ struct head {
     bool folded;         /* a field goes on in the next line */
     bool odd_name;       /* the name of a field is no token */
     unsigned hosts;      /* how many there are of each */
+    unsigned logins;
     unsigned lengths;
     unsigned encodings;
     const char *encoding; /* the last Transfer-Encoding */

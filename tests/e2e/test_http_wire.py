@@ -27,6 +27,7 @@ MALFORMED = {  # what is before the empty line
     "H18 a raw NUL in the query": b"GET /check/good?format=json\0x HTTP/1.1\r\nHost: x",
     "H20 a bare CR in the URI": b"GET /check/good\rx HTTP/1.1\r\nHost: x",
     "two Hosts": b"GET /check/good HTTP/1.1\r\nHost: x\r\nHost: y",
+    "two logins": b"GET /check/good HTTP/1.1\r\nHost: x\r\nAuthorization: Basic x\r\nAuthorization: Basic y",
     "a space before the colon": b"GET /check/good HTTP/1.1\r\nHost: x\r\nContent-Length : 5",
     "H38 two lengths": b"GET /check/good HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 5",
     "H38 the same length twice": b"GET /check/good HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 5",

@@ -61,6 +61,12 @@ static const struct row {
      {{"Host", "x"}, {"Content-Length", "5"}, {"Transfer-Encoding", "chunked"}},
      "both", /* H36 */
      true},
+    {"HTTP/1.1",
+     "/check",
+     {{"Host", "x"}, {"Authorization", "a"}, {"authorization", "a"}},
+     "more than",
+     false},
+    {"HTTP/1.1", "/check", {{"Host", "x"}, {"Authorization", "a"}}, NULL, false},
     {"HTTP/1.1", "/check", {{"Host", "x"}, {"Expect", "100-continue"}}, NULL, true}, /* H40 */
     {"HTTP/1.1", "/check", {{"Host", "x"}, {"X-Content-Length", "5"}}, NULL, false},
 };
