@@ -106,7 +106,8 @@ static int take_callers(struct https *https, struct span ca, char error_r[HTTPS_
     int taken = gnutls_certificate_set_x509_trust_mem(https->credentials, &pem, GNUTLS_X509_FMT_PEM);
     if (taken > 0)
         return 0;
-    return fail(error_r, "client_ca_file", taken < 0 ? taken : GNUTLS_E_NO_CERTIFICATE_FOUND);
+    return fail(error_r, "server.tls_server_config.client_ca_file",
+                taken < 0 ? taken : GNUTLS_E_NO_CERTIFICATE_FOUND);
 }
 
 static int take_files(struct https *https, const struct https_files *files, char error_r[HTTPS_ERROR_SIZE])
@@ -115,7 +116,7 @@ static int take_files(struct https *https, const struct https_files *files, char
     int taken = gnutls_certificate_set_x509_key_mem(https->credentials, &cert, &key, GNUTLS_X509_FMT_PEM);
 
     if (taken < 0)
-        return fail(error_r, "cert_file and key_file", taken);
+        return fail(error_r, "server.tls_server_config.cert_file, or its key", taken);
     return take_callers(https, files->client_ca, error_r);
 }
 
@@ -133,7 +134,7 @@ struct https *https_new(const struct snapshot_tls *settings, const struct https_
         return https;
     if (made != GNUTLS_E_SUCCESS) {
         https->priorities = NULL;
-        (void)fail(error_r, "TLS", made);
+        (void)fail(error_r, "server.tls_server_config", made);
     }
     https_unref(https);
     return NULL;

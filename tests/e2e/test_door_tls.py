@@ -16,7 +16,7 @@ from conftest import target
 from doors import SecureService, Trusting, UnixHttps, answer_of
 from fake_mta import Gate
 from service import Service, parse_replies, read_to_end, run_ehlod, write_config
-from support import HOST, free_port, scaled, wait_until
+from support import HOST, accepts, free_port, scaled, wait_until
 
 CHECK = b"GET /check/mx HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -353,6 +353,33 @@ def test_what_cannot_be_used_does_not_start(tmp_path, certificates):
         "cert_file": certificates.signed("first")[0], "key_file": certificates.signed("second")[1]}}})
     done = run_ehlod("serve", "--config", path)
     assert done.returncode == 1 and "server.tls_server_config.key_file" in done.stderr, done.stderr
+
+
+def brainpool(folder):
+    """A pair that OpenSSL takes, with which the config is tried, and GnuTLS, which speaks, does not."""
+    paths = {"cert_file": str(folder / "odd.pem"), "key_file": str(folder / "odd.key")}
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1", "-nodes",
+                    "-subj", "/CN=x", "-keyout", paths["key_file"], "-out", paths["cert_file"]], check=True,
+                   capture_output=True, timeout=30)
+    return paths
+
+
+def test_what_cannot_be_spoken_does_not_start(tmp_path):
+    path = write_config(str(tmp_path), {"server": {"listen": [f"{HOST}:{free_port()}"],
+                                                   "tls_server_config": brainpool(tmp_path)}})
+    done = run_ehlod("serve", "--config", path)
+    assert done.returncode == 1 and "cannot start" in done.stderr, done.stderr
+    assert "server.tls_server_config.cert_file, or its key: " in done.stderr, done.stderr
+
+
+def test_what_cannot_be_spoken_is_not_reloaded(ehlod, tmp_path, mta):
+    """Nor is anything else of that config in force."""
+    service = ehlod({"targets": {"mx": target(mta.address)}})
+    other = free_port()
+    write_config(str(tmp_path), {"server": {"listen": [f"{HOST}:{other}"], "tls_server_config": brainpool(tmp_path)}})
+    answer = service.get("/-/reload", method="POST")
+    assert answer.status == 500 and "server.tls_server_config.cert_file" in answer.json["detail"], answer
+    assert service.get("/check/mx").json["status"] == "pass" and not accepts(other)
 
 
 def test_nothing_leaks(secure, certificates):
