@@ -443,11 +443,22 @@ static int start_jobs(struct serve *s)
         .loop = &s->loop, .log = s->log, .snapshot = s->snapshot, .max_runs = s->have.runs};
     char error[HISTORY_ERROR_SIZE];
 
+    s->past = past_open(s->snapshot, s->log, error);
+    if (s->past != NULL) {
+        jobs.key = *past_key(s->past);
+        s->jobs = jobs_new(&jobs);
+        if (past_join(s->past, &s->loop, s->jobs, error) == 0)
+            return 0;
+    }
+    log_event(s->log, LOG_LEVEL_ERROR, error, NULL);
+    return -1;
+}
+
+static int start(struct serve *s)
+{
     s->notify = notify_new(&s->loop);
-    if (start_door(s) != 0)
+    if (start_door(s) != 0 || start_jobs(s) != 0)
         return -1;
-    script_key(&jobs.key);
-    s->jobs = jobs_new(&jobs);
     s->reload = reload_new(&(struct reload_order){.loop = &s->loop,
                                                   .log = s->log,
                                                   .source = s->source,
@@ -459,7 +470,7 @@ static int start_jobs(struct serve *s)
                             .reload = s->reload,
                             .login = door_login(s->door),
                             .shown = shown_new()};
-    return start_receivers(s) == 0 ? start_http(s) : -1;
+    return start_mailboxes(s) == 0 ? start_http(s) : -1;
 }
 
 /* ---- signals ---- */
