@@ -339,7 +339,7 @@ static void test_v09_a_hundred_thousand_files_hold_nothing(void **state)
     struct stage *s = *state;
     struct rusage before, after;
     int64_t longest_us = -1;
-    uv_timer_t timer;
+    static uv_timer_t timer; /* it is closed after this is over */
 
     write_many(s);
     opened = 0;
