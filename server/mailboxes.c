@@ -247,7 +247,6 @@ static bool is_wanted(const struct mailboxes *m, const char *name)
     return m->order.is_wanted == NULL || m->order.is_wanted(m->order.context, name);
 }
 
-/* Null: nothing looks into that kind. */
 static struct held *open_store(struct mailboxes *m, struct snapshot *snapshot,
                                const struct snapshot_store *settings)
 {
@@ -258,11 +257,6 @@ static struct held *open_store(struct mailboxes *m, struct snapshot *snapshot,
     *h = (struct held){
         .mailboxes = m, .snapshot = snapshot_ref(snapshot), .settings = settings, .tidied_us = CLOCK_NONE};
     h->store = mailboxes_store_open(m->order.loop, m->dns, settings, &events, h);
-    if (h->store == NULL) {
-        snapshot_unref(h->snapshot);
-        free(h);
-        return NULL;
-    }
     return h;
 }
 

@@ -8,8 +8,7 @@
 
 #include <uv.h>
 
-/* The store of a config, of whatever kind; null: nothing here looks into that kind. The settings are kept by
- * their owner while it lives. */
+/* The store of a config, of whatever kind. The settings are kept by their owner while it lives. */
 struct store *mailboxes_store_open(uv_loop_t *loop, struct dns *dns, const struct snapshot_store *settings,
                                    const struct mailbox_events *events, void *context);
 
