@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -34,6 +35,14 @@ static int drop_folder(void **state)
     return rmdir(folder);
 }
 
+/* What this process itself has spent: how busy the machine is makes no difference. */
+static int64_t cpu_us(void)
+{
+    struct timespec spent;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    return (int64_t)spent.tv_sec * CLOCK_US_PER_S + spent.tv_nsec / 1000;
+}
+
 static int64_t ms(int64_t n)
 {
     const char *scale = getenv("EHLOD_TEST_SCALE");
@@ -48,10 +57,10 @@ static void refused(const char *path, const char *error)
     int64_t least = INT64_MAX;
     for (int i = 0; i < 3; i++) {
         const char *const errors[] = {error, NULL};
-        int64_t begin = clock_mono_us();
+        int64_t begin = cpu_us();
         struct given g;
         given_file(&g, path);
-        int64_t took = clock_mono_us() - begin;
+        int64_t took = cpu_us() - begin;
         least = took < least ? took : least;
         given_expect(&g, errors);
         assert_int_equal(g.mistakes.warning_count, 0);
@@ -132,9 +141,9 @@ static void test_brackets(void **state)
             text[at] = units[i][at % strlen(units[i])];
         for (int n = 0; n < 3; n++) {
             struct given g;
-            int64_t begin = clock_mono_us();
+            int64_t begin = cpu_us();
             given_bytes(&g, (struct span){text, sizeof(text)}, NULL);
-            int64_t took = clock_mono_us() - begin;
+            int64_t took = cpu_us() - begin;
             least = took < least ? took : least;
             assert_int_equal(g.code, -1);
             assert_true(g.mistakes.error_count <= 20);
