@@ -125,10 +125,7 @@ static struct result_failure not_verified(const struct delivery *d, const char *
         .phase = PHASE_DELIVERY,
         .reason = REASON_MAILBOX_UNREACHABLE,
         .message =
-            arena_printf(arena,
-                         "the server ACCEPTED %s; ehlod could not look for it: %s. This is no evidence "
-                         "against the mail server.",
-                         message, why),
+            arena_printf(arena, "the server ACCEPTED %s; ehlod could not look for it: %s", message, why),
         .limit_us = CLOCK_NONE,
         .elapsed_us = d->within_us};
 }

@@ -298,6 +298,18 @@ static void parts(struct buffer *out, const struct result *r)
     buffer_puts(out, "\n");
 }
 
+/* How much of the failure's message stands on the first line: why a mailbox could not be looked into has one
+ * of its own. */
+static size_t message_len(const struct result *r)
+{
+    size_t len = strlen(r->failure.message);
+    const char *why = text_delivery_why(r);
+    size_t behind = why ? strlen(": ") + strlen(why) : 0;
+
+    return behind < len && why && strcmp(r->failure.message + len - strlen(why), why) == 0 ? len - behind
+                                                                                           : len;
+}
+
 /* FAIL mx1  rcpt/timeout: no reply to RCPT TO:<void@example.org> in 5.000 s (timeouts.reply) */
 static void verdict(struct buffer *out, const struct result *r)
 {
@@ -305,8 +317,8 @@ static void verdict(struct buffer *out, const struct result *r)
     if (r->failure.reason == REASON_NONE)
         buffer_printf(out, "%s\n", r->summary);
     else
-        buffer_printf(out, "%s/%s: %s\n", phase_name(r->failure.phase), reason_name(r->failure.reason),
-                      r->failure.message);
+        buffer_printf(out, "%s/%s: %.*s\n", phase_name(r->failure.phase), reason_name(r->failure.reason),
+                      (int)message_len(r), r->failure.message);
 }
 
 static void worked(struct buffer *out, const struct result *r)
@@ -338,9 +350,9 @@ static void failed(struct buffer *out, const struct result *r)
     last_received(out, r, culprit);
     last_ok(out, r);
     if (r->status == STATUS_UNKNOWN) {
-        buffer_puts(out, "  ");
-        text_delivery_why(out, r);
-        buffer_puts(out, "This is no evidence against the mail server.\n");
+        const char *why = text_delivery_why(r);
+        buffer_printf(out, "  %s%sThis is no evidence against the mail server.\n", why ? why : "",
+                      why ? ". " : "");
     }
 }
 

@@ -148,14 +148,13 @@ const char *text_delivery_since(const struct delivery *d)
     }
 }
 
-void text_delivery_why(struct buffer *out, const struct result *r)
+const char *text_delivery_why(const struct result *r)
 {
     for (size_t i = 0; i < r->route_count && r->failure.route; i++) {
         const struct result_route *route = &r->routes[i];
-        if (r->failure.reason == REASON_MAILBOX_UNREACHABLE && route->name && route->delivery.why &&
-            strcmp(route->name, r->failure.route) == 0) {
-            buffer_printf(out, "%s. ", route->delivery.why);
-            return;
-        }
+        if (r->failure.reason == REASON_MAILBOX_UNREACHABLE && route->name &&
+            strcmp(route->name, r->failure.route) == 0)
+            return route->delivery.why;
     }
+    return NULL;
 }

@@ -17,8 +17,8 @@ void text_delivery_facts(struct buffer *out, const struct result *r, const struc
 /* Of a message that was not answered, what became of it: ", and was not delivered". */
 const char *text_delivery_since(const struct delivery *d);
 
-/* Why the mailbox of the route that the result is about could not be looked into, with a full stop; nothing
- * where it is not about that. */
-void text_delivery_why(struct buffer *out, const struct result *r);
+/* Why the mailbox of the route that failed could not be looked into; null where the result is not about that.
+ */
+const char *text_delivery_why(const struct result *r);
 
 #endif

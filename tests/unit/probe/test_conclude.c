@@ -312,7 +312,7 @@ static void test_own_deliveries(void **state)
         {{OWN(ROUTE_UNVERIFIED, CLOCK_NONE), LAST(ROUTE_DELIVERED, MS)},
          {STATUS_UNKNOWN, ROUTE_UNVERIFIED, TRI_NULL, ROUTE_UNVERIFIED, "01JD9K",
           "delivery/mailbox_unreachable: the server ACCEPTED the message (250 2.0.0); ehlod could not look for it: "
-          "local took no mail for a time. This is no evidence against the mail server.",
+          "local took no mail for a time",
           0}},
         {{OWN(ROUTE_LATE, 75 * S), LAST(ROUTE_DELIVERED, MS)},
          {STATUS_FAIL, ROUTE_LATE, TRI_FALSE, ROUTE_LATE, "01JD9K",
@@ -503,7 +503,7 @@ static void test_a_mailbox_that_could_not_be_read(void **state)
             STATUS_UNKNOWN, ROUTE_UNVERIFIED, TRI_NULL, ROUTE_UNVERIFIED, "01JD9K",
             "delivery/mailbox_unreachable: the server ACCEPTED the message (250 2.0.0); ehlod could "
             "not look for it: imaps://mail.example.org: AUTHENTICATE failed since 02:10:11Z: the "
-            "token expired. This is no evidence against the mail server.",
+            "token expired",
             0});
 }
 

@@ -187,7 +187,8 @@ static void test_unverified(void **state)
     d->why = "imaps://outlook.example.com: AUTHENTICATE failed since 02:10:11Z: the token expired";
     d->latency_us = CLOCK_NONE;
     fails(&s, REASON_MAILBOX_UNREACHABLE,
-          "the server ACCEPTED the message (250 2.6.0); ehlod could not look for it");
+          "the server ACCEPTED the message (250 2.6.0); ehlod could not look for it: "
+          "imaps://outlook.example.com: AUTHENTICATE failed since 02:10:11Z: the token expired");
     golden_check("unverified", &s.result, NOW_US);
 }
 
