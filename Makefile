@@ -2,7 +2,7 @@
 
 BUILD   ?= build
 CC      ?= gcc
-PKGS     = libmicrohttpd jansson libfyaml libcares libuv openssl libgsasl libidn2 libcurl sqlite3 gnutls libcrypt
+PKGS     = libmicrohttpd jansson libfyaml libcares libuv openssl libgsasl libidn2 libcurl sqlite3 gnutls libcrypt zlib
 VERSION  = 0.1.0
 
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
