@@ -26,10 +26,11 @@ struct delivery {
                           nowhere */
     const char *why;   /* unverified: why the mailbox could not be looked into; null = not known */
     int64_t sent_us;   /* the dot was written */
-    int64_t settled_us; /* when the state was known; CLOCK_NONE = it is pending */
-    int64_t within_us;  /* so long it might take */
-    int64_t latency_us; /* from the dot to when it was seen in the mailbox; CLOCK_NONE = not seen */
-    uint64_t flags;     /* bit 1 << enum flag */
+    int64_t settled_us;   /* when the state was known; CLOCK_NONE = it is pending */
+    int64_t within_us;    /* so long it might take */
+    int64_t latency_us;   /* from the dot to when it was seen in the mailbox; CLOCK_NONE = not seen */
+    int64_t last_good_us; /* when the route's newest message that came as wanted was seen; 0 = none was */
+    uint64_t flags;       /* bit 1 << enum flag */
     const struct evidence *evidence; /* of the message as it was found; null = it was not */
     const struct bounce *bounce;     /* of the report that came instead; null = none did */
 };

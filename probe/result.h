@@ -138,6 +138,8 @@ struct result_tls {
     enum reason reason;  /* why it was not; also with insecure_skip_verify */
     const struct result_certificate *chain; /* as sent: the server's own first */
     size_t chain_count;
+    int64_t trusted_until_wall_us; /* when the first certificate expires on the way to one that is trusted,
+                                      that one too; 0 = no way was found */
 };
 
 enum result_honour { RESULT_HONOUR_UNKNOWN, RESULT_HONOURED, RESULT_NOT_HONOURED };

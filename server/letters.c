@@ -368,6 +368,7 @@ struct result *letters_show(const struct letters *l, const struct plan *plan, st
             deliveries[i].own = own_delivery(l, &result->routes[i], m);
         if (same_wish)
             deliveries[i].last = m->last;
+        deliveries[i].own.last_good_us = deliveries[i].last.last_good_us = same_wish ? m->last_good_us : 0;
     }
     result = deliveries != NULL ? conclude_delivered(result, plan, deliveries) : result_ref(result);
     arena_free(&scratch);

@@ -81,10 +81,19 @@ static void *put(void *arena, const void *source, size_t size)
     return memcpy(arena_alloc(arena, size), source, size);
 }
 
+/* A message that came as wanted is never forgotten for a newer one that did not. */
+static void note_good(struct memory *m, const struct delivery *d)
+{
+    if (d->ok && d->latency_us != CLOCK_NONE && d->sent_us >= m->wish_us &&
+        (m->last_good_us == 0 || d->settled_us > m->last_good_us))
+        m->last_good_us = d->settled_us;
+}
+
 void memory_keep(struct memory *m, const struct delivery *d)
 {
     struct arena texts = {0};
 
+    note_good(m, d);
     if (d->sent_us < m->wish_us || (m->last.state != ROUTE_NONE && m->last.sent_us > d->sent_us))
         return;
     m->last = delivery_copy(d, put, &texts);
@@ -107,6 +116,7 @@ void memory_adopt(struct memory *m, uint64_t wish, int64_t now_us)
     m->wish = wish;
     m->wish_us = now_us;
     m->last.state = ROUTE_NONE;
+    m->last_good_us = 0;
 }
 
 /* Of a message whose run had not ended nobody knows whether it was sent: it counts for the interval. One that

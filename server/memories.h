@@ -19,6 +19,7 @@ struct memory {
     char restored[TOKEN_SIZE]; /* a message from before a restart that may still come; "" = none */
     struct delivery last;      /* the newest that is settled; state ROUTE_NONE = none is */
     struct arena texts;        /* of last */
+    int64_t last_good_us;      /* when the newest that came as wanted was seen; 0 = none was */
 };
 
 /* A zeroed struct has none. */

@@ -143,13 +143,18 @@ static const char *show_sha256(struct arena *a, const X509 *certificate)
     return text;
 }
 
+int64_t certificate_expiry(X509 *certificate)
+{
+    return wall_of(X509_get0_notAfter(certificate));
+}
+
 void certificate_show(struct arena *a, struct x509_st *certificate, struct result_certificate *out_r)
 {
     struct result_certificate out = {
         .subject = show_dn(a, X509_get_subject_name(certificate)),
         .issuer = show_dn(a, X509_get_issuer_name(certificate)),
         .not_before_wall_us = wall_of(X509_get0_notBefore(certificate)),
-        .not_after_wall_us = wall_of(X509_get0_notAfter(certificate)),
+        .not_after_wall_us = certificate_expiry(certificate),
         .sha256 = show_sha256(a, certificate),
         .key = show_key(a, certificate),
     };

@@ -19,6 +19,9 @@ struct evp_pkey_st;
 /* Everything is bounded and clean, whoever wrote it. */
 void certificate_show(struct arena *a, struct x509_st *certificate, struct result_certificate *out_r);
 
+/* CLOCK_NONE = cannot be read. */
+int64_t certificate_expiry(struct x509_st *certificate);
+
 /* Whether it is for the host (a name, or an IP literal): by subjectAltName alone (RFC 9525). */
 bool certificate_is_for(struct x509_st *certificate, const char *host);
 

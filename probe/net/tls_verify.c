@@ -59,6 +59,20 @@ static int note_error(int good, X509_STORE_CTX *store)
     return 1;
 }
 
+/* Of the chain that OpenSSL has built, which ends with one that is trusted. */
+static int64_t trusted_until(X509_STORE_CTX *store)
+{
+    STACK_OF(X509) *built = X509_STORE_CTX_get0_chain(store);
+    int64_t until_us = CLOCK_NEVER;
+
+    for (int i = 0; i < sk_X509_num(built); i++) {
+        int64_t us = certificate_expiry(sk_X509_value(built, i));
+        if (us != CLOCK_NONE && us < until_us)
+            until_us = us;
+    }
+    return until_us != CLOCK_NEVER ? until_us : 0;
+}
+
 int tls_verify_store(struct tls_verify *v, struct x509_store_ctx_st *store)
 {
     STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store);
@@ -76,6 +90,7 @@ int tls_verify_store(struct tls_verify *v, struct x509_store_ctx_st *store)
         note_bad(v, REASON_CERT_NAME_MISMATCH, X509_V_ERR_HOSTNAME_MISMATCH, sk_X509_value(sent, 0));
     X509_STORE_CTX_set_error(store, X509_V_OK);
     v->verified = v->reason == REASON_NONE;
+    v->trusted_until_wall_us = v->verified ? trusted_until(store) : 0;
     return 0;
 }
 
@@ -152,6 +167,7 @@ void tls_verify_show(const struct tls_verify *v, struct arena *a, struct result_
     for (size_t i = 0; i < out->chain_count; i++)
         certificate_show(a, sk_X509_value(v->chain, (int)i), &chain[i]);
     out->chain = chain;
+    out->trusted_until_wall_us = v->trusted_until_wall_us;
 }
 
 void tls_verify_clear(struct tls_verify *v)

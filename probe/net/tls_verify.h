@@ -21,9 +21,10 @@ struct tls_verify {
 
     struct stack_st_X509 *chain; /* as sent; null = none came */
     bool verified;
-    enum reason reason;          /* the first thing wrong; REASON_NONE = none, or none was looked at */
-    int error;                   /* in OpenSSL's numbers */
-    struct x509_st *certificate; /* that is wrong; null = the chain is */
+    int64_t trusted_until_wall_us; /* as in struct result_tls */
+    enum reason reason;            /* the first thing wrong; REASON_NONE = none, or none was looked at */
+    int error;                     /* in OpenSSL's numbers */
+    struct x509_st *certificate;   /* that is wrong; null = the chain is */
 };
 
 /* Judges what OpenSSL was sent. 0, or -1 when there are too many to be looked at. */

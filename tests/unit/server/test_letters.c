@@ -107,6 +107,47 @@ static void test_lost_stands_until_the_next_is_settled(void **state)
     clear(&next);
 }
 
+/* When the last message came as wanted; 0 = none has. */
+static int64_t last_good_us(struct stage *s, const struct played *p)
+{
+    struct result *shown = letters_show(s->letters, &p->plan, p->result);
+    int64_t us = shown->routes[ROUTE_DELIVER].delivery.last_good_us;
+
+    result_unref(shown);
+    return us;
+}
+
+/* It is told though newer messages are lost, or under way. */
+static void test_the_last_good_one_is_remembered(void **state)
+{
+    struct stage *s = *state;
+    struct played good, lost, pending;
+    int64_t before_us = clock_mono_us();
+
+    begin(s, &good, "R1", false);
+    finish(s, &good, "R1", ROUTE_QUEUED);
+    assert_int_equal(last_good_us(s, &good), 0);
+    arrive(s, &good.plan.letters[ROUTE_DELIVER]);
+    int64_t good_us = last_good_us(s, &good);
+    assert_in_range(good_us, before_us, clock_mono_us());
+    begin(s, &lost, "R2", true);
+    finish(s, &lost, "R2", ROUTE_QUEUED);
+    s->settled = 0;
+    wait_until_over(s);
+    assert_shown(s, &lost, ROUTE_DELIVER, ROUTE_LOST, TRI_FALSE, "R2");
+    assert_int_equal(last_good_us(s, &lost), good_us);
+    arrive(s, &lost.plan.letters[ROUTE_DELIVER]); /* late is not as wanted */
+    assert_int_equal(last_good_us(s, &lost), good_us);
+    begin(s, &pending, "R3", true);
+    finish(s, &pending, "R3", ROUTE_QUEUED);
+    assert_int_equal(last_good_us(s, &pending), good_us);
+    arrive(s, &pending.plan.letters[ROUTE_DELIVER]);
+    assert_true(last_good_us(s, &pending) > good_us);
+    clear(&good);
+    clear(&lost);
+    clear(&pending);
+}
+
 /* M15: no reply after the dot. The run fails, and what comes of it is watched all the same. */
 static void test_m15_uncertain_is_watched(void **state)
 {
@@ -351,6 +392,7 @@ int main(void)
         LETTERS_TEST(test_the_interval),
         LETTERS_TEST(test_pending_then_delivered),
         LETTERS_TEST(test_lost_stands_until_the_next_is_settled),
+        LETTERS_TEST(test_the_last_good_one_is_remembered),
         LETTERS_TEST(test_m15_uncertain_is_watched),
         LETTERS_TEST(test_each_recipient_has_its_reply),
         LETTERS_TEST(test_a_refused_message_stands_too),
