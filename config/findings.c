@@ -15,6 +15,7 @@ struct findings_entry {
     enum findings_kind kind;
     struct node_mark mark;
     const char *text; /* with its position before it */
+    const char *said; /* behind that */
 };
 
 bool findings_wants(struct findings *f, enum findings_kind kind)
@@ -39,6 +40,7 @@ void findings_add(struct findings *f, enum findings_kind kind, const struct node
         entry.text = arena_printf(&f->arena, "%s:%u: %s", name, mark->line, text);
     else
         entry.text = arena_printf(&f->arena, "%s:%u:%u: %s", name, mark->line, mark->column, text);
+    entry.said = entry.text + strlen(entry.text) - strlen(text);
     f->entries = arena_grow(&f->arena, f->entries, f->count, sizeof entry);
     f->entries[f->count++] = entry;
     if (kind == FINDINGS_ERROR)
@@ -97,6 +99,14 @@ void findings_report(struct findings *f, struct mistakes *mistakes_r)
         qsort(f->entries, f->count, sizeof f->entries[0], compare);
     mistakes_r->error_count = copy(f, FINDINGS_ERROR, &mistakes_r->errors);
     mistakes_r->warning_count = copy(f, FINDINGS_WARNING, &mistakes_r->warnings);
+}
+
+const char *findings_first(const struct findings *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->entries[i].kind == FINDINGS_ERROR)
+            return f->entries[i].said;
+    return NULL;
 }
 
 void findings_free(struct findings *f)

@@ -31,6 +31,9 @@ void findings_add(struct findings *f, enum findings_kind kind, const struct node
 /* All of it as the caller sees it: by position, each thing said once. */
 void findings_report(struct findings *f, struct mistakes *mistakes_r);
 
+/* Of the error that was added first, the text without its position; null: there is none. */
+const char *findings_first(const struct findings *f);
+
 void findings_free(struct findings *f);
 
 #endif

@@ -10,6 +10,7 @@
 #include "config/scalar.h"
 #include "probe/base/clock.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define MAX_LISTEN 64
@@ -132,4 +133,53 @@ void server_history_keep(struct load *l, const struct keys_row *row, const struc
         load_bad(l, node, "too short", row->expected);
     else if (us != CLOCK_NONE)
         *(int64_t *)slot = us;
+}
+
+static bool is_place(const char *authority, struct arena *scratch)
+{
+    const char *host;
+    uint16_t port;
+    const char *colon = strrchr(authority, ':');
+    bool has_port = colon && !strchr(colon, ']');
+    return !endpoint_host(has_port ? authority : arena_printf(scratch, "%s:80", authority), scratch, &host,
+                          &port);
+}
+
+/* What may stand in a path (RFC 3986 section 3.3), as far as a proxy needs it. */
+static bool is_path(const char *text)
+{
+    for (; *text; text++)
+        if (!strchr("/-._~%", *text) && !isalnum((unsigned char)*text))
+            return false;
+    return true;
+}
+
+/*
+ *   url = ( "http" / "https" ) "://" host [ ":" port ] [ "/" path ]
+ */
+void server_external_url(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    static const char *const schemes[] = {"http", "https"};
+    const char *text = scalar_read(l, row, node);
+    if (!text)
+        return;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t scheme = strlen(schemes[i]);
+        if (strncmp(text, schemes[i], scheme) != 0 || strncmp(text + scheme, "://", 3) != 0)
+            continue;
+        const char *place = text + scheme + 3;
+        size_t len = strcspn(place, "/");
+        size_t path = strlen(place + len);
+        while (path > 0 && place[len + path - 1] == '/')
+            path--;
+        const char *authority = arena_dup_span(l->keep, (struct span){place, len});
+        if (!is_place(authority, l->scratch) || !is_path(place + len))
+            break;
+        *(struct snapshot_url *)slot =
+            (struct snapshot_url){.scheme = schemes[i],
+                                  .authority = authority,
+                                  .path = arena_dup_span(l->keep, (struct span){place + len, path})};
+        return;
+    }
+    load_bad(l, node, "not a usable URL", row->expected);
 }

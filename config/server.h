@@ -10,6 +10,7 @@ keys_parse server_unknown_status; /* int */
 keys_parse server_history_path;   /* const char * */
 keys_parse server_history_keep;   /* int64_t, microseconds */
 keys_parse server_allow_reload;   /* enum snapshot_reload */
+keys_parse server_external_url;   /* struct snapshot_url */
 
 /* Whether two sockets cannot listen at these at the same time. No address (AF_UNSPEC) is in nobody's way. */
 bool server_addresses_clash(const struct address *a, const struct address *b);

@@ -8,6 +8,7 @@
 
 #include "config/endpoint.h"
 #include "config/file.h"
+#include "config/guest.h"
 #include "config/keys.h"
 #include "config/mailbox.h"
 #include "config/set.h"
@@ -33,6 +34,7 @@ struct owned {
     size_t tls_count;
     struct secret **secrets; /* likewise */
     size_t secret_count;
+    struct snapshot *base; /* of a derived one: all but the arena is its */
 };
 
 /* The name of this machine; "localhost" when it has none that could be shown or sent. */
@@ -67,6 +69,8 @@ static void fill(struct owned *s, const struct node *root, const char *file, str
     check_root(&load, root);
     if (load_is_map(&load, root, "a map with targets"))
         keys_read(&load, "", root, &s->is);
+    if (findings->error_count == 0)
+        guest_prepare(&load, &s->is);
     s->tls = load.tls;
     s->tls_count = load.tls_count;
     s->secrets = load.secrets;
@@ -159,9 +163,12 @@ void snapshot_unref(struct snapshot *s)
     struct owned *owned = (struct owned *)s;
     if (!owned || atomic_fetch_sub_explicit(&owned->references, 1, memory_order_acq_rel) > 1)
         return;
-    target_auth_clear(owned->secrets, owned->secret_count);
-    target_tls_clear(owned->tls, owned->tls_count);
-    mailbox_clear(owned->is.sinks, owned->is.sink_count);
+    if (!owned->base) {
+        target_auth_clear(owned->secrets, owned->secret_count);
+        target_tls_clear(owned->tls, owned->tls_count);
+        mailbox_clear(owned->is.sinks, owned->is.sink_count);
+    }
+    snapshot_unref(owned->base);
     arena_free(&owned->arena);
     free(owned);
 }
@@ -175,4 +182,35 @@ const struct snapshot_target *snapshot_target(const struct snapshot *s, const ch
         s->target_count ? bsearch(&key, owned->by_name, s->target_count, sizeof(*found), compare_names)
                         : NULL;
     return found ? *found : NULL;
+}
+
+struct snapshot *snapshot_derive(struct snapshot *base, struct arena **keep_r)
+{
+    struct owned *s = mem_alloc(sizeof(*s));
+    atomic_init(&s->references, 1);
+    s->is = *base;
+    s->base = snapshot_ref(base);
+    s->by_name = arena_alloc(&s->arena, sizeof(*s->by_name));
+    s->by_name[0] = s->is.targets = arena_alloc(&s->arena, sizeof(*s->is.targets));
+    s->is.target_count = 1;
+    s->is.modules = NULL;
+    s->is.module_count = 0;
+    *keep_r = &s->arena;
+    return &s->is;
+}
+
+const struct snapshot_module *snapshot_module(const struct snapshot *s, const char *name)
+{
+    size_t low = 0, high = s->module_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(name, s->modules[middle].is.name);
+        if (order == 0)
+            return &s->modules[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
 }

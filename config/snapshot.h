@@ -68,6 +68,13 @@ struct snapshot_user {
     const struct secret *hash; /* of the password: bcrypt */
 };
 
+/* server.external_url, taken apart. */
+struct snapshot_url {
+    const char *scheme;    /* "http" or "https"; null = it is not said */
+    const char *authority; /* "fra:8025" */
+    const char *path;      /* "" or "/ehlod": never with a slash at its end */
+};
+
 struct snapshot_sink {
     const char *name; /* of the mailbox */
     struct snapshot_listen listen;
@@ -90,6 +97,7 @@ struct snapshot_target {
     const char *name;
     const char *const *tags;
     size_t tag_count;
+    const char *module;                   /* null = none */
     struct plan plan;                     /* ready to run as it is */
     const char *dialogue_file;            /* null = none */
     const struct dialogue *dialogue;      /* of it, to be written for each run: the plan has no script yet */
@@ -99,6 +107,13 @@ struct snapshot_target {
     int64_t wait_us;           /* how long an answer waits for a delivery */
 };
 
+/* A module, as it stands in for a target of its own (config/guest.h). */
+struct snapshot_module {
+    struct snapshot_target is; /* with a sample of an address */
+    const char *helo;          /* with its placeholders */
+    const char *unfit;         /* why it cannot be used by itself; null = it can */
+};
+
 struct snapshot {
     const char *host_name;                /* of this machine, as the system says it */
     const char *server_name;              /* this vantage point */
@@ -106,9 +121,11 @@ struct snapshot {
     size_t listen_count;
     const struct address *own; /* the same as addresses: also every plan's own */
     size_t own_count;
-    unsigned max_runs;        /* at least 1 */
-    unsigned max_per_address; /* at least 1 */
-    int unknown_status;       /* HTTP status of /check when ehlod cannot tell */
+    unsigned max_runs;                /* at least 1 */
+    unsigned max_per_address;         /* at least 1 */
+    struct snapshot_url external_url; /* how others reach it */
+    bool metrics_by_target;           /* the service's own counters tell targets apart */
+    int unknown_status;               /* HTTP status of /check when ehlod cannot tell */
     enum snapshot_reload allow_reload;
     const char *history_path; /* null = nothing outlives the process */
     int64_t history_keep_us;  /* older rows of it go */
@@ -124,6 +141,8 @@ struct snapshot {
     size_t store_count;
     const struct snapshot_target *targets; /* in the order of the file */
     size_t target_count;
+    const struct snapshot_module *modules; /* by name */
+    size_t module_count;
 };
 
 /* One --set: key.path=value as the user wrote it. */
@@ -140,6 +159,13 @@ int snapshot_load(const struct snapshot_source *source, struct snapshot **snapsh
 
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s); /* null is fine */
+
+/* One with the same settings, one target, which is empty, and no modules; it holds the other one. What the
+ * target points to may be in *keep_r. Until it is shared its target may be written. */
+struct snapshot *snapshot_derive(struct snapshot *base, struct arena **keep_r);
+
+/* The module of that name or null. */
+const struct snapshot_module *snapshot_module(const struct snapshot *s, const char *name);
 
 /* The target of that name or null. */
 const struct snapshot_target *snapshot_target(const struct snapshot *s, const char *name);

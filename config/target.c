@@ -224,6 +224,7 @@ static void read_target(struct load *l, struct node *node, struct target *t)
     const struct target *module = module_of(l, node);
     *t = module ? *module : *l->defaults;
     t->module = module;
+    t->is.module = module ? module->is.name : NULL;
     read_map(l, node, t);
     if (node->kind == NODE_MAP) {
         target_check_complete(l, t);

@@ -120,6 +120,12 @@ static void check(struct load *l, const struct target *t)
             "default): say cache_ttl");
 }
 
+void target_dialogue_sample(struct dialogue_order *order)
+{
+    order->token = SAMPLE_TOKEN;
+    order->wall_us = SAMPLE_US;
+}
+
 void target_dialogue_prepare(struct load *l, struct target *t)
 {
     static const struct slurp_kind kind = {"a dialogue file", DIALOGUE_MAX_FILE};
@@ -137,8 +143,7 @@ void target_dialogue_prepare(struct load *l, struct target *t)
         return;
     }
     struct dialogue_order sample = *order;
-    sample.token = SAMPLE_TOKEN;
-    sample.wall_us = SAMPLE_US;
+    target_dialogue_sample(&sample);
     t->is.dialogue = dialogue_read(l->keep, text, &mistakes);
     (void)dialogue_write(l->scratch, t->is.dialogue, &sample, &mistakes);
     if (!mistakes.count)

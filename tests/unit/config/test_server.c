@@ -78,6 +78,31 @@ static void test_listen_override(void **state)
     given_clear(&g);
 }
 
+static void test_external_url(void **state)
+{
+    static const struct {
+        const char *text, *scheme, *authority, *path;
+    } rows[] = {
+        {"http://fra:8025", "http", "fra:8025", ""},
+        {"https://probe.example.org/", "https", "probe.example.org", ""},
+        {"http://[2001:db8::1]:8025/mail/ehlod//", "http", "[2001:db8::1]:8025", "/mail/ehlod"},
+        {"http://192.0.2.7", "http", "192.0.2.7", ""},
+        {"http://[2001:db8::1]", "http", "[2001:db8::1]", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[200];
+        struct given g;
+        snprintf(text, sizeof(text), "server: {external_url: '%s'}\ntargets: {a: {address: 'x:25'}}\n",
+                 rows[i].text);
+        const struct snapshot_url *url = &given_good(&g, text)->external_url;
+        assert_string_equal(url->scheme, rows[i].scheme);
+        assert_string_equal(url->authority, rows[i].authority);
+        assert_string_equal(url->path, rows[i].path);
+        given_clear(&g);
+    }
+}
+
 static void test_clash(void **state)
 {
     static const struct {
@@ -111,7 +136,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_allow_reload), cmocka_unit_test(test_listen_paths),
         cmocka_unit_test(test_listen_count), cmocka_unit_test(test_listen_override),
-        cmocka_unit_test(test_clash),
+        cmocka_unit_test(test_external_url), cmocka_unit_test(test_clash),
     };
     return cmocka_run_group_tests_name("config/server", tests, NULL, NULL);
 }
