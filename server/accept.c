@@ -74,6 +74,19 @@ static enum fit fit_of(struct span range, const char *type)
     return FIT_NONE;
 }
 
+/* Of the parameters behind a range. */
+static int weight_of(struct span parameters)
+{
+    int weight = 1000;
+
+    while (parameters.len > 0) {
+        struct span parameter = next_part(&parameters, ';');
+        if (parameter.len >= 2 && strncasecmp(parameter.data, "q=", 2) == 0)
+            weight = parse_weight((struct span){parameter.data + 2, parameter.len - 2});
+    }
+    return weight;
+}
+
 static struct liking liking_of(const char *field, const char *type)
 {
     struct span rest = span_of(field);
@@ -82,12 +95,7 @@ static struct liking liking_of(const char *field, const char *type)
     while (rest.len > 0) {
         struct span parts = next_part(&rest, ',');
         enum fit fit = fit_of(next_part(&parts, ';'), type);
-        int weight = 1000;
-        while (parts.len > 0) {
-            struct span parameter = next_part(&parts, ';');
-            if (parameter.len >= 2 && strncasecmp(parameter.data, "q=", 2) == 0)
-                weight = parse_weight((struct span){parameter.data + 2, parameter.len - 2});
-        }
+        int weight = weight_of(parts);
         if (fit > best.fit)
             best = (struct liking){fit, weight};
     }
@@ -107,4 +115,21 @@ size_t accept_choose(const char *field, const char *const *types, size_t count)
         }
     }
     return best.weight > 0 ? chosen : 0;
+}
+
+bool accept_gzip(const char *field)
+{
+    struct span rest = field != NULL ? span_of(field) : (struct span){0};
+    bool any = false;
+
+    while (rest.len > 0) {
+        struct span parts = next_part(&rest, ',');
+        struct span coding = next_part(&parts, ';');
+        bool taken = weight_of(parts) > 0;
+        if (span_is_nocase(coding, "gzip") || span_is_nocase(coding, "x-gzip"))
+            return taken;
+        if (span_is(coding, "*"))
+            any = taken;
+    }
+    return any;
 }

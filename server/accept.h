@@ -2,6 +2,7 @@
 #ifndef SERVER_ACCEPT_H
 #define SERVER_ACCEPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -11,5 +12,8 @@
  * answered all the same. Of equally liked types the one asked for by name wins. Pure.
  */
 size_t accept_choose(const char *field, const char *const *types, size_t count);
+
+/* Whether a client takes gzip (section 12.5.3); null: it did not say. Pure. */
+bool accept_gzip(const char *field);
 
 #endif

@@ -2,8 +2,7 @@
 /*
  * From a question to runs and back: reads the parameters, asks server/jobs for each target (a kept result,
  * else a run), waits until the last is there, has it rendered and gives it the HTTP status that its verdict
- * means. A scrape is the same question with another view, and with 200 whatever the verdict: 503 only when
- * ehlod itself cannot tell, so that `up` is 0 and not `probe_success`.
+ * means.
  */
 #include "server/check.h"
 
@@ -12,9 +11,9 @@
 #include "config/value.h"
 #include "probe/base/clock.h"
 #include "server/accept.h"
-#include "server/render/render.h"
+#include "server/prometheus.h"
+#include "server/render/metrics.h"
 #include "server/runs.h"
-#include "server/scrape.h"
 #include "server/shown.h"
 
 #include <string.h>
@@ -27,13 +26,42 @@ struct view {
     void (*set)(struct buffer *out, const struct render_set *set, int64_t now_us);
 };
 
+static void show_prometheus(struct buffer *out, const struct result *r, int64_t now_us)
+{
+    (void)now_us;
+    metrics_probe(out, r, EXPOSITION_TEXT);
+}
+
+static void show_prometheus_set(struct buffer *out, const struct render_set *set, int64_t now_us)
+{
+    (void)now_us;
+    metrics_set(out, set, EXPOSITION_TEXT);
+}
+
+static void show_openmetrics(struct buffer *out, const struct result *r, int64_t now_us)
+{
+    (void)now_us;
+    metrics_probe(out, r, EXPOSITION_OPENMETRICS);
+}
+
+static void show_openmetrics_set(struct buffer *out, const struct render_set *set, int64_t now_us)
+{
+    (void)now_us;
+    metrics_set(out, set, EXPOSITION_OPENMETRICS);
+}
+
 static const struct view views[] = {
     {"json", "application/json", json_result, json_set},
     {"text", "text/plain; charset=utf-8", text_result, text_set},
+    {"prometheus", EXPOSITION_TYPE_OPENMETRICS, show_openmetrics, show_openmetrics_set},
 };
 /* The views in the same order, as Accept names them. */
-static const char *const media_types[] = {"application/json", "text/plain"};
+static const char *const media_types[] = {"application/json", "text/plain", "application/openmetrics-text"};
 #define VIEW_COUNT (sizeof views / sizeof views[0])
+
+/* What prometheus means for who does not ask for OpenMetrics. */
+static const struct view plain_prometheus = {"prometheus", EXPOSITION_TYPE_TEXT, show_prometheus,
+                                             show_prometheus_set};
 
 struct check;
 
@@ -47,12 +75,12 @@ struct part {
 struct check {
     struct question *q;
     struct shown *shown;
-    int unknown_status;      /* of the config when it was asked */
-    const struct view *view; /* null: a scrape */
-    bool whole;              /* several targets, shown as a set */
-    const char *tag;         /* of them those with this tag; null: all */
-    size_t min_pass;         /* so many are enough; 0: all must pass */
-    size_t open;             /* parts without a result */
+    int unknown_status; /* of the config when it was asked */
+    const struct view *view;
+    bool whole;      /* several targets, shown as a set */
+    const char *tag; /* of them those with this tag; null: all */
+    size_t min_pass; /* so many are enough; 0: all must pass */
+    size_t open;     /* parts without a result */
     size_t count;
     struct part *parts;
 };
@@ -120,37 +148,9 @@ static void answer_check(struct check *c)
     question_answer(c->q, &answer);
 }
 
-static void answer_scrape(struct check *c)
-{
-    const struct result *r = c->parts[0].result;
-    struct buffer body;
-    struct question_answer answer = {
-        .status = 200,
-        .content_type = "text/plain; version=0.0.4; charset=utf-8",
-        .body = &body,
-        .age_us = render_age_us(r, clock_mono_us()),
-    };
-
-    if (r->status == STATUS_UNKNOWN) {
-        const char *text =
-            arena_printf(&c->q->arena, "ehlod cannot tell how %s is: %s", r->target, r->summary);
-        drop_results(c);
-        question_text(c->q, 503, text);
-        return;
-    }
-    buffer_init(&body, RENDER_MAX_RESULT);
-    metrics_probe(&body, r);
-    drop_results(c);
-    question_answer(c->q, &answer);
-}
-
 static void answer_when_done(struct check *c)
 {
-    if (c->open > 0)
-        return;
-    if (c->view == NULL)
-        answer_scrape(c);
-    else
+    if (c->open == 0)
         answer_check(c);
 }
 
@@ -208,23 +208,18 @@ static struct check *new_check(struct desk *desk, struct question *q)
     return c;
 }
 
-/* The target of that name; null once the question was refused. */
-static const struct snapshot_target *find_target(const struct desk *desk, struct question *q,
-                                                 const char *name, int refusal, const char *parameter)
+void check_refuse_name(const struct desk *desk, struct question *q, const char *name, int status,
+                       const char *parameter)
 {
     const struct snapshot *s = desk->snapshot;
-    const struct snapshot_target *target = snapshot_target(s, name);
-
-    if (target != NULL)
-        return target;
     const char **names = arena_alloc(&q->arena, (s->target_count + 1) * sizeof(char *));
+
     for (size_t i = 0; i < s->target_count; i++)
         names[i] = s->targets[i].name;
     const char *near = nearest(name, names, s->target_count);
     const char *hint = near != NULL ? arena_printf(&q->arena, " Did you mean %s?", near) : "";
-    question_refuse(q, refusal, parameter,
+    question_refuse(q, status, parameter,
                     arena_printf(&q->arena, "There is no target named %s.%s", name, hint));
-    return NULL;
 }
 
 /* ---- parameters ---- */
@@ -283,22 +278,23 @@ static int read_view(struct question *q, const struct view **view_r)
         return 0;
     }
     for (size_t i = 0; i < VIEW_COUNT; i++) {
-        if (strcmp(text, views[i].name) == 0) {
-            *view_r = &views[i];
-            return 0;
-        }
+        if (strcmp(text, views[i].name) != 0)
+            continue;
+        bool plain = views[i].one == show_openmetrics && prometheus_format(q) == EXPOSITION_TEXT;
+        *view_r = plain ? &plain_prometheus : &views[i];
+        return 0;
     }
-    return refuse_value(q, "format", "json or text");
+    return refuse_value(q, "format", "json, text or prometheus");
 }
 
 /* As the target says. */
-static const struct jobs_ask plain_ask = {
+const struct jobs_ask check_plain_ask = {
     .stop_after = PHASE_COUNT, .max_age_us = CLOCK_NONE, .timeout_us = CLOCK_NEVER, .wait_us = CLOCK_NONE};
 
 /* What /check and /check/{target} take. -1 once the question was refused. */
 static int read_ask(struct question *q, struct jobs_ask *ask_r, const struct view **view_r)
 {
-    *ask_r = plain_ask;
+    *ask_r = check_plain_ask;
     ask_r->fresh = strcmp(q->request->method, "POST") == 0;
     if (read_view(q, view_r) != 0 || read_duration(q, "max_age", true, &ask_r->max_age_us) != 0 ||
         read_duration(q, "timeout", false, &ask_r->timeout_us) != 0 ||
@@ -348,8 +344,10 @@ void check_one(struct desk *desk, struct question *q)
 
     if (read_ask(q, &ask, &c->view) != 0)
         return;
-    const struct snapshot_target *target = find_target(desk, q, q->url.segments[1], 404, NULL);
-    if (target != NULL)
+    const struct snapshot_target *target = snapshot_target(desk->snapshot, q->url.segments[1]);
+    if (target == NULL)
+        check_refuse_name(desk, q, q->url.segments[1], 404, NULL);
+    else
         begin(c, desk, target, 1, &ask);
 }
 
@@ -363,26 +361,6 @@ void check_all(struct desk *desk, struct question *q)
     if (read_ask(q, &ask, &c->view) == 0 && read_tag(q, desk->snapshot, &c->tag, &count) == 0 &&
         read_min_pass(q, count, &c->min_pass) == 0)
         begin(c, desk, desk->snapshot->targets, desk->snapshot->target_count, &ask);
-}
-
-void check_probe(struct desk *desk, struct question *q)
-{
-    const char *name = url_value(&q->url, "target");
-    const char *limit = q->request->scrape_timeout;
-    struct jobs_ask ask = plain_ask;
-
-    if (name == NULL) {
-        question_refuse(q, 400, "target",
-                        "The parameter target is missing: it names a target of the config.");
-        return;
-    }
-    if (limit != NULL && scrape_timeout(limit, &ask.timeout_us) != 0) {
-        question_refuse(q, 400, NULL, "X-Prometheus-Scrape-Timeout-Seconds is not a number of seconds.");
-        return;
-    }
-    const struct snapshot_target *target = find_target(desk, q, name, 400, "target");
-    if (target != NULL)
-        begin(new_check(desk, q), desk, target, 1, &ask);
 }
 
 void check_past(struct desk *desk, struct question *q)

@@ -6,9 +6,15 @@
 #include "server/question.h"
 
 /* The questions that runs answer. The path and the names of the parameters have been checked. */
-void check_one(struct desk *desk, struct question *q);   /* /check/{target} */
-void check_all(struct desk *desk, struct question *q);   /* /check */
-void check_probe(struct desk *desk, struct question *q); /* /probe, for Prometheus */
-void check_past(struct desk *desk, struct question *q);  /* /runs/{id} */
+void check_one(struct desk *desk, struct question *q);  /* /check/{target} */
+void check_all(struct desk *desk, struct question *q);  /* /check */
+void check_past(struct desk *desk, struct question *q); /* /runs/{id} */
+
+/* An ask without parameters: as the target says. */
+extern const struct jobs_ask check_plain_ask;
+
+/* Refuses with the nearest name; parameter as in question_refuse. */
+void check_refuse_name(const struct desk *desk, struct question *q, const char *name, int status,
+                       const char *parameter);
 
 #endif

@@ -11,6 +11,7 @@
 #include "probe/net/tls.h"
 #include "probe/sasl.h"
 #include "probe/verify/link.h"
+#include "server/gzip.h"
 #include "server/history.h"
 #include "server/http.h"
 #include "server/https.h"
@@ -141,5 +142,6 @@ int command_version(const struct options *options)
     print_library("libuv", built, uv_version_string());
     print_library("OpenSSL", NULL, tls_version());
     print_library("SQLite", NULL, history_version());
+    print_library("zlib", NULL, gzip_version());
     return 0;
 }

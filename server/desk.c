@@ -12,6 +12,8 @@
 #include "probe/base/mem.h"
 #include "server/check.h"
 #include "server/entry.h"
+#include "server/probe.h"
+#include "server/prometheus.h"
 #include "server/question.h"
 #include "server/render/render.h"
 #include "server/url.h"
@@ -142,7 +144,9 @@ static void show_options(struct desk *desk, struct question *q)
 static const struct row rows[] = {
     {"/check", NULL, METHODS_READ, true, false, check_all, {CHECK_PARAMETERS, "tag", "min_pass"}},
     {"/check/*", "{target}", METHODS_READ | METHOD_POST, true, false, check_one, {CHECK_PARAMETERS}},
-    {"/probe", NULL, METHODS_READ, true, false, check_probe, {"target"}},
+    {"/probe", NULL, METHODS_READ, true, false, probe_run, {"target", "module", "hostname", "debug"}},
+    {"/metrics", NULL, METHODS_READ, false, true, prometheus_metrics, {NULL}},
+    {"/sd", NULL, METHODS_READ, false, false, prometheus_sd, {NULL}},
     {"/runs/*", "{id}", METHODS_READ, false, false, check_past, {"format"}},
     {"/targets", NULL, METHODS_READ, false, false, show_targets, {NULL}},
     {"/-/healthy", NULL, METHODS_READ, true, true, show_health, {NULL}},
@@ -278,6 +282,8 @@ void desk_handle(void *context, struct http_request *request)
     struct question *q = question_new(request);
     struct url_mistake mistake;
 
+    q->metrics = jobs_metrics(desk->jobs);
+    q->handler = "other";
     if (request->fault != NULL) {
         question_refuse(q, 400, NULL, request->fault);
         return;
@@ -286,7 +292,10 @@ void desk_handle(void *context, struct http_request *request)
         question_refuse(q, 400, mistake.parameter, mistake.detail);
         return;
     }
-    if (is_open(find_row(&q->url)))
+    const struct row *row = find_row(&q->url);
+    if (row != NULL)
+        q->handler = row->path;
+    if (is_open(row))
         go_on(desk, q);
     else
         entry_ask(desk->login, q, go_on, desk);

@@ -5,7 +5,9 @@
 #include "config/snapshot.h"
 #include "server/http.h"
 #include "server/jobs.h"
+#include "server/lag.h"
 #include "server/login.h"
+#include "server/mailboxes.h"
 #include "server/reload.h"
 #include "server/shown.h"
 
@@ -13,9 +15,11 @@
 
 /* Where every request comes in: finds who answers it, and refuses what nobody does. */
 struct desk {
-    const struct snapshot *snapshot; /* kept by whoever made the desk */
+    struct snapshot *snapshot; /* kept by whoever made the desk; who needs it longer takes a reference */
     struct jobs *jobs;
     struct reload *reload;
+    struct lag *lag;
+    struct mailboxes *mailboxes;
     struct shown *shown; /* null: nothing that was shown is kept */
     struct login *login; /* null: everybody is let in */
     bool stopping;       /* no longer ready, for balancers before us */

@@ -256,6 +256,8 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, cons
         .target = c->target,
         .accept = field(mhd, "Accept"),
         .authorization = field(mhd, "Authorization"),
+        .accept_encoding = field(mhd, "Accept-Encoding"),
+        .host = field(mhd, "Host"),
         .scrape_timeout = field(mhd, "X-Prometheus-Scrape-Timeout-Seconds"),
         .fault = head_fault(&head),
         .local = c->local,

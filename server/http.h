@@ -22,6 +22,8 @@ struct http_request {
     const char *target; /* raw, undecoded */
     const char *accept; /* header fields; null = not there */
     const char *authorization;
+    const char *accept_encoding;
+    const char *host;
     const char *scrape_timeout; /* X-Prometheus-Scrape-Timeout-Seconds */
     const char *fault;          /* a sentence: answer 400 whatever is asked; null = none */
     bool local;                 /* from this machine: over a loopback address or a Unix socket */

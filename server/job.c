@@ -93,6 +93,7 @@ static void on_run_done(void *context, struct result *result)
         return;
     }
     log_run(jobs->order.log, result);
+    metrics_run(jobs->metrics, job->guest ? NULL : jobs_known_name(jobs, result->target), result);
     struct record *record = keep_record(job, result);
     shelf_keep(job->place, record);
     /* From here on a waiter that is answered may ask again, and begins another run. */
@@ -133,8 +134,9 @@ static struct job *new_job(struct jobs *jobs, struct shelf *shelf, struct place 
     job->jobs = jobs;
     job->shelf = shelf_ref(shelf);
     job->place = place;
-    job->snapshot = snapshot_ref(jobs->order.snapshot);
+    job->snapshot = snapshot_ref(jobs_snapshot(jobs, ask));
     job->target = ask->target;
+    job->guest = ask->guest != NULL;
     job->plan = *plan;
     job->last_ok = place->last_ok != NULL ? result_ref(place->last_ok) : NULL;
     job->next = jobs->first;

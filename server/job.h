@@ -44,6 +44,7 @@ struct job {
     struct place *place; /* on the shelf */
     struct snapshot *snapshot;
     const struct snapshot_target *target;
+    bool guest; /* the target is not of the config */
     struct plan plan;
     struct arena letters; /* what the plan's letters, or its script, are made of */
     struct run *run;      /* one of the two; null = it is several runs */
@@ -59,6 +60,8 @@ struct jobs {
     struct run_net *net;
     struct letters *letters;
     struct runs *runs;
+    struct guests *guests;
+    struct metrics *metrics;
     struct ulid ulid;
     struct job *first;
     bool telling; /* a run is over, and those who waited for it are being answered: they may free the jobs */
@@ -79,6 +82,12 @@ struct result *jobs_show_peek(const struct jobs *jobs, const struct job *job,
                               struct result *peek); /* taken */
 bool jobs_is_worth_waiting(const struct jobs *jobs, const struct record *record, int64_t wait_us);
 void jobs_over(struct jobs *jobs);
+
+/* The target's name where the present config has it, else null. */
+const char *jobs_known_name(const struct jobs *jobs, const char *target);
+
+/* The config that the ask's target is of. */
+struct snapshot *jobs_snapshot(const struct jobs *jobs, const struct jobs_ask *ask);
 
 /* job.c: begins a run of that plan; all of them are to end as soon as they can. */
 struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *place, const struct jobs_ask *ask,

@@ -70,6 +70,9 @@ struct jobs *jobs_new(const struct jobs_order *order)
     jobs->letters = letters_new(order->loop, &order->key, waiter_settled, jobs);
     letters_set_longest(jobs->letters, longest_delivery_us(order->snapshot));
     jobs->runs = runs_new();
+    jobs->guests = guests_new();
+    jobs->metrics = metrics_new();
+    metrics_follow(jobs->metrics, order->snapshot);
     uv_timer_init(order->loop, &jobs->grace);
     jobs->grace.data = jobs;
     return jobs;
@@ -101,6 +104,8 @@ void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs
     blind_gone_mailboxes(jobs, old, snapshot);
     jobs->shelves = shelf_for_targets(snapshot, old, jobs->shelves);
     jobs->order.snapshot = snapshot_ref(snapshot);
+    guests_forget(jobs->guests);
+    metrics_follow(jobs->metrics, snapshot);
     jobs->order.max_runs = max_runs;
     letters_set_longest(jobs->letters, longest_delivery_us(snapshot));
     struct run_net_order net = net_order(&jobs->order);
@@ -115,13 +120,23 @@ static struct shelf *shelf_of(const struct jobs *jobs, const struct snapshot_tar
     return jobs->shelves[target - jobs->order.snapshot->targets];
 }
 
+static struct shelf *shelf_of_ask(const struct jobs *jobs, const struct jobs_ask *ask)
+{
+    return ask->guest != NULL ? ask->guest->shelf : shelf_of(jobs, ask->target);
+}
+
+struct snapshot *jobs_snapshot(const struct jobs *jobs, const struct jobs_ask *ask)
+{
+    return ask->guest != NULL ? ask->guest->snapshot : jobs->order.snapshot;
+}
+
 /* The plan that the ask comes to, and its place. */
 static struct place *place_of_ask(const struct jobs *jobs, const struct jobs_ask *ask, struct plan *plan_r)
 {
     struct route_ask route = {.stop_after = ask->stop_after};
 
     route_plan(ask->target, &route, plan_r);
-    return shelf_place(shelf_of(jobs, ask->target), plan_r->stop_after, ask->fresh);
+    return shelf_place(shelf_of_ask(jobs, ask), plan_r->stop_after, ask->fresh);
 }
 
 bool jobs_is_worth_waiting(const struct jobs *jobs, const struct record *record, int64_t wait_us)
@@ -163,6 +178,7 @@ static struct result *or_stand_in(const struct jobs *jobs, const struct place *p
 
     if (stale == NULL)
         return shown;
+    metrics_share(jobs->metrics, METRICS_STALE);
     result_unref(shown);
     return stale;
 }
@@ -204,10 +220,21 @@ static struct record *recall(const struct jobs *jobs, const struct place *place,
     struct record *latest = place->latest;
     int64_t max_age_us = max_age_of(place, ask);
 
-    if (latest == NULL || ask->fresh || latest->snapshot != jobs->order.snapshot ||
+    if (latest == NULL || ask->fresh || latest->snapshot != jobs_snapshot(jobs, ask) ||
         clock_mono_us() - latest->result->ended_mono_us >= max_age_us)
         return NULL;
     return latest;
+}
+
+/* Whoever gets it counts once, by how it was had. */
+static struct result *show_cached(const struct jobs *jobs, const struct place *place,
+                                  const struct record *record)
+{
+    struct result *shown = jobs_show(jobs, place, record);
+
+    if ((shown->flags & UINT64_C(1) << FLAG_STALE) == 0)
+        metrics_share(jobs->metrics, METRICS_CACHED);
+    return shown;
 }
 
 struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
@@ -218,7 +245,7 @@ struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
 
     if (record == NULL || jobs_is_worth_waiting(jobs, record, wait_of(ask)))
         return NULL;
-    return jobs_show(jobs, place, record);
+    return show_cached(jobs, place, record);
 }
 
 /* The result of a run that never was. */
@@ -259,7 +286,7 @@ struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const
     struct record *record = recall(jobs, place, ask);
 
     if (record != NULL)
-        return jobs_show(jobs, place, record);
+        return show_cached(jobs, place, record);
     return or_stand_in(jobs, place, ask->target, refuse(jobs, &plan, why));
 }
 
@@ -282,24 +309,28 @@ struct result *jobs_find(const struct jobs *jobs, const char *id)
 }
 
 /* The run to join: one of the present config. */
-static struct job *job_under_way(const struct jobs *jobs, const struct place *place)
+static struct job *job_under_way(const struct place *place, const struct snapshot *snapshot)
 {
-    return place->job != NULL && place->job->snapshot == jobs->order.snapshot ? place->job : NULL;
+    return place->job != NULL && place->job->snapshot == snapshot ? place->job : NULL;
 }
 
 struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done, void *context)
 {
     struct plan plan;
-    struct shelf *shelf = shelf_of(jobs, ask->target);
+    struct shelf *shelf = shelf_of_ask(jobs, ask);
     struct place *place = place_of_ask(jobs, ask, &plan);
     struct record *record = recall(jobs, place, ask);
-    struct job *job = job_under_way(jobs, place);
+    struct job *job = job_under_way(place, jobs_snapshot(jobs, ask));
     struct jobs_waiter *w = waiter_new(jobs, shelf, place, ask, done, context);
 
-    if (record != NULL && jobs_is_worth_waiting(jobs, record, w->wait_us))
+    if (record != NULL && jobs_is_worth_waiting(jobs, record, w->wait_us)) {
+        metrics_share(jobs->metrics, METRICS_CACHED);
         waiter_wait_for_deliveries(w, record);
-    else
-        waiter_wait_for_run(w, job != NULL ? job : job_begin(jobs, shelf, place, ask, &plan));
+        return w;
+    }
+    if (job != NULL)
+        metrics_share(jobs->metrics, METRICS_JOINED);
+    waiter_wait_for_run(w, job != NULL ? job : job_begin(jobs, shelf, place, ask, &plan));
     return w;
 }
 
@@ -332,6 +363,8 @@ static void close_handles(struct jobs *jobs)
     run_net_free(jobs->net);
     shelf_free_all(jobs->shelves, jobs->order.snapshot->target_count);
     runs_free(jobs->runs);
+    guests_free(jobs->guests);
+    metrics_free(jobs->metrics);
     letters_free(jobs->letters);
     handle_close_timer(jobs->settle);
     uv_close((uv_handle_t *)&jobs->grace, on_grace_closed);

@@ -7,7 +7,9 @@
 #include "probe/token.h"
 #include "probe/verify/ledger_row.h"
 #include "probe/verify/mailbox.h"
+#include "server/guests.h"
 #include "server/log.h"
+#include "server/metrics.h"
 
 #include <uv.h>
 
@@ -30,7 +32,8 @@ struct jobs_order {
 struct jobs *jobs_new(const struct jobs_order *order);
 
 struct jobs_ask {
-    const struct snapshot_target *target; /* of the jobs' present snapshot */
+    const struct snapshot_target *target; /* of the jobs' present snapshot, or the guest's */
+    const struct guest *guest;            /* null: the target is of the config */
     enum phase stop_after;                /* PHASE_COUNT: as the target says */
     int64_t max_age_us; /* how old a kept result may be; CLOCK_NONE: the target's cache_ttl */
     int64_t timeout_us; /* how long this caller waits in all; CLOCK_NEVER: as long as the run takes */
@@ -61,6 +64,16 @@ void jobs_leave(struct jobs_waiter *waiter);
 
 /* The last result of the target's whole plan (runs cut short by stop_after aside); or null. */
 struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target);
+
+/* Targets that are not in the config, of the present one; forgotten when another takes its place. */
+struct guests *jobs_guests(const struct jobs *jobs);
+
+/* What the jobs count; others may count there, too. */
+struct metrics *jobs_metrics(const struct jobs *jobs);
+
+/* Runs out of the line and not over, and in line. */
+unsigned jobs_in_flight(const struct jobs *jobs);
+unsigned jobs_waiting(const struct jobs *jobs);
 
 /* The past run of that id; or null. */
 struct result *jobs_find(const struct jobs *jobs, const char *id);

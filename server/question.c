@@ -8,6 +8,8 @@
 
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
+#include "server/accept.h"
+#include "server/gzip.h"
 #include "server/render/render.h"
 
 #include <inttypes.h>
@@ -55,6 +57,14 @@ static void end_line(struct buffer *body)
         buffer_puts(body, "\n");
 }
 
+/* What the answer hangs on, or null. */
+static const char *vary_of(const struct question_answer *answer)
+{
+    if (answer->compressed)
+        return answer->negotiated ? "Accept, Accept-Encoding" : "Accept-Encoding";
+    return answer->negotiated ? "Accept" : NULL;
+}
+
 void question_answer(struct question *q, const struct question_answer *answer)
 {
     struct http_header headers[QUESTION_MAX_HEADERS] = {{"Cache-Control", "no-store"}};
@@ -63,8 +73,8 @@ void question_answer(struct question *q, const struct question_answer *answer)
     if (answer->age_us != CLOCK_NONE)
         headers[reply.header_count++] =
             (struct http_header){"Age", arena_printf(&q->arena, "%" PRId64, answer->age_us / CLOCK_US_PER_S)};
-    if (answer->negotiated)
-        headers[reply.header_count++] = (struct http_header){"Vary", "Accept"};
+    if (vary_of(answer) != NULL)
+        headers[reply.header_count++] = (struct http_header){"Vary", vary_of(answer)};
     if (q->allow != NULL)
         headers[reply.header_count++] = (struct http_header){"Allow", q->allow};
     if (q->challenge != NULL)
@@ -77,7 +87,11 @@ void question_answer(struct question *q, const struct question_answer *answer)
         reply.content_type = answer->content_type;
         reply.body = answer->body;
         end_line(reply.body);
+        if (answer->compressed && accept_gzip(q->request->accept_encoding) && gzip_pack(reply.body) == 0)
+            headers[reply.header_count++] = (struct http_header){"Content-Encoding", "gzip"};
     }
+    if (q->metrics != NULL)
+        metrics_request(q->metrics, q->handler, answer->status);
     http_answer(q->request, &reply);
     question_drop(q);
 }

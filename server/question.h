@@ -5,6 +5,7 @@
 #include "probe/base/arena.h"
 #include "probe/base/buffer.h"
 #include "server/http.h"
+#include "server/metrics.h"
 #include "server/url.h"
 
 #include <stdbool.h>
@@ -15,10 +16,12 @@ struct question {
     struct http_request *request;
     struct arena arena; /* lives as long as the question */
     struct url url;
-    const char *allow;     /* sent with the answer; null = not */
-    const char *challenge; /* likewise, of one who has to log in */
-    bool bodyless;         /* OPTIONS: the answer is a status and a header */
-    bool later;            /* a refusal for the moment: tells to come again */
+    struct metrics *metrics; /* where its answer is counted; null = nowhere */
+    const char *handler;     /* as what: see metrics_request */
+    const char *allow;       /* sent with the answer; null = not */
+    const char *challenge;   /* likewise, of one who has to log in */
+    bool bodyless;           /* OPTIONS: the answer is a status and a header */
+    bool later;              /* a refusal for the moment: tells to come again */
     /* For a handler that answers later: undoes what waits, because the client is gone. */
     void (*leave)(struct question *q);
     void *waiting; /* that handler's own */
@@ -32,6 +35,7 @@ struct question_answer {
     struct buffer *body; /* taken */
     int64_t age_us;      /* of what is shown; CLOCK_NONE = it has none */
     bool negotiated;     /* on Accept: a cache must know */
+    bool compressed;     /* where the client takes gzip */
 };
 
 /* Each of these answers the request and frees the question. */

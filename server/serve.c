@@ -95,6 +95,7 @@ static void take_down(struct serve *s)
     notify_free(s->notify);
     reload_free(s->reload);
     mailboxes_free(s->mailboxes); /* runs that are under way may be talking to them, and are stopped next */
+    lag_free(s->desk.lag);
     jobs_free(s->jobs);
     past_free(s->past);
     /* One more that comes from here on changes nothing any more, and must not kill. */
@@ -389,6 +390,7 @@ static int start_mailboxes(struct serve *s)
                                  s->error);
     if (s->mailboxes == NULL)
         log_event(s->log, LOG_LEVEL_ERROR, s->error, NULL);
+    s->desk.mailboxes = s->mailboxes;
     return s->mailboxes != NULL ? 0 : -1;
 }
 
@@ -469,7 +471,8 @@ static int start(struct serve *s)
                             .jobs = s->jobs,
                             .reload = s->reload,
                             .login = door_login(s->door),
-                            .shown = shown_new()};
+                            .shown = shown_new(),
+                            .lag = lag_new(&s->loop)};
     return start_mailboxes(s) == 0 ? start_http(s) : -1;
 }
 

@@ -6,6 +6,14 @@
 
 #include <stdlib.h>
 
+struct shelf *shelf_new(void)
+{
+    struct shelf *shelf = mem_alloc(sizeof *shelf);
+
+    shelf->references = 1;
+    return shelf;
+}
+
 struct shelf *shelf_ref(struct shelf *shelf)
 {
     shelf->references++;

@@ -26,6 +26,7 @@ struct shelf {
     struct place *places;
 };
 
+struct shelf *shelf_new(void); /* with one reference */
 struct shelf *shelf_ref(struct shelf *shelf);
 void shelf_unref(struct shelf *shelf); /* null is fine */
 

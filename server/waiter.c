@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void free_waiter(uv_handle_t *timer)
 {
@@ -160,11 +161,24 @@ static void log_delivery(struct log *log, const char *route, const struct delive
               *ms != '\0' ? ms : NULL, NULL);
 }
 
+/* route is "TARGET/ROUTE". */
+static void count_delivery(struct jobs *jobs, const char *route, const struct delivery *d)
+{
+    struct arena scratch = {0};
+
+    if (d->latency_us == CLOCK_NONE)
+        return;
+    const char *target = arena_dup_span(&scratch, (struct span){route, strcspn(route, "/")});
+    metrics_delivery(jobs->metrics, jobs_known_name(jobs, target), d->latency_us);
+    arena_free(&scratch);
+}
+
 void waiter_settled(void *context, const char *route, const struct delivery *delivery)
 {
     struct jobs *jobs = context;
 
     log_delivery(jobs->order.log, route, delivery);
+    count_delivery(jobs, route, delivery);
     handle_at(jobs->settle, answer_settled, 0);
 }
 

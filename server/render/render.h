@@ -41,6 +41,9 @@ void json_set(struct buffer *out, const struct render_set *set, int64_t now_us);
 void json_targets(struct buffer *out, const struct snapshot *snapshot, const struct result *const *latest,
                   int64_t now_us);
 
+/* GET /sd, for Prometheus' http_sd: where each target is scraped. */
+void json_sd(struct buffer *out, const struct snapshot *snapshot, const struct snapshot_url *url);
+
 /* application/problem+json (RFC 9457). parameter may be null: then the key is left out. */
 struct problem {
     int status;
@@ -63,8 +66,10 @@ void text_set(struct buffer *out, const struct render_set *set, int64_t now_us);
  * the first line and each has a line of its own below it. */
 void nagios_set(struct buffer *out, const struct render_set *set);
 
-/* Prometheus text 0.0.4 for /probe: probe_* as blackbox_exporter names them, smtp_* beside them. */
-void metrics_probe(struct buffer *out, const struct result *r);
+/* The target's settings as YAML, defaults and all, as the config would say them; secrets are ***. */
+void settings_target(struct buffer *out, const struct snapshot_target *target);
+
+/* For Prometheus: server/render/metrics.h. */
 
 /* How long a bounded view may get. */
 #define RENDER_MAX_RESULT ((size_t)4 * 1024 * 1024)

@@ -209,7 +209,7 @@ def test_the_scrape_timeout_bounds_the_run(ehlod, fake):
 def test_h31_a_probe_without_target_or_of_a_stranger(service, mta):
     assert_problem(service.get("/probe"), 400, "target")
     assert_problem(service.get("/probe?target=nobody"), 400, "target")
-    assert_problem(service.get(f"/probe?target={mta.address}"), 400, "target")  # H25
+    assert_problem(service.get(f"/probe?target={mta.address}"), 400, "module")  # H25
     assert mta.connections() == 0
 
 

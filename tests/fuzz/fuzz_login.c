@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/fuzz/fuzz_login.h"
 
-#include "server/render/render.h"
+#include "server/render/metrics.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
@@ -129,7 +129,7 @@ void fuzz_login_check(const struct fuzz_login *login, const struct result *r)
     buffer_init(&out, 4 * RENDER_MAX_RESULT);
     json_result(&out, r, r->ended_mono_us);
     text_result(&out, r, r->ended_mono_us);
-    metrics_probe(&out, r);
+    metrics_probe(&out, r, EXPOSITION_TEXT);
     nagios_set(&out, &set);
     fuzz_require(!out.full && !shows_secret(buffer_span(&out)), "a secret is shown nowhere");
     buffer_free(&out);

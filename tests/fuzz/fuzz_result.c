@@ -2,7 +2,7 @@
 /* What holds for every result, as seen by who reads it. */
 #include "probe/base/buffer.h"
 #include "probe/base/text.h"
-#include "server/render/render.h"
+#include "server/render/metrics.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/talk/talk.h"
 
@@ -91,7 +91,7 @@ static void check_views(const struct result *r)
     buffer_init(&out, RENDER_MAX_RESULT);
     text_result(&out, r, r->ended_mono_us);
     check_lines(&out);
-    metrics_probe(&out, r);
+    metrics_probe(&out, r, EXPOSITION_TEXT);
     check_lines(&out);
     nagios_set(&out, &set);
     check_lines(&out);

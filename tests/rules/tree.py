@@ -60,6 +60,7 @@ LIBRARY_DOORS = [
     (r"gnutls/.*", r"server/(https|login)\.c"),
     (r"crypt\.h", "server/login.c"),
     (r"sqlite3\.h", r"server/history(_rows)?\.c"),
+    (r"zlib\.h", "server/gzip.c"),
 ]
 
 # libuv is the floor of all that has effects.

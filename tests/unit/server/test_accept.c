@@ -53,9 +53,30 @@ static void test_choices(void **state)
     }
 }
 
+static void test_gzip(void **state)
+{
+    static const struct {
+        const char *field;
+        bool taken;
+    } fields[] = {
+        {NULL, false},           {"", false},
+        {"gzip", true},          {"GZip", true},
+        {"x-gzip", true},        {"deflate, gzip;q=0.1", true},
+        {"gzip;q=0", false},     {"*", true},
+        {"*;q=0", false},        {"gzip;q=0, *", false},
+        {"*, gzip;q=0", false},  {"*;q=0, gzip", true},
+        {"gzip ; q=0.0", false}, {"gzipped", false},
+        {"identity, br", false}, {",,;", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        assert_int_equal(accept_gzip(fields[i].field), fields[i].taken);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_choices)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_choices), cmocka_unit_test(test_gzip)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

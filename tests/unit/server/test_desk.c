@@ -5,6 +5,7 @@
  */
 #include "server/desk.h"
 
+#include "config/guest.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
 
@@ -46,8 +47,14 @@ static const char *const tags[] = {"inbound", "eu"};
 static struct snapshot_target targets[] = {
     {.name = "mx1", .tags = tags, .tag_count = 1, .plan = {.host = "mx1.example.org", .port = 25}},
     {.name = "mx2", .tags = tags, .tag_count = 2, .plan = {.host = "2001:db8::1", .port = 25}}};
-static struct snapshot snapshot = {
-    .server_name = "here", .targets = targets, .target_count = 2, .unknown_status = 299};
+static const struct snapshot_module modules[] = {{.is = {.name = "mx"}}, {.is = {.name = "submission"}}};
+static struct snapshot snapshot = {.server_name = "here",
+                                   .host_name = "here.example.org",
+                                   .targets = targets,
+                                   .target_count = 2,
+                                   .modules = modules,
+                                   .module_count = 2,
+                                   .unknown_status = 299};
 
 const struct snapshot_target *snapshot_target(const struct snapshot *s, const char *name)
 {
@@ -57,9 +64,103 @@ const struct snapshot_target *snapshot_target(const struct snapshot *s, const ch
     return NULL;
 }
 
+/* Modules, and what they make of an address. */
+
+static struct snapshot_target guest_targets[] = {{.name = "mx3.example.org:25"}};
+static struct snapshot guest_snapshots = {.targets = guest_targets, .target_count = 1};
+static struct guest guest = {.snapshot = &guest_snapshots};
+static struct guest_ask guest_asked;
+static unsigned references;
+
+const struct snapshot_module *snapshot_module(const struct snapshot *s, const char *name)
+{
+    for (size_t i = 0; i < s->module_count; i++)
+        if (strcmp(s->modules[i].is.name, name) == 0)
+            return &s->modules[i];
+    return NULL;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+    references++;
+    return s;
+}
+
+void snapshot_unref(struct snapshot *s)
+{
+    (void)s;
+    references--;
+}
+
+struct snapshot *guest_snapshot(struct snapshot *base, const struct guest_ask *ask, struct arena *arena,
+                                struct guest_refusal *refusal_r)
+{
+    (void)base;
+    guest_asked = *ask;
+    if (strcmp(ask->address, guest_targets[0].name) == 0)
+        return &guest_snapshots;
+    *refusal_r =
+        (struct guest_refusal){"target", arena_printf(arena, "%s may not be dialled.", ask->address)};
+    return NULL;
+}
+
+const struct guest *guests_find(struct guests *guests, const char *key)
+{
+    (void)guests;
+    return guest.key != NULL && strcmp(guest.key, key) == 0 ? &guest : NULL;
+}
+
+const struct guest *guests_add(struct guests *guests, const char *key, struct snapshot *s)
+{
+    (void)guests;
+    assert_ptr_equal(s, guest.snapshot);
+    free((char *)guest.key);
+    guest.key = mem_dup(key);
+    return &guest;
+}
+
+struct guests *jobs_guests(const struct jobs *jobs)
+{
+    (void)jobs;
+    return NULL;
+}
+
+static struct metrics *metrics;
+
+struct metrics *jobs_metrics(const struct jobs *jobs)
+{
+    (void)jobs;
+    return metrics;
+}
+
+unsigned jobs_in_flight(const struct jobs *jobs)
+{
+    (void)jobs;
+    return 3;
+}
+
+unsigned jobs_waiting(const struct jobs *jobs)
+{
+    (void)jobs;
+    return 4;
+}
+
+void mailboxes_each(const struct mailboxes *mailboxes, mailboxes_tell *tell, void *context)
+{
+    (void)mailboxes;
+    tell(context, &(struct mailboxes_state){.name = "local", .up = true});
+    tell(context, &(struct mailboxes_state){.name = "imap"});
+}
+
+int64_t lag_worst_us(const struct lag *lag)
+{
+    (void)lag;
+    return 5000;
+}
+
 struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
 {
-    struct result *result = kept[ask->target - targets];
+    struct result *result = ask->guest == NULL ? kept[ask->target - targets] : NULL;
 
     (void)jobs;
     recalled = *ask;
@@ -131,6 +232,12 @@ struct reload_waiter *reload_ask(struct reload *r, reload_done *done, void *cont
     return (struct reload_waiter *)(void *)&waiter;
 }
 
+struct reload_state reload_state(const struct reload *r)
+{
+    (void)r;
+    return (struct reload_state){.good = true, .good_wall_us = INT64_C(1795400704123456)};
+}
+
 void reload_leave(struct reload_waiter *waiter)
 {
     (void)waiter;
@@ -151,7 +258,7 @@ void http_answer(struct http_request *request, const struct http_reply *reply)
                  reply->headers[i].value);
     }
     free(answered.body);
-    answered.body = reply->body != NULL ? mem_dup(reply->body->data) : NULL;
+    answered.body = reply->body != NULL && reply->body->data != NULL ? mem_dup(reply->body->data) : NULL;
     if (reply->body != NULL)
         buffer_free(reply->body);
 }
@@ -165,6 +272,9 @@ static int set_up(void **state)
 {
     (void)state;
     waiter_count = 0;
+    references = 0;
+    metrics_free(metrics);
+    metrics = metrics_new();
     desk.stopping = false;
     memset(&answered, 0, sizeof answered);
     return 0;
@@ -178,6 +288,11 @@ static int tear_down(void **state)
         kept[i] = NULL;
     }
     free(answered.body);
+    free((char *)guest.key);
+    guest.key = NULL;
+    metrics_free(metrics);
+    metrics = NULL;
+    assert_int_equal(references, 0);
     return 0;
 }
 
@@ -234,7 +349,7 @@ static const struct refusal {
     {"GET", "/check/elsewhere", 404, NULL, "There is no target named elsewhere.\""},
     {"GET", "/chekc", 404, NULL, "Did you mean /check?"},
     {"GET", "/", 404, NULL,
-     "nothing at /. There is /check, /check/{target}, /probe, /runs/{id}, /targets, /-/healthy, /-/ready, "
+     "nothing at /. There is /check, /check/{target}, /probe, /metrics, /sd, /runs/{id}, /targets, /-/healthy, /-/ready, "
      "/-/reload."},
     {"GET", "/check/", 404, NULL, "nothing at /check/"},
     {"GET", "/check/mx1/", 404, NULL, "nothing at"},
@@ -246,7 +361,7 @@ static const struct refusal {
     {"POST", "/check/mx3", 404, NULL, "Did you mean mx1?"},
     {"POST", "/runs/01", 405, NULL, "POST is not allowed here"},
     {"GET", "/runs/02", 404, NULL, "There is no run 02 here; the newest 1000 are kept."},
-    {"GET", "/runs/01?format=xml", 400, "format", "json or text"},
+    {"GET", "/runs/01?format=xml", 400, "format", "json, text or prometheus"},
     {"GET", "/runs/01?wait=1s", 400, "wait", "no parameter wait"},
     {"GET", "/-/reload", 405, NULL, "GET is not allowed here, only OPTIONS, POST."},
     {"POST", "/-/reload", 403, NULL, "server.allow_reload"},
@@ -261,7 +376,8 @@ static const struct refusal {
     {"GET", "/check/mx1?=x", 400, NULL, "without a name"},
     {"GET", "/check/mx1?", 200, NULL, NULL},
     {"GET", "/check/mx1?&", 400, NULL, "without a name"},
-    {"GET", "/check/mx1?format=html", 400, "format", "The parameter format is to be json or text, not html."},
+    {"GET", "/check/mx1?format=html", 400, "format",
+     "The parameter format is to be json, text or prometheus, not html."},
     {"GET", "/check/mx1?format=json&format=text", 400, "format", "more than once"},
     {"GET", "/check/mx1?max_age=1", 400, "max_age", "not 1."},
     {"GET", "/check/mx1?max_age=-1s", 400, "max_age", "not -1s."},
@@ -288,7 +404,17 @@ static const struct refusal {
     {"HEAD", "/probe", 400, "target", "is missing"},
     {"GET", "/probe?target=mx3", 400, "target", "Did you mean mx1?"},
     {"GET", "/probe?target=mx1&format=json", 400, "format", "no parameter"},
-    {"GET", "/probe?target=192.0.2.1:25", 400, "target", "no target named"},
+    {"GET", "/probe?target=192.0.2.1:25", 400, "module", "is missing"},
+    {"GET", "/probe?target=192.0.2.1:25&module=mx", 400, "target", "may not be dialled"},
+    {"GET", "/probe?target=192.0.2.1:25&module=xm", 400, "module", "Did you mean mx?"},
+    {"GET", "/probe?target=mx1&module=mx", 400, "module", "not of the module mx"},
+    {"GET", "/probe?target=mx1&debug=yes", 400, "debug", "true or false"},
+    {"GET", "/probe?target=&module=mx", 400, "target", "has no value"},
+    {"GET", "/probe?target=mx1&target=mx2", 400, "target", ""},
+    {"POST", "/probe?target=mx1", 405, NULL, "not allowed"},
+    {"GET", "/metrics?x=1", 400, "x", "no parameter"},
+    {"POST", "/metrics", 405, NULL, "not allowed"},
+    {"GET", "/sd?tag=eu", 400, "tag", "no parameter"},
 };
 
 static void check_refusal(const struct refusal *r)
@@ -451,7 +577,7 @@ static void test_h05_what_the_reserve_answers(void **state)
     } rows[] = {{"/-/healthy", false, 200},        {"/-/ready", false, 200}, {"/check/mx1", true, 200},
                 {"/check/mx1", false, 299},        {"/check", false, 299},   {"/probe?target=mx1", true, 200},
                 {"/probe?target=mx1", false, 503}, {"/targets", false, 503}, {"/runs/01", false, 503},
-                {"/nothing", false, 404}};
+                {"/metrics", false, 200},          {"/sd", false, 503},      {"/nothing", false, 404}};
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         set_up(state);
@@ -503,10 +629,157 @@ static void test_a_scrape_is_good_unless_ehlod_cannot_tell(void **state)
         if (s != STATUS_UNKNOWN)
             assert_non_null(
                 strstr(answered.body, s == STATUS_FAIL ? "\nprobe_success 0\n" : "\nprobe_success 1\n"));
-        assert_false(has_header("Vary"));
+        assert_int_equal(has_header("Vary: Accept, Accept-Encoding\n"), s != STATUS_UNKNOWN);
         free(answered.body);
         answered.body = NULL;
     }
+}
+
+#define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+/* As Prometheus says it. */
+#define PROMETHEUS_ACCEPT                                                                                    \
+    "application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,"    \
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+
+static void test_metrics_in_the_format_that_is_liked(void **state)
+{
+    static const char *const paths[] = {
+        "/probe?target=mx1",       "/metrics", "/check/mx1", "/check", "/check/mx1?format=prometheus",
+        "/check?format=prometheus"};
+
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        set_up(state);
+        kept[0] = make_result("mx1", STATUS_PASS, 0);
+        kept[1] = make_result("mx2", STATUS_PASS, 0);
+        request = (struct http_request){.method = "GET", .target = paths[i], .accept = PROMETHEUS_ACCEPT};
+        desk_handle(&desk, &request);
+        assert_int_equal(answered.status, 200);
+        assert_string_equal(answered.type, OPENMETRICS);
+        assert_non_null(strstr(answered.body, "\n# EOF\n"));
+        tear_down(state);
+        answered.body = NULL;
+    }
+    set_up(state);
+    kept[0] = make_result("mx1", STATUS_FAIL, 0);
+    send_request("GET", "/check/mx1?format=prometheus");
+    assert_int_equal(answered.status, 503); /* the verdict's, as on every view of /check */
+    assert_string_equal(answered.type, "text/plain; version=0.0.4; charset=utf-8");
+    assert_non_null(strstr(answered.body, "\nprobe_success 0\n"));
+}
+
+/* Of several there is no probe_*, which has no label to tell them apart. */
+static void test_a_set_tells_targets_apart(void **state)
+{
+    (void)state;
+    kept[0] = make_result("mx1", STATUS_PASS, 0);
+    kept[1] = make_result("mx2", STATUS_WARN, 0);
+    send_request("GET", "/check?format=prometheus");
+    assert_non_null(strstr(answered.body, "smtp_status{status=\"pass\",target=\"mx1\"} 1\n"));
+    assert_non_null(strstr(answered.body, "smtp_status{status=\"warn\",target=\"mx2\"} 1\n"));
+    assert_null(strstr(answered.body, "probe_"));
+}
+
+static void test_a_guest_is_asked_for_with_its_module(void **state)
+{
+    (void)state;
+    send_request("GET", "/probe?module=mx&target=mx3.example.org:25&hostname=mx.example.net");
+    assert_int_equal(waiter_count, 1);
+    assert_string_equal(guest_asked.module, "mx");
+    assert_string_equal(guest_asked.hostname, "mx.example.net");
+    assert_ptr_equal(waiters[0].ask.guest, &guest);
+    assert_ptr_equal(waiters[0].ask.target, &guest_targets[0]);
+    assert_string_equal(guest.key, "mx\nmx3.example.org:25\nmx.example.net");
+    assert_int_equal(references, 1);
+    guest_asked.module = NULL;
+    send_request("GET", "/probe?hostname=mx.example.net&target=mx3.example.org:25&module=mx");
+    assert_null(guest_asked.module); /* it is known already */
+    assert_int_equal(waiter_count, 2);
+    end_run(0, STATUS_PASS);
+    assert_int_equal(answered.status, 200);
+    desk_gone(&desk, &request); /* the second one's */
+    assert_true(waiters[1].left);
+    assert_int_equal(references, 0);
+}
+
+/* In blackbox_exporter's order. */
+static void test_what_is_wrong_first_is_told(void **state)
+{
+    (void)state;
+    request = (struct http_request){.method = "GET", .target = "/probe?module=no", .scrape_timeout = "soon"};
+    desk_handle(&desk, &request);
+    assert_non_null(strstr(answered.body, "There is no module named no"));
+    free_body();
+    request = (struct http_request){.method = "GET", .target = "/probe?module=mx", .scrape_timeout = "soon"};
+    desk_handle(&desk, &request);
+    assert_non_null(strstr(answered.body, "X-Prometheus-Scrape-Timeout-Seconds"));
+    free_body();
+    send_request("GET", "/probe?module=mx");
+    assert_non_null(strstr(answered.body, "The parameter target is missing"));
+}
+
+static void test_metrics_are_of_this_service(void **state)
+{
+    (void)state;
+    send_request("GET", "/nothing");
+    free_body();
+    send_request("POST", "/targets");
+    free_body();
+    send_request("HEAD", "/check/mx3");
+    free_body();
+    send_request("GET", "/metrics");
+    static const char *const lines[] = {
+        "ehlod_build_info{version=\"" EHLOD_VERSION "\",vantage=\"here\"} 1\n",
+        "ehlod_http_requests_total{handler=\"other\",code=\"404\"} 1\n",
+        "ehlod_http_requests_total{handler=\"/targets\",code=\"405\"} 1\n",
+        "ehlod_http_requests_total{handler=\"/check/*\",code=\"404\"} 1\n",
+        "ehlod_mailbox_up{mailbox=\"local\"} 1\nehlod_mailbox_up{mailbox=\"imap\"} 0\n",
+        "ehlod_runs_in_flight 3\n",
+        "ehlod_runs_waiting 4\n",
+        "ehlod_loop_lag_seconds 0.005\n",
+        "ehlod_config_last_reload_success_timestamp_seconds 1795400704.123456\n",
+        "ehlod_history_dropped_total 0\n",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (strstr(answered.body, lines[i]) == NULL)
+            fail_msg("no %sin\n%s", lines[i], answered.body);
+}
+
+static void test_where_targets_are_scraped(void **state)
+{
+    static const struct {
+        const char *host;
+        struct snapshot_url url;
+        const char *words;
+    } rows[] = {
+        {"fra:8025",
+         {0},
+         "[{\"targets\":[\"fra:8025\"],\"labels\":{\"__metrics_path__\":\"/probe\","
+         "\"__param_target\":\"mx1\",\"instance\":\"mx1\","
+         "\"__meta_ehlod_address\":\"mx1.example.org:25\","
+         "\"__meta_ehlod_tags\":\",inbound,\"}},"},
+        {"fra", {0}, "{\"targets\":[\"fra\"],"},
+        {"[2001:db8::1]:8025", {0}, "{\"targets\":[\"[2001:db8::1]:8025\"],"},
+        {NULL, {0}, "{\"targets\":[\"localhost\"],"},
+        {"a b\",\"", {0}, "{\"targets\":[\"localhost\"],"},
+        {"fra:8025",
+         {"https", "probe.example.org", "/ehlod"},
+         "{\"targets\":[\"probe.example.org\"],\"labels\":{\"__metrics_path__\":\"/ehlod/probe\","
+         "\"__scheme__\":\"https\","},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snapshot.external_url = rows[i].url;
+        request = (struct http_request){.method = "GET", .target = "/sd", .host = rows[i].host};
+        desk_handle(&desk, &request);
+        assert_int_equal(answered.status, 200);
+        assert_string_equal(answered.type, "application/json");
+        if (strstr(answered.body, rows[i].words) == NULL)
+            fail_msg("no %s in %s", rows[i].words, answered.body);
+        free_body();
+    }
+    snapshot.external_url = (struct snapshot_url){0};
 }
 
 static void test_all_targets_wait_for_the_last_and_show_the_worst(void **state)
@@ -647,6 +920,12 @@ int main(void)
         DESK_TEST(test_h05_what_the_reserve_answers),
         DESK_TEST(test_status_by_verdict),
         DESK_TEST(test_a_scrape_is_good_unless_ehlod_cannot_tell),
+        DESK_TEST(test_metrics_in_the_format_that_is_liked),
+        DESK_TEST(test_a_set_tells_targets_apart),
+        DESK_TEST(test_a_guest_is_asked_for_with_its_module),
+        DESK_TEST(test_what_is_wrong_first_is_told),
+        DESK_TEST(test_metrics_are_of_this_service),
+        DESK_TEST(test_where_targets_are_scraped),
         DESK_TEST(test_all_targets_wait_for_the_last_and_show_the_worst),
         DESK_TEST(test_kept_results_are_answered_at_once),
         DESK_TEST(test_parameters_reach_the_run),

@@ -58,6 +58,18 @@ void run_net_set_limits(struct run_net *net, const struct run_net_order *order)
     limit_of_waiting = order->max_waiting;
 }
 
+unsigned run_net_in_flight(const struct run_net *net)
+{
+    (void)net;
+    return (unsigned)run_count;
+}
+
+unsigned run_net_waiting(const struct run_net *net)
+{
+    (void)net;
+    return 0;
+}
+
 void run_net_free(struct run_net *net)
 {
     free(net);
@@ -246,6 +258,36 @@ static struct result *recall(struct stage *stage, int64_t max_age_us, enum phase
         .target = &targets[0], .stop_after = stop_after, .max_age_us = max_age_us, .timeout_us = CLOCK_NEVER};
 
     return jobs_recall(stage->jobs, &question);
+}
+
+/* A target that is not in the config. */
+static struct snapshot_target guest_target;
+static struct snapshot guest_snapshot = {.targets = &guest_target, .target_count = 1};
+
+static struct jobs_ask ask_guest(struct stage *stage, const char *key)
+{
+    struct guests *guests = jobs_guests(stage->jobs);
+    const struct guest *guest = guests_find(guests, key);
+
+    guest_target = targets[0];
+    guest_target.name = guest_target.plan.target = "mx9.example.org:25";
+    guest_target.cache_ttl_us = 3600 * CLOCK_US_PER_S;
+    if (guest == NULL)
+        guest = guests_add(guests, key, &guest_snapshot);
+    return (struct jobs_ask){.target = &guest_target,
+                             .guest = guest,
+                             .stop_after = PHASE_COUNT,
+                             .max_age_us = CLOCK_NONE,
+                             .timeout_us = CLOCK_NEVER,
+                             .wait_us = CLOCK_NONE};
+}
+
+static struct metrics_own counted(struct stage *stage, struct arena *arena)
+{
+    struct metrics_own own = {0};
+
+    metrics_show(jobs_metrics(stage->jobs), arena, &own);
+    return own;
 }
 
 /* Of the last result of the first target; null when there is none. */
@@ -759,10 +801,52 @@ static void test_the_line_has_room_for_several_runs_of_each(void **state)
 
 #define JOBS_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void test_guests_share_like_anybody(void **state)
+{
+    struct stage *stage = *state;
+    struct arena arena = {0};
+    struct caller one = {0}, two = {0}, other = {0};
+    struct jobs_ask question = ask_guest(stage, "a");
+
+    one.waiter = jobs_wait(stage->jobs, &question, on_result, &one);
+    two.waiter = jobs_wait(stage->jobs, &question, on_result, &two);
+    struct jobs_ask another = ask_guest(stage, "b");
+    other.waiter = jobs_wait(stage->jobs, &another, on_result, &other);
+    assert_int_equal(run_count, 2);
+    assert_string_equal(runs[0].target, "mx9.example.org:25");
+    end_run(&runs[0], STATUS_PASS);
+    assert_non_null(one.result);
+    assert_ptr_equal(one.result, two.result);
+    question = ask_guest(stage, "a");
+    struct result *kept = jobs_recall(stage->jobs, &question);
+    assert_ptr_equal(kept, one.result);
+    result_unref(kept);
+
+    /* Another config: what was known of it is gone, what runs goes on. */
+    jobs_reload(stage->jobs, &snapshot, 0);
+    question = ask_guest(stage, "a");
+    assert_null(jobs_recall(stage->jobs, &question));
+    end_run(&runs[1], STATUS_FAIL);
+    assert_non_null(other.result);
+
+    struct metrics_own own = counted(stage, &arena);
+    assert_int_equal(own.shared[METRICS_JOINED], 1);
+    assert_int_equal(own.shared[METRICS_CACHED], 1);
+    assert_int_equal(own.run_count, 1);
+    assert_null(own.runs[0]->target); /* whatever a caller names makes no series */
+    assert_int_equal(own.runs[0]->ended[STATUS_PASS], 1);
+    assert_int_equal(own.runs[0]->ended[STATUS_FAIL], 1);
+    result_unref(one.result);
+    result_unref(two.result);
+    result_unref(other.result);
+    arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         JOBS_TEST(test_many_callers_share_one_run),
+        JOBS_TEST(test_guests_share_like_anybody),
         JOBS_TEST(test_several_runs_are_shared_and_each_is_kept),
         JOBS_TEST(test_several_runs_are_seen_and_stopped),
         JOBS_TEST(test_the_line_has_room_for_several_runs_of_each),

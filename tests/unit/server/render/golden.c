@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/server/render/golden.h"
 
-#include "server/render/render.h"
+#include "server/render/metrics.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -65,7 +65,7 @@ void golden_check(const char *name, const struct result *r, int64_t now_us)
     golden_check_bytes(name, "txt", &out);
     nagios_set(&out, &set);
     golden_check_bytes(name, "nagios", &out);
-    metrics_probe(&out, r);
+    metrics_probe(&out, r, EXPOSITION_TEXT);
     golden_check_bytes(name, "prom", &out);
     buffer_free(&out);
 }

@@ -71,7 +71,8 @@ static void test_verified(void **state)
                                    .group = "X25519",
                                    .verified = TRI_TRUE,
                                    .chain = chain,
-                                   .chain_count = 2};
+                                   .chain_count = 2,
+                                   .trusted_until_wall_us = INT64_C(1795400704000000)};
     struct result r = base("mx1");
     (void)state;
 

@@ -7,7 +7,7 @@
 #include "probe/base/mem.h"
 #include "probe/base/text.h"
 #include "probe/plan.h"
-#include "server/render/render.h"
+#include "server/render/metrics.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -180,10 +180,23 @@ static void check_text(const struct render_set *set)
 
 static bool is_label_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* name [{label="value",...}] number: values are words of ours. */
+/* The end of a label's value: what ends it, or a line, is escaped inside. */
+static const char *skip_value(const char *at)
+{
+    for (; *at != '"'; at++) {
+        assert_int_not_equal(*at, '\0');
+        if (*at == '\\') {
+            at++;
+            assert_true(*at == '\\' || *at == '"' || *at == 'n');
+        }
+    }
+    return at;
+}
+
+/* name [{label="value",...}] number */
 static void check_sample(const char *line)
 {
     char *end;
@@ -195,9 +208,7 @@ static void check_sample(const char *line)
             while (is_label_char(*line))
                 line++;
             assert_memory_equal(line, "=\"", 2);
-            line += 2;
-            while (is_label_char(*line))
-                line++;
+            line = skip_value(line + 2);
             assert_int_equal(*line++, '"');
         } while (*line == ',');
         assert_int_equal(*line++, '}');
@@ -207,16 +218,29 @@ static void check_sample(const char *line)
     assert_true(end > line && *end == '\0');
 }
 
-static void check_metrics(const struct result *r)
+/* With a certificate in which everything is that text. */
+static void check_metrics(const struct nasty *n, const char *text, enum exposition_format format)
 {
+    const char *const names[] = {text, text};
+    const struct result_certificate certificate = {
+        .subject = text, .issuer = text, .names = names, .name_count = 2, .sha256 = text, .key = text};
+    const struct result_tls tls = {
+        .version = "TLSv1.3", .verified = TRI_TRUE, .chain = &certificate, .chain_count = 1};
+    struct result r = n->r;
+    const struct result *results[] = {&r, &r};
+    const struct render_set set = {.results = results, .count = 2};
     struct buffer out;
     char *save;
 
+    r.tls = &tls;
     buffer_init(&out, RENDER_MAX_RESULT);
-    metrics_probe(&out, r);
+    metrics_probe(&out, &r, format);
+    assert_non_null(strstr(out.data, "probe_ssl_last_chain_info{"));
+    metrics_set(&out, &set, format);
     assert_false(out.full);
     for (char *line = strtok_r(out.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-        if (strncmp(line, "# HELP ", 7) != 0 && strncmp(line, "# TYPE ", 7) != 0)
+        if (strncmp(line, "# HELP ", 7) != 0 && strncmp(line, "# TYPE ", 7) != 0 &&
+            strncmp(line, "# UNIT ", 7) != 0 && strcmp(line, "# EOF") != 0)
             check_sample(line);
     buffer_free(&out);
 }
@@ -230,7 +254,8 @@ static void check_all(const char *text)
     check_json(&n->r, text);
     check_text(&(struct render_set){.results = results, .count = 1});
     check_text(&(struct render_set){.results = results, .count = 2});
-    check_metrics(&n->r);
+    check_metrics(n, text, EXPOSITION_TEXT);
+    check_metrics(n, text, EXPOSITION_OPENMETRICS);
     free(n);
 }
 

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counters and histograms in plain memory: one loop writes and reads them. Runs are told apart by target only
+ * where the config says so, and then in a sorted list; the set without a target is always there and takes
+ * over what goes.
+ */
+#include "server/metrics.h"
+
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* More pairs of handler and code than there are; what would be one more is not counted. */
+#define METRICS_MAX_REQUESTS 512
+
+struct metrics {
+    struct metrics_runs whole;    /* of no target */
+    struct metrics_runs **sorted; /* by target */
+    size_t run_count;
+    size_t run_room;
+    bool by_target;
+    uint64_t shared[METRICS_SHARING_COUNT];
+    struct metrics_requests requests[METRICS_MAX_REQUESTS];
+    size_t request_count;
+    uint64_t history_dropped;
+};
+
+struct metrics *metrics_new(void)
+{
+    return mem_alloc(sizeof(struct metrics));
+}
+
+static void free_runs(struct metrics_runs *runs)
+{
+    free((char *)runs->target);
+    free(runs);
+}
+
+void metrics_free(struct metrics *m)
+{
+    if (m == NULL)
+        return;
+    for (size_t i = 0; i < m->run_count; i++)
+        free_runs(m->sorted[i]);
+    free(m->sorted);
+    free(m);
+}
+
+/* ---- runs ---- */
+
+/* Where the target stands, or would. */
+static size_t find_place(const struct metrics *m, const char *target)
+{
+    size_t low = 0, high = m->run_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(m->sorted[middle]->target, target) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct metrics_runs *insert(struct metrics *m, size_t at, const char *target)
+{
+    struct metrics_runs *runs = mem_alloc(sizeof *runs);
+
+    runs->target = mem_dup(target);
+    if (m->run_count == m->run_room) {
+        m->run_room = m->run_room > 0 ? 2 * m->run_room : 16;
+        m->sorted = mem_resize(m->sorted, m->run_room * sizeof(struct metrics_runs *));
+    }
+    memmove(&m->sorted[at + 1], &m->sorted[at], (m->run_count - at) * sizeof(struct metrics_runs *));
+    m->sorted[at] = runs;
+    m->run_count++;
+    return runs;
+}
+
+static struct metrics_runs *runs_of(struct metrics *m, const char *target)
+{
+    if (target == NULL || !m->by_target)
+        return &m->whole;
+    size_t at = find_place(m, target);
+    if (at < m->run_count && strcmp(m->sorted[at]->target, target) == 0)
+        return m->sorted[at];
+    return insert(m, at, target);
+}
+
+static void observe(const struct exposition_bounds *bounds, struct exposition_histogram *h, int64_t us)
+{
+    size_t i = 0;
+
+    while (i < bounds->count && us > bounds->us[i])
+        i++;
+    h->counts[i]++;
+    h->sum_us += us;
+}
+
+static void add_histogram(struct exposition_histogram *to, const struct exposition_histogram *from)
+{
+    for (size_t i = 0; i <= EXPOSITION_MAX_BOUNDS; i++)
+        to->counts[i] += from->counts[i];
+    to->sum_us += from->sum_us;
+}
+
+static void fold(struct metrics *m, const struct metrics_runs *from)
+{
+    for (enum status s = 0; s < STATUS_COUNT; s++)
+        m->whole.ended[s] += from->ended[s];
+    for (enum phase p = 0; p < PHASE_COUNT; p++)
+        add_histogram(&m->whole.phases[p], &from->phases[p]);
+    add_histogram(&m->whole.deliveries, &from->deliveries);
+}
+
+void metrics_follow(struct metrics *m, const struct snapshot *snapshot)
+{
+    size_t kept = 0;
+
+    m->by_target = snapshot->metrics_by_target;
+    for (size_t i = 0; i < m->run_count; i++) {
+        struct metrics_runs *runs = m->sorted[i];
+        if (m->by_target && snapshot_target(snapshot, runs->target) != NULL) {
+            m->sorted[kept++] = runs;
+        } else {
+            fold(m, runs);
+            free_runs(runs);
+        }
+    }
+    m->run_count = kept;
+}
+
+void metrics_run(struct metrics *m, const char *target, const struct result *r)
+{
+    struct metrics_runs *runs = runs_of(m, target);
+
+    runs->ended[r->status]++;
+    for (enum phase p = 0; p < PHASE_COUNT; p++)
+        if (phase_is_timed(p) && r->timing_us[p] != CLOCK_NONE)
+            observe(&metrics_phase_bounds, &runs->phases[p], r->timing_us[p]);
+}
+
+void metrics_delivery(struct metrics *m, const char *target, int64_t latency_us)
+{
+    observe(&metrics_delivery_bounds, &runs_of(m, target)->deliveries, latency_us);
+}
+
+/* ---- the rest ---- */
+
+void metrics_share(struct metrics *m, enum metrics_sharing how)
+{
+    m->shared[how]++;
+}
+
+void metrics_request(struct metrics *m, const char *handler, int code)
+{
+    struct metrics_requests *r = m->requests;
+
+    while (r < m->requests + m->request_count && (r->code != code || strcmp(r->handler, handler) != 0))
+        r++;
+    if (r == m->requests + METRICS_MAX_REQUESTS)
+        return;
+    if (r == m->requests + m->request_count) {
+        *r = (struct metrics_requests){.handler = handler, .code = code};
+        m->request_count++;
+    }
+    r->count++;
+}
+
+void metrics_history_dropped(struct metrics *m, uint64_t count)
+{
+    m->history_dropped += count;
+}
+
+/* The set without a target stands there where it is the only one, or has something to say. */
+static bool has_run(const struct metrics_runs *runs)
+{
+    for (enum status s = 0; s < STATUS_COUNT; s++)
+        if (runs->ended[s] > 0)
+            return true;
+    return false;
+}
+
+void metrics_show(const struct metrics *m, struct arena *arena, struct metrics_own *own)
+{
+    const struct metrics_runs **runs = arena_alloc(arena, (m->run_count + 1) * sizeof(struct metrics_runs *));
+    size_t count = 0;
+
+    if (!m->by_target || has_run(&m->whole))
+        runs[count++] = &m->whole;
+    for (size_t i = 0; i < m->run_count; i++)
+        runs[count++] = m->sorted[i];
+    own->runs = runs;
+    own->run_count = count;
+    memcpy(own->shared, m->shared, sizeof own->shared);
+    own->requests = m->requests;
+    own->request_count = m->request_count;
+    own->history_dropped = m->history_dropped;
+}

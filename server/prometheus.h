@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_PROMETHEUS_H
+#define SERVER_PROMETHEUS_H
+
+#include "server/desk.h"
+#include "server/question.h"
+
+/* What Prometheus asks for beside /probe (server/probe.h). */
+void prometheus_metrics(struct desk *desk, struct question *q); /* /metrics */
+void prometheus_sd(struct desk *desk, struct question *q);      /* /sd */
+
+/* The format that the client likes best. */
+enum exposition_format prometheus_format(const struct question *q);
+
+#endif
