@@ -6,7 +6,7 @@ import resource
 import pytest
 from certificates import Certificates
 from fake_mta import FakeMta
-from peers import HAProxy, Prometheus
+from peers import Blackbox, HAProxy, Prometheus
 from postfix import Postfix
 from service import Service
 
@@ -90,8 +90,17 @@ def haproxy(tmp_path, cleanup):
 
 @pytest.fixture
 def prometheus(tmp_path, cleanup):
-    def start(ehlod_port):
-        program = Prometheus(tmp_path, ehlod_port)
+    def start(ehlod_port, *config):
+        program = Prometheus(tmp_path, ehlod_port, *config)
+        cleanup.callback(program.stop)
+        return program
+    return start
+
+
+@pytest.fixture
+def blackbox(tmp_path, cleanup):
+    def start(modules):
+        program = Blackbox(tmp_path, modules)
         cleanup.callback(program.stop)
         return program
     return start

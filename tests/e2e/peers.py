@@ -70,12 +70,13 @@ class HAProxy(Program):
 
 
 class Prometheus(Program):
-    def __init__(self, folder, ehlod_port):
+    def __init__(self, folder, ehlod_port, name="prometheus.yml", replaced=None):
+        """With docker/NAME, and more in it replaced."""
         self.port = free_port()
         config = os.path.join(str(folder), "prometheus.yml")
         with open(config, "w", encoding="utf-8") as f:
             f.write("global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\n\n")
-            f.write(snippet("prometheus.yml", {EHLOD_IN_SNIPPETS: f"{HOST}:{ehlod_port}"}))
+            f.write(snippet(name, {EHLOD_IN_SNIPPETS: f"{HOST}:{ehlod_port}", **(replaced or {})}))
         super().__init__(["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb",
                           f"--web.listen-address={HOST}:{self.port}"],
                          os.path.join(str(folder), "prometheus.log"), env=with_sbin())
@@ -83,15 +84,27 @@ class Prometheus(Program):
 
     def value(self, query):
         """The one value of an instant query, as a float; None when there is no such series (yet)."""
-        answer = self._get("/api/v1/query?" + urllib.parse.urlencode({"query": query}))
-        series = answer["data"]["result"]
+        series = self.series(query)
         assert len(series) <= 1, f"{query}: {series}"
         return float(series[0]["value"][1]) if series else None
+
+    def series(self, query):
+        """[{"metric": labels, "value": [time, text]}] of an instant query."""
+        answer = self._get("/api/v1/query?" + urllib.parse.urlencode({"query": query}))
+        return answer["data"]["result"]
+
+    def targets(self):
+        """What it scrapes now: [{"labels": ..., "scrapeUrl": ..., "health": ...}]."""
+        return self._get("/api/v1/targets")["data"]["activeTargets"]
+
+    def metadata(self, name):
+        """What it has learnt of a family: [{"type", "help", "unit"}]."""
+        return self._get(f"/api/v1/metadata?metric={name}")["data"].get(name, [])
 
     def scrape_error(self):
         """What Prometheus says about its last scrapes, for a failed test to show."""
         return [(t["labels"]["instance"], t["health"], t["lastError"])
-                for t in self._get("/api/v1/targets")["data"]["activeTargets"]]
+                for t in self.targets()]
 
     def _get(self, path):
         with urllib.request.urlopen(f"http://{HOST}:{self.port}{path}", timeout=scaled(5)) as f:
@@ -103,3 +116,17 @@ class Prometheus(Program):
                 return f.status == 200
         except OSError:
             return False
+
+
+class Blackbox(Program):
+    """The real blackbox_exporter with these modules."""
+
+    def __init__(self, folder, modules):
+        self.port = free_port()
+        config = os.path.join(str(folder), "blackbox.yml")
+        with open(config, "w", encoding="utf-8") as f:
+            json.dump({"modules": modules}, f)
+        super().__init__(["prometheus-blackbox-exporter", f"--config.file={config}",
+                          f"--web.listen-address={HOST}:{self.port}"],
+                         os.path.join(str(folder), "blackbox.log"), env=with_sbin())
+        self.wait_for(lambda: accepts(self.port), 10, "blackbox_exporter listens")
