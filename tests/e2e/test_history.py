@@ -232,6 +232,7 @@ def test_v07_tokens_are_made_under_the_key_of_the_file(life, holder, tmp_path):
     service = life(given)
     service.get("/check/mx")
     assert token_is_ours()
+    wait_until(lambda: saved(tmp_path, state="queued"), 10, "it is kept")
     assert os.stat(tmp_path / "history.db").st_mode & 0o777 == 0o600
     # The command line takes the key, and neither waits for the service nor tells it anything.
     run_ehlod("check", "--config", service.config_path, "--set", "mailboxes.local.sink=127.0.0.1:1", "mx")

@@ -9,8 +9,13 @@
 #include <cmocka.h>
 #include <sys/resource.h>
 
-static const struct descriptors_want usual = {
-    .places = 2, .receivers = 1, .files = 6, .connections = 4096, .reserve = 16, .runs = 1000, .sessions = 100};
+static const struct descriptors_want usual = {.places = 2,
+                                              .receivers = 1,
+                                              .files = 6,
+                                              .connections = 4096,
+                                              .reserve = 16,
+                                              .runs = 1000,
+                                              .sessions = 100};
 
 static size_t used(const struct descriptors_want *want, const struct descriptors_have *have)
 {
