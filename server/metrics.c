@@ -24,7 +24,6 @@ struct metrics {
     uint64_t shared[METRICS_SHARING_COUNT];
     struct metrics_requests requests[METRICS_MAX_REQUESTS];
     size_t request_count;
-    uint64_t history_dropped;
 };
 
 struct metrics *metrics_new(void)
@@ -170,11 +169,6 @@ void metrics_request(struct metrics *m, const char *handler, int code)
     r->count++;
 }
 
-void metrics_history_dropped(struct metrics *m, uint64_t count)
-{
-    m->history_dropped += count;
-}
-
 /* The set without a target stands there where it is the only one, or has something to say. */
 static bool has_run(const struct metrics_runs *runs)
 {
@@ -198,5 +192,4 @@ void metrics_show(const struct metrics *m, struct arena *arena, struct metrics_o
     memcpy(own->shared, m->shared, sizeof own->shared);
     own->requests = m->requests;
     own->request_count = m->request_count;
-    own->history_dropped = m->history_dropped;
 }

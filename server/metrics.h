@@ -27,9 +27,6 @@ void metrics_share(struct metrics *m, enum metrics_sharing how);
 /* The handler is a text that lives as long as the program: the path of a row of the desk. */
 void metrics_request(struct metrics *m, const char *handler, int code);
 
-/* So many runs could not be kept for later. */
-void metrics_history_dropped(struct metrics *m, uint64_t count);
-
 /* Fills in what is counted here, for as long as nothing more is. */
 void metrics_show(const struct metrics *m, struct arena *arena, struct metrics_own *own);
 

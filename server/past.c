@@ -128,7 +128,7 @@ void past_reload(struct past *past, const struct snapshot *snapshot)
 
 uint64_t past_dropped(const struct past *past)
 {
-    return past->keeper != NULL ? keeper_dropped(past->keeper) : 0;
+    return past != NULL && past->keeper != NULL ? keeper_dropped(past->keeper) : 0;
 }
 
 void past_free(struct past *past)

@@ -28,7 +28,7 @@ int past_join(struct past *past, uv_loop_t *loop, struct jobs *jobs, char error_
 const char *past_refuses(const struct past *past, const struct snapshot *snapshot);
 void past_reload(struct past *past, const struct snapshot *snapshot);
 
-/* Rows that could not be kept. */
+/* Rows that could not be kept. Null is fine. */
 uint64_t past_dropped(const struct past *past);
 
 /* After the jobs. What waits is written. Memory follows from the loop. */

@@ -8,6 +8,7 @@
 #include "config/endpoint.h"
 #include "probe/base/clock.h"
 #include "server/accept.h"
+#include "server/past.h"
 #include "server/process.h"
 
 #include <string.h>
@@ -51,6 +52,7 @@ static void gather(const struct desk *desk, struct arena *arena, struct metrics_
         .waiting = jobs_waiting(desk->jobs),
         .mailboxes = mailboxes.list,
         .mailbox_count = mailboxes.count,
+        .history_dropped = past_dropped(desk->past),
         .loop_lag_us = lag_worst_us(desk->lag),
         .reload_good = reload.good,
         .reload_wall_us = reload.good_wall_us,

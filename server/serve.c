@@ -472,6 +472,7 @@ static int start(struct serve *s)
                             .reload = s->reload,
                             .login = door_login(s->door),
                             .shown = shown_new(),
+                            .past = s->past,
                             .lag = lag_new(&s->loop)};
     return start_mailboxes(s) == 0 ? start_http(s) : -1;
 }

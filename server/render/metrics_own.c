@@ -171,7 +171,7 @@ static const struct {
      "Whether the last loading of the config was good", reload_good},
     {EXPOSITION_HISTOGRAM, "ehlod_delivery_duration_seconds",
      "How long messages that were seen took from their dot to the mailbox in seconds", deliveries},
-    {EXPOSITION_COUNTER, "ehlod_history_dropped", "Runs that the history could not take", history_dropped},
+    {EXPOSITION_COUNTER, "ehlod_history_dropped", "Records of messages that the history could not take", history_dropped},
     {EXPOSITION_COUNTER, "ehlod_http_requests", "Requests that were answered", requests},
     {EXPOSITION_GAUGE, "ehlod_loop_lag_seconds",
      "The most that the event loop was late in the last half minute in seconds", loop_lag},

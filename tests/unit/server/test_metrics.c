@@ -147,12 +147,10 @@ static void test_the_rest(void **state)
     metrics_share(m, METRICS_CACHED);
     metrics_share(m, METRICS_CACHED);
     metrics_share(m, METRICS_STALE);
-    metrics_history_dropped(m, 5);
     struct metrics_own own = show(m, &arena);
     assert_int_equal(own.shared[METRICS_JOINED], 0);
     assert_int_equal(own.shared[METRICS_CACHED], 2);
     assert_int_equal(own.shared[METRICS_STALE], 1);
-    assert_int_equal(own.history_dropped, 5);
     arena_free(&arena);
     metrics_free(m);
     metrics_free(NULL);
