@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 
 import pytest
@@ -280,6 +281,18 @@ def test_the_config_with_a_delivery(ehlod, tmp_path, cleanup):
     command = "curl -s http://127.0.0.1:8025/check/mx1 | python3 -m json.tool"
     answer = service.get("/check/mx1?wait=20s&max_age=0")
     assert through_hosts(shown_from(command, json.dumps(answer.json, indent=4))) == through_hosts(example(command))
+
+
+@pytest.mark.parametrize("name", ["door.yaml", "history.yaml"])
+def test_what_the_service_is_told_is_good(certificates, tmp_path, name):
+    """With the files that it names."""
+    for path, there in zip(certificates.good(), ("web.pem", "web.key")):
+        shutil.copy(path, tmp_path / there)
+    (tmp_path / "token").write_text("0123456789abcdef\n", encoding="ascii")
+    (tmp_path / "token").chmod(0o600)
+    text = next(block for block in blocks("yaml") if block.startswith(f"# {name}"))
+    done = run_ehlod("validate", "--config", write_config(str(tmp_path), text + "targets: {mx1: {address: mx1.example.org:25}}\n"))
+    assert (done.returncode, done.stderr) == (0, ""), done
 
 
 def test_every_command_line_is_understood(fake, tmp_path):
