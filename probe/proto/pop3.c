@@ -45,7 +45,7 @@ static void begin_message(struct pop3 *p)
 }
 
 /* The message that is read or removed now. */
-static const struct pop3_message *present(const struct pop3 *p)
+static struct pop3_message *present(const struct pop3 *p)
 {
     return &p->messages[p->left];
 }
@@ -73,12 +73,13 @@ static void go_on(struct pop3 *p)
         return;
     }
     if (!p->deleting) {
+        p->has_unread = next(p) != NULL;
         p->deleting = true;
         p->left = p->count;
     }
     m = next(p);
-    p->state = m ? POP3_DELE : POP3_QUIT;
-    say(p, m ? "DELE" : "QUIT", m, 0, false);
+    p->state = m ? POP3_AGAIN : POP3_QUIT;
+    say(p, m ? "TOP" : "QUIT", m, FIRST_LINES, m != NULL);
 }
 
 void pop3_init(struct pop3 *p, const struct pop3_reader *reader, void *context)
@@ -165,12 +166,27 @@ static void end_text(struct pop3 *p)
     go_on(p);
 }
 
-static int end_session(struct pop3 *p)
+/* The message that was to be removed was looked at once more. */
+static void end_again(struct pop3 *p)
+{
+    if (!p->reader->is_same(p->context, present(p)->uid, buffer_span(&p->kept))) {
+        go_on(p);
+        return;
+    }
+    p->state = POP3_DELE;
+    say(p, "DELE", present(p), 0, false);
+}
+
+/* why null: what was deleted is gone. */
+static int end_session(struct pop3 *p, const char *why)
 {
     p->state = POP3_DONE;
-    for (size_t i = 0; i < p->count; i++)
-        if (p->messages[i].wanted)
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->messages[i].deleted && why == NULL)
             p->reader->removed(p->context, p->messages[i].uid);
+        else if (p->messages[i].deleted)
+            p->reader->unremoved(p->context, p->messages[i].uid, why);
+    }
     return 1;
 }
 
@@ -183,21 +199,29 @@ static void end_lines(struct pop3 *p)
         go_on(p);
     } else if (p->state == POP3_HEADER) {
         end_header(p);
+    } else if (p->state == POP3_AGAIN) {
+        end_again(p);
     } else {
         end_text(p);
     }
 }
 
+/* What is not removed stays, and is no reason not to look; without anything else there is no look. */
 static int refuse(struct pop3 *p, struct span line)
 {
-    static const char *const verbs[] = {[POP3_UIDL] = "UIDL",
-                                        [POP3_HEADER] = "TOP",
-                                        [POP3_TEXT] = "TOP",
-                                        [POP3_DELE] = "DELE",
-                                        [POP3_QUIT] = "QUIT"};
+    static const char *const verbs[] = {[POP3_UIDL] = "UIDL", [POP3_HEADER] = "TOP", [POP3_TEXT] = "TOP",
+                                        [POP3_AGAIN] = "TOP", [POP3_DELE] = "DELE",  [POP3_QUIT] = "QUIT"};
 
-    return fail(p, arena_printf(&p->arena, "%s refused: \"%s\"", verbs[p->state],
-                                text_show(&p->arena, line, MAX_SHOWN)));
+    const char *why =
+        arena_printf(&p->arena, "%s refused: \"%s\"", verbs[p->state], text_show(&p->arena, line, MAX_SHOWN));
+
+    if (p->state == POP3_QUIT)
+        return end_session(p, why);
+    if (p->state != POP3_DELE)
+        return fail(p, why);
+    p->reader->unremoved(p->context, present(p)->uid, why);
+    go_on(p);
+    return 0;
 }
 
 /* The status of an answer: +OK, or -ERR. */
@@ -212,8 +236,9 @@ static int take_status(struct pop3 *p, struct span line)
         return fail(p, arena_printf(&p->arena, "not an answer of POP3: \"%s\"",
                                     text_show(&p->arena, line, MAX_SHOWN)));
     if (p->state == POP3_QUIT)
-        return end_session(p);
+        return end_session(p, NULL);
     if (p->state == POP3_DELE) {
+        present(p)->deleted = true;
         go_on(p);
         return 0;
     }
@@ -294,16 +319,18 @@ static bool take_octet(struct pop3 *p, char c)
     return false;
 }
 
-static void feed_message(struct pop3 *p, struct span *bytes)
+static int feed_message(struct pop3 *p, struct span *bytes)
 {
-    while (bytes->len > 0) {
+    while (bytes->len > 0 && p->octets < POP3_MAX_OCTETS) {
         char c = *bytes->data++;
         bytes->len--;
+        p->octets++;
         if (take_octet(p, c)) {
             end_lines(p);
-            return;
+            return 0;
         }
     }
+    return bytes->len > 0 ? fail(p, "the server sent more than 256 MiB in a session") : 0;
 }
 
 /* ---- the seam ---- */
@@ -322,7 +349,7 @@ int pop3_feed(struct pop3 *p, struct span bytes)
         if (p->state == POP3_DONE || !is_asked(p))
             return fail(p, "the server spoke when nothing had been asked");
         if (p->in_lines && p->state != POP3_UIDL)
-            feed_message(p, &bytes);
+            got = feed_message(p, &bytes);
         else
             got = feed_line(p, &bytes);
     }
