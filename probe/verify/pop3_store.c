@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A POP3 mailbox as a store: when it is looked into (pace.h), with which login (link.h, oauth.h), and which
- * of its messages are known already, by unique id (RFC 1939 section 7). What is said in a session is
- * probe/proto/pop3.c's. Strangers are known by a hash of their ids alone: a mailbox of 100,000 of them takes
- * less than a megabyte.
+ * A POP3 mailbox as a store: when it is looked into (pace.h), with which login (link.h, oauth.h), and what is
+ * done with its messages, which are known by their unique ids (pop3_known.h; RFC 1939 section 7). What is
+ * said in a session is probe/proto/pop3.c's. A look is one session, or as many as it takes to read all that
+ * is new.
  */
 #include "probe/verify/pop3_store.h"
 
@@ -17,6 +17,7 @@
 #include "probe/verify/link.h"
 #include "probe/verify/oauth.h"
 #include "probe/verify/pace.h"
+#include "probe/verify/pop3_known.h"
 #include "probe/verify/trouble.h"
 
 #include <stdlib.h>
@@ -24,23 +25,11 @@
 
 #define LOGIN_US INT64_C(30000000)
 #define LOOK_US  INT64_C(120000000) /* login and session */
-#define MAX_OURS 10000              /* copies that are shown and not removed yet; more are strangers */
 
 static const struct pace_limits limits = {.first_us = 500 * CLOCK_US_PER_MS,
                                           .most_us = 10 * CLOCK_US_PER_S,
                                           .idle_us = 60 * CLOCK_US_PER_S,
                                           .patience_us = 60 * CLOCK_US_PER_S};
-
-struct ours {
-    bool here; /* the present session has it in its list */
-    char uid[POP3_UID_SIZE];
-};
-
-/* Of ids; sorted when the session that found them is over. */
-struct hashes {
-    uint64_t *list;
-    size_t count, room;
-};
 
 struct pop3_store {
     struct store store;
@@ -59,95 +48,29 @@ struct pop3_store {
     struct link *link; /* null: not yet, or not any more */
     bool in_session;
     struct pop3 session;
-    struct hashes strangers;
-    struct hashes present; /* those of them that this session has found */
-    struct ours *ours;
-    size_t ours_count;
+    struct pop3_known known;
+    uint64_t likeness; /* of the candidate whose text comes next */
+    bool full;         /* there is more of ours than can be known */
     char name[];
 };
 
 static void begin(uv_timer_t *timer);
-
-/* ---- which messages are known ---- */
-
-static uint64_t hash_of(const char *uid)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-
-    for (; *uid != '\0'; uid++)
-        hash = (hash ^ (unsigned char)*uid) * UINT64_C(1099511628211); /* FNV-1a */
-    return hash;
-}
-
-static int compare(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-    return (a > b) - (a < b);
-}
-
-static bool has(const struct hashes *h, uint64_t hash)
-{
-    return h->count > 0 && bsearch(&hash, h->list, h->count, sizeof hash, compare) != NULL;
-}
-
-static void add(struct hashes *h, uint64_t hash)
-{
-    if (h->count == h->room) {
-        h->room = h->room > 0 ? 2 * h->room : 64;
-        h->list = mem_resize(h->list, h->room * sizeof *h->list);
-    }
-    h->list[h->count++] = hash;
-}
-
-static void hashes_free(struct hashes *h)
-{
-    free(h->list);
-    *h = (struct hashes){0};
-}
-
-static struct ours *find(struct pop3_store *s, const char *uid)
-{
-    for (size_t i = 0; i < s->ours_count; i++)
-        if (strcmp(s->ours[i].uid, uid) == 0)
-            return &s->ours[i];
-    return NULL;
-}
-
-/* A session that went well has seen all that there is: who was not in its list is forgotten. */
-static void forget_gone(struct pop3_store *s)
-{
-    size_t left = 0;
-
-    for (size_t i = 0; i < s->ours_count; i++)
-        if (s->ours[i].here)
-            s->ours[left++] = s->ours[i];
-    s->ours_count = left;
-    if (s->present.count > 0)
-        qsort(s->present.list, s->present.count, sizeof *s->present.list, compare);
-    hashes_free(&s->strangers);
-    s->strangers = s->present;
-    s->present = (struct hashes){0};
-}
 
 /* ---- what the session asks ---- */
 
 static enum pop3_wish wish(void *context, const char *uid)
 {
     struct pop3_store *s = context;
-    struct ours *known = find(s, uid);
-    uint64_t hash = hash_of(uid);
 
     if (s->listed_us == CLOCK_NONE)
         s->listed_us = clock_mono_us();
-    if (known != NULL) {
-        known->here = true;
-        return s->store.events->may_remove(s->store.context, s->name, uid) ? POP3_REMOVE : POP3_SKIP;
-    }
-    if (!has(&s->strangers, hash))
+    if (pop3_known_is_stranger(&s->known, uid))
+        return POP3_SKIP;
+    struct pop3_copy *ours = pop3_known_find(&s->known, uid);
+    if (ours == NULL)
         return POP3_READ;
-    add(&s->present, hash);
-    return POP3_SKIP;
+    ours->here = true;
+    return s->store.events->may_remove(s->store.context, s->name, uid) ? POP3_REMOVE : POP3_SKIP;
 }
 
 static bool is_candidate(void *context, const char *uid, struct span header)
@@ -155,10 +78,13 @@ static bool is_candidate(void *context, const char *uid, struct span header)
     struct pop3_store *s = context;
     char token[MESSAGE_TOKEN_SIZE];
 
-    if (s->ours_count < MAX_OURS && (message_token_of(header, token) > 0 || report_is_one(header)))
-        return true;
-    add(&s->present, hash_of(uid));
-    return false;
+    if (message_token_of(header, token) <= 0 && !report_is_one(header)) {
+        pop3_known_add_stranger(&s->known, uid);
+        return false;
+    }
+    s->full = s->full || pop3_known_is_full(&s->known);
+    s->likeness = pop3_known_likeness(header);
+    return !s->full;
 }
 
 static void on_read(void *context, const char *uid, struct span kept, size_t size)
@@ -167,22 +93,43 @@ static void on_read(void *context, const char *uid, struct span kept, size_t siz
     struct sighting sighting = {
         .mailbox = s->name, .folder = "", .id = uid, .kept = kept, .size = size, .at_us = s->listed_us};
 
-    s->ours = mem_resize(s->ours, (s->ours_count + 1) * sizeof *s->ours);
-    struct ours *o = &s->ours[s->ours_count++];
-    o->here = true;
-    memcpy(o->uid, uid, strlen(uid) + 1);
+    pop3_known_add(&s->known, uid)->likeness = s->likeness;
     s->store.events->seen(s->store.context, &sighting);
+}
+
+/* One that is not is another one, and is read as such in the next session. */
+static bool is_same(void *context, const char *uid, struct span header)
+{
+    struct pop3_store *s = context;
+    struct pop3_copy *ours = pop3_known_find(&s->known, uid);
+
+    if (ours == NULL || ours->likeness == pop3_known_likeness(header))
+        return ours != NULL;
+    ours->here = false;
+    return false;
 }
 
 static void on_removed(void *context, const char *uid)
 {
-    struct ours *gone = find(context, uid);
+    struct pop3_store *s = context;
+    struct pop3_copy *gone = pop3_known_find(&s->known, uid);
 
     if (gone != NULL)
         gone->here = false;
 }
 
-static const struct pop3_reader reader = {wish, is_candidate, on_read, on_removed};
+static void on_unremoved(void *context, const char *uid, const char *why)
+{
+    struct pop3_store *s = context;
+    struct pop3_copy *ours = pop3_known_find(&s->known, uid);
+
+    if (ours == NULL || ours->told)
+        return;
+    ours->told = true;
+    s->store.events->unremoved(s->store.context, s->name, uid, why);
+}
+
+static const struct pop3_reader reader = {wish, is_candidate, on_read, is_same, on_removed, on_unremoved};
 
 /* ---- a look ---- */
 
@@ -210,16 +157,32 @@ static void end(struct pop3_store *s, const char *why)
 
     if (why != NULL) {
         why = trouble_say(&s->trouble, &scratch, s->account->url, why);
-        s->present.count = 0;
+        pop3_known_end(&s->known, false);
     } else {
         trouble_over(&s->trouble);
-        forget_gone(s);
     }
     hang_up(s);
     s->looking = false;
     set_timer(s, pace_next(&s->pace, why == NULL, clock_mono_us()));
     s->store.events->looked(s->store.context, s->name, s->began_us, why);
     arena_free(&scratch);
+}
+
+/* A session went well. One that has left something unread is not all of the look. */
+static void end_session(struct pop3_store *s)
+{
+    bool has_unread = s->session.has_unread;
+
+    pop3_known_end(&s->known, true);
+    if (s->full) {
+        end(s, "there are more than 10000 messages that look like ehlod's");
+    } else if (has_unread) {
+        hang_up(s);
+        s->looking = false;
+        set_timer(s, clock_mono_us());
+    } else {
+        end(s, NULL);
+    }
 }
 
 static void on_overdue(uv_timer_t *timer)
@@ -252,6 +215,8 @@ static void on_bytes(void *context, struct span bytes)
 
     if (got == 0)
         speak(s);
+    else if (got > 0)
+        end_session(s);
     else
         end(s, pop3_why(&s->session));
 }
@@ -305,8 +270,8 @@ static void begin(uv_timer_t *timer)
     s->retried = false;
     s->began_us = clock_mono_us();
     s->listed_us = CLOCK_NONE;
-    for (size_t i = 0; i < s->ours_count; i++)
-        s->ours[i].here = false;
+    s->full = false;
+    pop3_known_begin(&s->known);
     pace_begin(&s->pace);
     handle_at(s->timer, on_overdue, s->began_us + LOOK_US);
     if (s->oauth != NULL)
@@ -346,9 +311,7 @@ static void store_free(struct store *store)
     hang_up(s);
     oauth_free(s->oauth);
     handle_close_timer(s->timer);
-    hashes_free(&s->strangers);
-    hashes_free(&s->present);
-    free(s->ours);
+    pop3_known_free(&s->known);
     free(s);
 }
 
