@@ -8,6 +8,7 @@
 
 #include "probe/base/arena.h"
 #include "probe/base/clock.h"
+#include "probe/base/mask.h"
 #include "probe/base/mem.h"
 #include "probe/base/text.h"
 #include "probe/net/handle.h"
@@ -140,16 +141,25 @@ static int64_t life_of(const json_t *answer)
     return s * CLOCK_US_PER_S;
 }
 
+/* What the server says, which may repeat what it was sent. */
+static const char *show(struct arena *a, const char *text, const struct mask *mask)
+{
+    struct span said = span_of(text);
+    char *masked = arena_alloc(a, mask_room(said.len));
+
+    return text_show(a, (struct span){masked, mask_apply(mask, said, masked)}, MAX_SHOWN);
+}
+
 /* Section 5.2. Both texts are the server's. */
-static const char *refusal(struct arena *a, int status, const json_t *answer)
+static const char *refusal(struct arena *a, int status, const json_t *answer, const struct mask *mask)
 {
     const char *error = text_of(a, answer, "error");
     const char *more = text_of(a, answer, "error_description");
 
     if (error == NULL)
         return arena_printf(a, "HTTP status %d", status);
-    error = text_show(a, span_of(error), MAX_SHOWN);
-    return more == NULL ? error : arena_printf(a, "%s: %s", error, text_show(a, span_of(more), MAX_SHOWN));
+    error = show(a, error, mask);
+    return more == NULL ? error : arena_printf(a, "%s: %s", error, show(a, more, mask));
 }
 
 static void read_token(struct arena *a, const json_t *answer, struct oauth_answer *r)
@@ -168,13 +178,13 @@ static void read_token(struct arena *a, const json_t *answer, struct oauth_answe
     }
 }
 
-struct oauth_answer oauth_read_answer(struct arena *a, int status, struct span body)
+struct oauth_answer oauth_read_answer(struct arena *a, int status, struct span body, const struct mask *mask)
 {
     struct oauth_answer r = {0};
     json_t *answer = json_loadb(body.data != NULL ? body.data : "", body.len, JSON_REJECT_DUPLICATES, NULL);
 
     if (status != 200)
-        r.why = refusal(a, status, answer);
+        r.why = refusal(a, status, answer, mask);
     else if (!json_is_object(answer))
         r.why = "its answer is no JSON object";
     else
@@ -241,15 +251,39 @@ static void follow(struct oauth *o, const struct oauth_answer *answer, int64_t n
     o->refresh = secret_new(span_of(answer->refresh));
 }
 
+/* A secret as it is, and as the form holds it. */
+static void hide(struct mask *mask, struct arena *a, const struct secret *secret)
+{
+    struct span bytes = secret_bytes(secret);
+    struct form f = {arena_alloc(a, 3 * bytes.len + 1), 0};
+
+    put_escaped(&f, bytes);
+    mask_add(mask, bytes);
+    mask_add_exact(mask, (struct span){f.text, f.len});
+}
+
+static struct mask *mask_of(const struct oauth *o, struct arena *a)
+{
+    struct mask *mask = mask_new();
+
+    hide(mask, a, o->account->oauth.client_secret);
+    hide(mask, a, o->account->oauth.refresh_token);
+    hide(mask, a, o->refresh);
+    return mask;
+}
+
 static void on_posted(void *context, int status, struct span body, const char *why)
 {
     struct oauth *o = context;
     struct arena scratch = {0};
     struct oauth_answer answer = {.why = why};
 
+    struct mask *mask = mask_of(o, &scratch);
+
     o->post = NULL;
     if (status != 0)
-        answer = oauth_read_answer(&scratch, status, body);
+        answer = oauth_read_answer(&scratch, status, body, mask);
+    mask_free(mask);
     follow(o, &answer, clock_mono_us());
     give(o, answer.token != NULL
                 ? NULL

@@ -45,9 +45,10 @@ struct oauth_answer {
 };
 
 struct arena;
+struct mask;
 
-/* RFC 6749 section 5. Texts go to the arena. */
-struct oauth_answer oauth_read_answer(struct arena *a, int status, struct span body);
+/* RFC 6749 section 5. Texts go to the arena; in why the mask hides what the server repeats of us. */
+struct oauth_answer oauth_read_answer(struct arena *a, int status, struct span body, const struct mask *mask);
 
 /* The form that asks for a token (sections 4.4.2 and 6), percent-encoded; refresh null: in the client's name.
  */

@@ -66,7 +66,7 @@ static void test_answers(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         struct arena arena = {0};
-        struct oauth_answer r = oauth_read_answer(&arena, answers[i].status, span_of(answers[i].body));
+        struct oauth_answer r = oauth_read_answer(&arena, answers[i].status, span_of(answers[i].body), NULL);
         check_text(r.token, answers[i].token);
         check_text(r.refresh, answers[i].refresh);
         check_text(r.why, answers[i].why);
@@ -84,9 +84,9 @@ static void test_no_token_is_too_long(void **state)
     size_t start = strlen(body);
     memset(body + start, 'x', OAUTH_MAX_TOKEN);
     strcpy(body + start + OAUTH_MAX_TOKEN, "\"}");
-    assert_int_equal(strlen(oauth_read_answer(&arena, 200, span_of(body)).token), OAUTH_MAX_TOKEN);
+    assert_int_equal(strlen(oauth_read_answer(&arena, 200, span_of(body), NULL).token), OAUTH_MAX_TOKEN);
     strcpy(body + start + OAUTH_MAX_TOKEN, "x\"}");
-    assert_null(oauth_read_answer(&arena, 200, span_of(body)).token);
+    assert_null(oauth_read_answer(&arena, 200, span_of(body), NULL).token);
     arena_free(&arena);
 }
 
