@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pace of looks. While a message is expected the steps grow by half, from first_us to most_us; each new
- * expectation begins again with the first. Failures double their own wait and are forgotten with the first
- * good look.
+ * The pace of looks. While a message is expected the steps grow by half, from first_us to most_us, and when
+ * it is not any more they go on growing to idle_us, for it may come late; each new expectation begins again
+ * with the first. Failures double their own wait and are forgotten with the first good look.
  */
 #include "probe/verify/pace.h"
 
@@ -15,7 +15,7 @@ static int64_t least(int64_t a, int64_t b)
 
 void pace_init(struct pace *p, const struct pace_limits *limits)
 {
-    *p = (struct pace){.limits = limits, .step_us = limits->first_us, .expected_us = CLOCK_NONE};
+    *p = (struct pace){.limits = limits, .step_us = limits->idle_us, .expected_us = CLOCK_NONE};
 }
 
 void pace_expect(struct pace *p, int64_t until_us)
@@ -55,10 +55,9 @@ int64_t pace_next(struct pace *p, bool good, int64_t now_us)
     p->failing_us = 0;
     if (p->at_once)
         return now_us;
-    if (!is_expected(p, now_us))
-        return now_us + p->limits->idle_us;
     int64_t due_us = now_us + p->step_us;
-    p->step_us = least(p->step_us + p->step_us / 2, p->limits->most_us);
+    p->step_us =
+        least(p->step_us + p->step_us / 2, is_expected(p, now_us) ? p->limits->most_us : p->limits->idle_us);
     return due_us;
 }
 

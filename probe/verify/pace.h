@@ -7,8 +7,8 @@
 
 /*
  * When a store that has to be asked is looked into next: often while a message is expected, the less often
- * the longer it does not come; seldom else; and after a failure with growing patience. No clock: times are
- * given. All are monotonic microseconds.
+ * the longer it does not come, also beyond its time; seldom else; and after a failure with growing patience.
+ * No clock: times are given. All are monotonic microseconds.
  */
 struct pace_limits {
     int64_t first_us;    /* from an expectation to the first look */
@@ -19,7 +19,7 @@ struct pace_limits {
 
 struct pace {
     const struct pace_limits *limits;
-    int64_t step_us;     /* to the next look, while a message is expected */
+    int64_t step_us;     /* to the next look */
     int64_t expected_us; /* until then one is; CLOCK_NONE = never */
     int64_t failing_us;  /* how long to wait after the last failure; 0 = it was none */
     bool at_once;        /* somebody waits for a look */

@@ -53,7 +53,24 @@ static void test_often_while_one_is_expected(void **state)
     }
     pace_expect(&p, 61000 * MS);
     assert_int_equal(look(&p, now_us), 200 * MS);
-    assert_int_equal(look(&p, 61001 * MS), limits.idle_us);
+}
+
+/* It may come late: the steps go on growing, until it is as if none had been expected. */
+static void test_less_and_less_often_when_its_time_is_over(void **state)
+{
+    struct pace p;
+    int64_t now_us = 1001 * MS, last_us = 0, step_us = 0;
+    (void)state;
+    pace_init(&p, &limits);
+    pace_expect(&p, 1000 * MS);
+    assert_int_equal(look(&p, 0), 200 * MS);
+    for (int i = 0; i < 20; i++, last_us = step_us) {
+        step_us = look(&p, now_us);
+        assert_true(step_us > last_us || step_us == limits.idle_us);
+        assert_true(i > 5 || step_us <= 10000 * MS);
+        now_us += step_us;
+    }
+    assert_int_equal(step_us, limits.idle_us);
 }
 
 /* An earlier end takes nothing from a later one. */
@@ -105,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seldom_when_nothing_is_expected),
         cmocka_unit_test(test_often_while_one_is_expected),
+        cmocka_unit_test(test_less_and_less_often_when_its_time_is_over),
         cmocka_unit_test(test_the_last_expectation_counts),
         cmocka_unit_test(test_who_asks_is_served_at_once),
         cmocka_unit_test(test_failures_are_met_with_patience),
