@@ -14,6 +14,7 @@
 #include "probe/net/handle.h"
 #include "probe/proto/client.h"
 #include "server/job.h"
+#include "server/listen.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,10 +79,19 @@ struct jobs *jobs_new(const struct jobs_order *order)
     return jobs;
 }
 
-static bool has_mailbox(const struct snapshot *snapshot, const char *name)
+/* Whether the receiver of that mailbox is there in the other config too. */
+static bool has_sink(const struct snapshot *snapshot, const struct snapshot_sink *sink)
 {
     for (size_t i = 0; i < snapshot->sink_count; i++)
-        if (strcmp(snapshot->sinks[i].name, name) == 0)
+        if (strcmp(snapshot->sinks[i].name, sink->name) == 0)
+            return listen_is_same(&snapshot->sinks[i].listen, &sink->listen);
+    return false;
+}
+
+static bool has_store(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->store_count; i++)
+        if (strcmp(snapshot->stores[i].name, name) == 0)
             return true;
     return false;
 }
@@ -90,10 +100,10 @@ static bool has_mailbox(const struct snapshot *snapshot, const char *name)
 static void blind_gone_mailboxes(struct jobs *jobs, const struct snapshot *old, const struct snapshot *new)
 {
     for (size_t i = 0; i < old->sink_count; i++)
-        if (!has_mailbox(new, old->sinks[i].name))
-            letters_blind(jobs->letters, old->sinks[i].name, true);
+        if (!has_sink(new, &old->sinks[i]))
+            letters_blind(jobs->letters, old->sinks[i].name, !has_store(new, old->sinks[i].name));
     for (size_t i = 0; i < new->sink_count; i++)
-        if (!has_mailbox(old, new->sinks[i].name))
+        if (!has_sink(old, &new->sinks[i]))
             letters_blind(jobs->letters, new->sinks[i].name, false);
 }
 

@@ -11,6 +11,7 @@ import threading
 import pytest
 from conftest import KEPT, target
 from fake_mta import Gate
+from holder import Holder
 from service import Service, assert_problem, read_to_end, write_config
 from support import EHLOD, HOST, accepts, free_port, scaled, wait_until
 
@@ -414,6 +415,47 @@ def test_runs_to_our_own_receiver_go_on_over_a_reload(ehlod, callers):
                                        mailboxes=sink(port, "probe.example.org", f"turn{turn}.example.org")))
     answers = asking.stop()
     assert not asking.lost and {status for _, status in answers} == {200}, (asking.lost, set(answers))
+
+
+def delivered(address, within):
+    route = {"name": "through", "from": "probe@example.net", "to": "www@probe.example.org", "expect": "delivered",
+             "mailbox": "local", "deliver_within": f"{scaled(within):g}s", "min_send_interval": "0"}
+    return {"mx": target(address, route, cache_ttl="0", wait=f"{scaled(10):g}s")}
+
+
+def state(answer):
+    return answer.json["routes"][0]["state"]
+
+
+@pytest.fixture(name="relay")
+def relay_fixture(cleanup):
+    holder = Holder()
+    cleanup.callback(holder.stop)
+    return holder
+
+
+def test_a_receiver_that_moved_may_have_missed_what_was_under_way(ehlod, relay):
+    first, second = free_port(), free_port()
+    targets = delivered(relay.address, 2)
+    service = ehlod({"targets": targets, "mailboxes": sink(first, "probe.example.org")})
+    answer = service.get("/check/mx?wait=0")
+    assert state(answer) == "pending", answer
+    reload_well(service, config_of(service, targets, mailboxes=sink(second, "probe.example.org")))
+    path = f"/runs/{answer.json['id']}"
+    service.wait_for(lambda: state(service.get(path)) != "pending", 10, "its time is over")
+    assert state(service.get(path)) == "unverified", service.get(path)
+    assert state(service.get("/check/mx", timeout=30)) == "lost", "the new one has missed nothing"
+
+
+def test_a_mailbox_may_become_one_of_another_kind(ehlod, relay, tmp_path):
+    """What the receiver missed when it went is no reason not to believe the Maildir of its name."""
+    targets = delivered(relay.address, 1)
+    service = ehlod({"targets": targets, "mailboxes": sink(free_port(), "probe.example.org")})
+    assert state(service.get("/check/mx", timeout=30)) == "lost"
+    for part in ("new", "cur", "tmp"):
+        (tmp_path / "mail" / part).mkdir(parents=True)
+    reload_well(service, config_of(service, targets, mailboxes={"local": {"maildir": str(tmp_path / "mail")}}))
+    assert state(service.get("/check/mx", timeout=30)) == "lost"
 
 
 def test_nothing_grows_from_reload_to_reload(ehlod, mta):
