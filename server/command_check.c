@@ -161,7 +161,8 @@ static bool is_wanted(const void *context, const char *mailbox)
     return false;
 }
 
-/* That of a service with this config, if there is one: so each knows what the other has left in a mailbox. */
+/* That of a service with this config, if there is one: so that one knows what this has left in a mailbox, and
+ * removes it. Not the other way round: only the service knows what it waits for. */
 static void choose_key(const struct snapshot *snapshot, struct token_key *key_r)
 {
     char error[HISTORY_ERROR_SIZE];
@@ -174,7 +175,7 @@ static void choose_key(const struct snapshot *snapshot, struct token_key *key_r)
 /* Loop, jobs and mailboxes. -1 after a complaint, with nothing left open. */
 static int open_up(struct batch *b, struct snapshot *snapshot, struct log *log)
 {
-    struct jobs_order jobs = {.loop = &b->loop, .log = log, .snapshot = snapshot};
+    struct jobs_order jobs = {.loop = &b->loop, .log = log, .snapshot = snapshot, .keep_leftovers = true};
     char error[LISTEN_ERROR_SIZE];
     int made = uv_loop_init(&b->loop);
 

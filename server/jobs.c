@@ -69,7 +69,8 @@ struct jobs *jobs_new(const struct jobs_order *order)
     jobs->net = run_net_new(&net);
     jobs->settle = handle_timer(order->loop, jobs);
     jobs->letters = letters_new(order->loop, &order->key, waiter_settled, jobs);
-    letters_set_longest(jobs->letters, longest_delivery_us(order->snapshot));
+    if (!order->keep_leftovers)
+        letters_set_longest(jobs->letters, longest_delivery_us(order->snapshot));
     jobs->runs = runs_new();
     jobs->guests = guests_new();
     jobs->metrics = metrics_new();
@@ -96,7 +97,8 @@ static bool has_store(const struct snapshot *snapshot, const char *name)
     return false;
 }
 
-/* What is under way to a mailbox that is not there any more cannot be seen. */
+/* What is under way to a receiver that is not there any more cannot be seen; what is sent from now on can,
+ * where another receiver, or a store, has its name. */
 static void blind_gone_mailboxes(struct jobs *jobs, const struct snapshot *old, const struct snapshot *new)
 {
     for (size_t i = 0; i < old->sink_count; i++)

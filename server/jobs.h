@@ -27,6 +27,9 @@ struct jobs_order {
     struct snapshot *snapshot; /* the jobs take a reference of their own */
     unsigned max_runs;         /* 0: as the snapshot says */
     struct token_key key;      /* under which tokens are made */
+    /* Messages under that key that are none of these jobs' stay where they are, however old: a service may
+     * wait for them, or come back to do so. */
+    bool keep_leftovers;
 };
 
 struct jobs *jobs_new(const struct jobs_order *order);

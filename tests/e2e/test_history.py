@@ -475,3 +475,17 @@ def test_leftovers_are_swept_and_nothing_else(life, holder, tmp_path):
     service.stop_cleanly()
     for name in left:
         assert (tmp_path / "mail" / "new" / name).read_bytes() == messages[name], "untouched, and where it was"
+
+
+def test_check_leaves_what_a_service_may_wait_for(life, holder, tmp_path):
+    """It has the key, but does not know what is under way: a service that is down comes back to look."""
+    relay = holder()
+    given = maildir_config(relay.address, tmp_path, route(mailbox="disk", deliver_within="1s"))
+    life(given).stop_cleanly()
+    message = f"X-Ehlod-Token: {token(key_of(tmp_path), 3600)}\r\nSubject: ehlod test message\r\n\r\nhi\r\n".encode()
+    path = put(tmp_path, "1.ours", message)
+    done = run_ehlod("check", "--config", f"{tmp_path}/ehlod.yaml", "mx", timeout=60)
+    assert done.returncode == 2 and "lost" in done.stdout, done
+    assert path.read_bytes() == message
+    life(given)
+    wait_until(lambda: mail(tmp_path) == [], 20, "the service sweeps it")
