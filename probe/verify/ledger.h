@@ -86,7 +86,8 @@ void ledger_close(struct ledger *ledger, const char *token);
 bool ledger_seen(struct ledger *ledger, const char *token, const struct sighting *sighting,
                  const struct bounce *report);
 
-/* Whether that copy of a live letter may be removed: what was learned from it is safe. */
+/* Whether that copy of a live letter may be removed: what was learned from it is safe, and while the letter
+ * is not settled, it is in the mailbox where it belongs. */
 bool ledger_may_remove(struct ledger *ledger, const char *token, const char *mailbox, const char *id);
 
 /* A copy of it cannot be removed. */

@@ -93,12 +93,19 @@ void letter_copies_free(struct letter *p)
     free(p->copies);
 }
 
+/* Two mailboxes may be two ways into one place (a Maildir, and IMAP of the server that has it): what the
+ * wrong one shows is left there for the right one to be found in, until that does not matter any more. */
+static bool is_needed(const struct letter *p, const char *mailbox)
+{
+    return !letter_is_settled(p) && p->delivery.mailbox && strcmp(p->delivery.mailbox, mailbox) != 0;
+}
+
 bool ledger_may_remove(struct ledger *l, const char *token, const char *mailbox, const char *id)
 {
     const struct letter *p = letter_find(l, token);
     const struct copy *copy = p ? find_copy(p, mailbox, id) : NULL;
 
-    return copy && copy->serial > 0 && copy->serial <= p->saved;
+    return copy && copy->serial > 0 && copy->serial <= p->saved && !is_needed(p, mailbox);
 }
 
 void ledger_unremoved(struct ledger *l, const char *token)

@@ -167,6 +167,26 @@ static void test_a_copy_may_go_once_it_is_safe(void **state)
     assert_true(ledger_may_remove(s->ledger, "a", "disk", "2"));
 }
 
+/* The Maildir of a server, and its IMAP, are two mailboxes with one message: whichever shows it first. */
+static void test_a_copy_elsewhere_stays_while_it_may_be_the_one(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    open_for(s, "a", "imap", NULL);
+    assert_true(find_stored(s, "a", "disk", "1", now_us + 1));
+    ledger_saved(s->ledger, "a", s->row.serial);
+    assert_false(ledger_may_remove(s->ledger, "a", "disk", "1"));
+    send_to(s, "a", now_us, 1);
+    ledger_saved(s->ledger, "a", s->row.serial);
+    assert_false(ledger_may_remove(s->ledger, "a", "disk", "1"));
+    assert_true(find_stored(s, "a", "imap", "7", now_us + 2));
+    ledger_saved(s->ledger, "a", s->row.serial);
+    assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
+    assert_true(ledger_may_remove(s->ledger, "a", "disk", "1"));
+    assert_true(ledger_may_remove(s->ledger, "a", "imap", "7"));
+}
+
 static void test_without_a_keeper_it_is_safe_at_once(void **state)
 {
     struct stage *s = *state;
@@ -423,6 +443,7 @@ int main(void)
         ROW_TEST(test_what_was_never_sent_is_dropped),
         ROW_TEST(test_a_sending_that_ended_is_saved_and_goes),
         ROW_TEST(test_a_copy_may_go_once_it_is_safe),
+        ROW_TEST(test_a_copy_elsewhere_stays_while_it_may_be_the_one),
         ROW_TEST(test_without_a_keeper_it_is_safe_at_once),
         ROW_TEST(test_v12_one_that_cannot_be_removed_is_flagged),
         ROW_TEST(test_a_pending_one_goes_on),
