@@ -96,6 +96,8 @@ static void open_letter(struct letters *l, struct memory *m, const struct plan *
                                  .run = run,
                                  .mailbox = is_delivered ? route->mailbox : NULL,
                                  .bounce_mailbox = is_delivered ? route->bounce_mailbox : NULL,
+                                 .to = route->to,
+                                 .to_count = is_delivered ? route->to_count : 0,
                                  .wish = memory_wish(plan, route),
                                  .owner = m};
 

@@ -161,6 +161,8 @@ struct letter *letter_new(struct ledger *l, const struct ledger_letter *from)
     p->ledger = l;
     p->owner = from->owner;
     p->wish = from->wish;
+    for (size_t i = 0; i < from->to_count; i++)
+        letter_add_recipient(p, from->to[i]);
     p->opened_us = clock_mono_us();
     p->data_us = p->arrived_us = CLOCK_NONE;
     p->blind = from->mailbox && is_blind(l, from->mailbox);

@@ -51,6 +51,8 @@ struct ledger_letter {
     const char *run;
     const char *mailbox;        /* where it is looked for; null = nowhere */
     const char *bounce_mailbox; /* where a report on it would come; null = nowhere */
+    const char *const *to;      /* whom it is for */
+    size_t to_count;            /* 0 = not known: then each name that a copy has is one of them */
     uint64_t wish;
     struct span original; /* as original_pack gives it; empty = not known */
     void *owner;

@@ -2,7 +2,8 @@
 /*
  * Who has a message. A mailbox that keeps its mail may show one copy more than once: it is told by what the
  * mailbox calls it. Whose copy it is says the envelope, where the mailbox knows it, else the header; a copy
- * that does not say counts for one more recipient until all have it.
+ * that does not say, or names none of the recipients (an alias led elsewhere), counts for one more recipient
+ * until all have it.
  */
 #include "probe/base/mem.h"
 #include "probe/proto/evidence.h"
@@ -65,6 +66,27 @@ static bool give_somebody(struct letter *p)
     return again;
 }
 
+void letter_add_recipient(struct letter *p, const char *to)
+{
+    if (p->to_count == LEDGER_MAX_COPIES)
+        return;
+    p->to = mem_resize(p->to, (p->to_count + 1) * sizeof *p->to);
+    p->to[p->to_count++] = mem_dup(to);
+}
+
+static bool is_recipient(const struct letter *p, const char *name)
+{
+    for (size_t i = 0; i < p->to_count; i++)
+        if (strcasecmp(p->to[i], name) == 0)
+            return true;
+    return p->to_count == 0;
+}
+
+static bool give_name(struct letter *p, const char *name)
+{
+    return is_recipient(p, name) ? !letter_add_name(p, name) : give_somebody(p);
+}
+
 bool letter_give(struct letter *p, const struct sighting *s)
 {
     struct arena scratch = {0};
@@ -72,9 +94,9 @@ bool letter_give(struct letter *p, const struct sighting *s)
     bool again = false;
 
     for (size_t i = 0; i < s->to_count; i++)
-        again = !letter_add_name(p, s->to[i]) || again;
+        again = give_name(p, s->to[i]) || again;
     if (named)
-        again = !letter_add_name(p, named);
+        again = give_name(p, named);
     else if (!s->to_count)
         again = give_somebody(p);
     arena_free(&scratch);
@@ -85,11 +107,14 @@ void letter_copies_free(struct letter *p)
 {
     for (size_t i = 0; i < p->name_count; i++)
         free(p->names[i]);
+    for (size_t i = 0; i < p->to_count; i++)
+        free(p->to[i]);
     for (size_t i = 0; i < p->copy_count; i++) {
         free(p->copies[i].mailbox);
         free(p->copies[i].id);
     }
     free(p->names);
+    free(p->to);
     free(p->copies);
 }
 

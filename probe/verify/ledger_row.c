@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A letter as it outlives a restart, and back. Who had a message, and which copies were found, is
- * a row of texts with a letter before each: c and i = a copy's mailbox and what that calls it, n = a
- * recipient, u = a recipient without a name, a = another place, A = likewise, in a folder of its own mailbox.
+ * a row of texts with a letter before each: t = whom it is for, c and i = a copy's mailbox and what that
+ * calls it, n = a recipient, u = a recipient without a name, a = another place, A = likewise, in a folder of
+ * its own mailbox.
  */
 #include "probe/base/buffer.h"
 #include "probe/base/clock.h"
@@ -24,6 +25,8 @@ static void put_text(struct buffer *b, char what, const char *text)
 
 static void put_seen(struct buffer *b, const struct letter *p)
 {
+    for (size_t i = 0; i < p->to_count; i++)
+        put_text(b, 't', p->to[i]);
     for (size_t i = 0; i < p->copy_count; i++) {
         put_text(b, 'c', p->copies[i].mailbox);
         put_text(b, 'i', p->copies[i].id);
@@ -158,7 +161,9 @@ static void read_seen(struct letter *p, struct span seen)
     char what;
 
     while ((text = next_text(&seen, &what))) {
-        if (what == 'c')
+        if (what == 't')
+            letter_add_recipient(p, text);
+        else if (what == 'c')
             mailbox = text;
         else if (what == 'i' && mailbox)
             letter_add_copy(p, mailbox, text);

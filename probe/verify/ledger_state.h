@@ -46,6 +46,9 @@ struct letter {
     size_t recipients; /* it was sent to; 0 = not known yet */
     uv_timer_t *timer; /* null unless pending */
 
+    char **to;
+    size_t to_count;
+
     /* who has it */
     char **names; /* the different ones */
     size_t name_count;
@@ -119,6 +122,7 @@ bool letter_give(struct letter *p, const struct sighting *s);
 bool letter_has_arrived(const struct letter *p);
 void letter_add_copy(struct letter *p, const char *mailbox, const char *id);
 bool letter_add_name(struct letter *p, const char *name); /* false: it was there */
+void letter_add_recipient(struct letter *p, const char *to);
 void letter_copies_free(struct letter *p);
 
 /* ledger_found.c */

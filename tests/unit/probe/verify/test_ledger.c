@@ -285,6 +285,42 @@ static void test_the_header_names_the_recipient(void **state)
     assert_int_equal(s->told.latency_us, 3);
 }
 
+/* An alias led to another address: the copies are told apart, though their names are one, and none of ours.
+ */
+static void test_a_name_that_is_no_recipients_counts_for_one_more(void **state)
+{
+    static const char *const to[] = {"a@example.org", "b@example.org"};
+    static const char *const box[] = {"box@example.net"};
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+    struct ledger_letter letter = {.token = "a",
+                                   .target = "mx1",
+                                   .route = "in",
+                                   .run = "RUN",
+                                   .mailbox = "disk",
+                                   .to = to,
+                                   .to_count = 2};
+    struct sighting one = stored("disk", "1", "Delivered-To: box@example.net\r\n\r\n", now_us + 1),
+                    other = stored("disk", "2", "Delivered-To: box@example.net\r\n\r\n", now_us + 2);
+
+    ledger_open(s->ledger, &letter);
+    send_to(s, "a", now_us, 2);
+    assert_true(ledger_seen(s->ledger, "a", &one, NULL));
+    assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
+    assert_true(ledger_seen(s->ledger, "a", &other, NULL));
+    assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
+    assert_int_equal(s->told.flags, 0);
+
+    letter.token = "b";
+    letter.to_count = 1;
+    ledger_open(s->ledger, &letter);
+    send_to(s, "b", now_us, 1);
+    assert_true(arrive_for(s, "b", "disk", to, 1, now_us + 1));
+    assert_int_equal(s->told.flags, 0);
+    assert_true(arrive_for(s, "b", "disk", box, 1, now_us + 2)); /* V03 */
+    assert_int_equal(s->told.flags, UINT64_C(1) << FLAG_DUPLICATE);
+}
+
 /* ---- at the end of its time ---- */
 
 static void test_its_mailbox_is_asked_at_the_deadline(void **state)
@@ -446,6 +482,7 @@ int main(void)
         LEDGER_TEST(test_copies_of_a_store_are_told_by_their_names),
         LEDGER_TEST(test_unnamed_copies),
         LEDGER_TEST(test_the_header_names_the_recipient),
+        LEDGER_TEST(test_a_name_that_is_no_recipients_counts_for_one_more),
         LEDGER_TEST(test_its_mailbox_is_asked_at_the_deadline),
         LEDGER_TEST(test_what_is_there_in_that_look_is_in_time),
         LEDGER_TEST(test_a_mailbox_that_cannot_be_read_makes_it_unverified),

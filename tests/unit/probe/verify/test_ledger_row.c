@@ -394,6 +394,46 @@ static void test_what_cannot_be_restored(void **state)
     assert_null(ledger_restore(s->ledger, &s->row, false, NULL)); /* it is there */
 }
 
+/* One that waits for nothing that could come. */
+static void test_what_cannot_wait_is_not_restored(void **state)
+{
+    struct stage *s = *state;
+
+    send_one(s, "a", "disk", clock_mono_us());
+    struct ledger_row row = s->row;
+    s->row.mailbox = NULL;
+    assert_null(restart(s, false, NULL));
+    s->row = row;
+    s->row.within_us = CLOCK_NONE;
+    assert_null(restart(s, false, NULL));
+    s->row.within_us = INT64_MAX;
+    assert_null(restart(s, false, NULL));
+    s->row = row;
+    assert_non_null(restart(s, false, NULL));
+}
+
+static void test_recipients_are_known_again(void **state)
+{
+    static const char *const to[] = {"a@example.org", "b@example.org"};
+    static const char *const box[] = {"box@example.net"};
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    ledger_open(s->ledger, &(struct ledger_letter){.token = "a",
+                                                   .target = "mx1",
+                                                   .route = "in",
+                                                   .run = "RUN",
+                                                   .mailbox = "disk",
+                                                   .to = to,
+                                                   .to_count = 2});
+    send_to(s, "a", now_us, 2);
+    assert_true(arrive_for(s, "a", "disk", box, 1, now_us + 1));
+    assert_non_null(restart(s, false, NULL));
+    assert_int_equal(state_of(s, "a"), ROUTE_PENDING);
+    assert_true(arrive_for(s, "a", "disk", box, 1, now_us + 2));
+    assert_int_equal(state_of(s, "a"), ROUTE_DELIVERED);
+}
+
 /* Whoever kept it may have cut it, or worse. */
 static void test_rows_of_rubbish(void **state)
 {
@@ -453,6 +493,8 @@ int main(void)
         ROW_TEST(test_uncertain_stays_so),
         ROW_TEST(test_a_refusal_is_kept),
         ROW_TEST(test_what_cannot_be_restored),
+        ROW_TEST(test_what_cannot_wait_is_not_restored),
+        ROW_TEST(test_recipients_are_known_again),
         ROW_TEST(test_rows_of_rubbish),
         ROW_TEST(test_clocks),
     };
