@@ -252,9 +252,16 @@ static void go_on(struct letter *p)
     p->changed = false;
 }
 
+/* A row that says otherwise was not written here. */
+static bool can_wait(const struct ledger_row *row)
+{
+    return row->sent_us != CLOCK_NONE && row->within_us >= 0 && row->within_us < CLOCK_NEVER / 2 &&
+           row->mailbox;
+}
+
 const struct delivery *ledger_restore(struct ledger *l, const struct ledger_row *row, bool blind, void *owner)
 {
-    if (row->state == ROUTE_NONE || (row->state == ROUTE_PENDING && row->sent_us == CLOCK_NONE))
+    if (row->state == ROUTE_NONE || (row->state == ROUTE_PENDING && !can_wait(row)))
         return NULL;
     struct letter *p = letter_new(l, &(struct ledger_letter){.token = row->token,
                                                              .target = row->target,
