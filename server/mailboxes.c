@@ -207,17 +207,29 @@ static void on_answer(uv_timer_t *timer)
     }
 }
 
+/* One is enough, however many ask. */
+static struct answer *answer_of(struct mailboxes *m, const char *name)
+{
+    size_t size = strlen(name) + 1;
+    struct answer *a = m->answers;
+
+    while (a != NULL && strcmp(a->name, name) != 0)
+        a = a->next;
+    if (a != NULL)
+        return a;
+    a = mem_alloc(sizeof *a + size);
+    a->next = m->answers;
+    memcpy(a->name, name, size);
+    return m->answers = a;
+}
+
 /* A sink has nothing to be looked into, but what is in its sockets already must be read first. */
 static void answer_later(struct mailboxes *m, const char *name)
 {
-    size_t size = strlen(name) + 1;
-    struct answer *a = mem_alloc(sizeof *a + size);
+    int64_t now_us = clock_mono_us();
 
-    a->next = m->answers;
-    a->began_us = clock_mono_us();
-    memcpy(a->name, name, size);
-    m->answers = a;
-    handle_at(m->answer, on_answer, a->began_us + CLOCK_US_PER_MS);
+    answer_of(m, name)->began_us = now_us;
+    handle_at(m->answer, on_answer, now_us + CLOCK_US_PER_MS);
 }
 
 static void look(void *context, const char *name)
@@ -326,6 +338,7 @@ void mailboxes_commit(struct mailboxes *m)
     snapshot_unref(m->snapshot);
     m->snapshot = m->next;
     m->next = NULL;
+    jobs_set_mailboxes(m->order.jobs, &wishes, m); /* new stores do not know what is under way */
 }
 
 static int open_receivers(struct mailboxes *m, char error_r[LISTEN_ERROR_SIZE])

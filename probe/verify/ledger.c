@@ -61,12 +61,6 @@ void ledger_free(struct ledger *l)
     free(l);
 }
 
-void ledger_set_mailboxes(struct ledger *l, const struct mailbox_wishes *wishes, void *context)
-{
-    l->wishes = wishes;
-    l->wishes_context = context;
-}
-
 void ledger_set_keeper(struct ledger *l, const struct ledger_keeper *keeper, void *context)
 {
     l->keeper = keeper;

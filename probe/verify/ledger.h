@@ -37,7 +37,8 @@ struct ledger *ledger_new(uv_loop_t *loop, ledger_changed *changed, void *contex
 /* Memory follows after the loop has run once more. */
 void ledger_free(struct ledger *ledger); /* null is fine */
 
-/* Null: nobody is there to be asked, and each look is over a turn of the loop later. Kept. */
+/* Null: nobody is there to be asked, and each look is over a turn of the loop later. Kept. They are told of
+ * what is under way already: also once more, where some of them are new. */
 void ledger_set_mailboxes(struct ledger *ledger, const struct mailbox_wishes *wishes, void *context);
 
 /* Null: nothing is kept, and what was learned is safe at once. Kept. Before the first letter. */

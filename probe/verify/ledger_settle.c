@@ -133,12 +133,27 @@ static void on_deadline(uv_timer_t *timer)
         wishes->look(p->ledger->wishes_context, p->bounce_mailbox);
 }
 
-static void expect(const struct letter *p, const char *mailbox)
+static void expect_in(const struct letter *p, const char *mailbox)
 {
     const struct ledger *l = p->ledger;
 
     if (l->wishes && mailbox)
         l->wishes->expect(l->wishes_context, mailbox, p->deadline_us);
+}
+
+static void expect(const struct letter *p)
+{
+    expect_in(p, p->delivery.mailbox);
+    expect_in(p, p->bounce_mailbox);
+}
+
+void ledger_set_mailboxes(struct ledger *l, const struct mailbox_wishes *wishes, void *context)
+{
+    l->wishes = wishes;
+    l->wishes_context = context;
+    for (const struct letter *p = l->oldest; p; p = p->newer)
+        if (p->delivery.state == ROUTE_PENDING)
+            expect(p);
 }
 
 void letter_wait(struct letter *p)
@@ -156,8 +171,7 @@ void letter_wait(struct letter *p)
     } else {
         p->timer = handle_timer(p->ledger->loop, p);
         handle_at(p->timer, on_deadline, p->deadline_us);
-        expect(p, p->delivery.mailbox);
-        expect(p, p->bounce_mailbox);
+        expect(p);
     }
 }
 

@@ -259,6 +259,7 @@ static void begin_piece(struct maildir *m)
 
     p->inotify = maildir_watch_descriptor(m->watch);
     if (p->begin) {
+        uv_timer_stop(m->next); /* it is planned anew at the end */
         m->wanted = false;
         m->looking = true;
         m->began_us = clock_mono_us();
@@ -423,7 +424,6 @@ struct store *maildir_new(const struct maildir_order *order)
     int made = uv_async_init(order->loop, &m->over, on_over);
     assert(made == 0);
     m->over.data = m;
-    m->wanted = true;
-    pump(m);
+    handle_at(m->next, on_next, 0); /* by then it is known what is expected */
     return &m->store;
 }

@@ -323,6 +323,22 @@ static void test_a_name_that_is_no_recipients_counts_for_one_more(void **state)
 
 /* ---- at the end of its time ---- */
 
+/* Mailboxes of another config, or all of them after a restart, do not know what is under way. */
+static void test_mailboxes_are_told_what_is_under_way_already(void **state)
+{
+    struct stage *s = *state;
+    int64_t now_us = clock_mono_us();
+
+    send_one(s, "a", "local", now_us);
+    send_one(s, "b", "local", now_us);
+    assert_true(arrive(s, "b", "local", now_us + 1));
+    open_for(s, "c", "local", NULL);
+    ledger_set_mailboxes(s->ledger, &wishes, s);
+    assert_int_equal(s->expects, 1);
+    assert_string_equal(s->expected[0], "local");
+    assert_int_equal(s->expected_until_us, now_us + WITHIN_US);
+}
+
 static void test_its_mailbox_is_asked_at_the_deadline(void **state)
 {
     struct stage *s = *state;
@@ -483,6 +499,7 @@ int main(void)
         LEDGER_TEST(test_unnamed_copies),
         LEDGER_TEST(test_the_header_names_the_recipient),
         LEDGER_TEST(test_a_name_that_is_no_recipients_counts_for_one_more),
+        LEDGER_TEST(test_mailboxes_are_told_what_is_under_way_already),
         LEDGER_TEST(test_its_mailbox_is_asked_at_the_deadline),
         LEDGER_TEST(test_what_is_there_in_that_look_is_in_time),
         LEDGER_TEST(test_a_mailbox_that_cannot_be_read_makes_it_unverified),
