@@ -26,7 +26,7 @@ def postfix_fixture():
                      transport={"probe.example.org": to_sink, "held.example.org": to_sink,
                                 "void.example.org": "discard:", "each.example.org": "each:" + to_sink.removeprefix("smtp:"),
                                 "bounced.example.org": to_sink, "bounced-later.example.org": to_sink},
-                     virtual={"alias@example.test": "www@probe.example.org"})
+                     virtual={f"{name}@example.test": "www@probe.example.org" for name in ("alias", "another")})
     yield server
     server.stop()
 
@@ -62,6 +62,13 @@ def test_delivered_through_postfix(ehlod, postfix, to):
         assert answer.json["timing_ms"][phase] >= 0
     wait_until(lambda: shown["queue_id"] not in postfix.queue(), 10, "Postfix is rid of it")
     assert f"{shown['queue_id']}: to=<www@probe.example.org>" in postfix.log() and "status=sent (250 2.0.0 Ok" in postfix.log()
+
+
+def test_two_aliases_for_one_address(ehlod, postfix):
+    """Their copies come with one name, which is neither's."""
+    answer = ehlod(config(postfix.address, route(["alias@example.test", "another@example.test"]))).get("/check/mx", timeout=40)
+    shown = only_route(answer)
+    assert (shown["state"], shown["delivery"]["flags"]) == ("delivered", []), answer
 
 
 def test_queued_is_what_postfix_says(ehlod, postfix):
