@@ -106,62 +106,20 @@ static bool is_our_id(const struct field *f, char token_r[MESSAGE_TOKEN_SIZE])
            take_token((struct span){value.data + 1, value.len - 1}, token_r);
 }
 
-static bool begins_with(struct span text, const char *start)
-{
-    size_t len = strlen(start);
-
-    return text.len >= len && strncasecmp(text.data, start, len) == 0;
-}
-
-static bool holds(struct span text, const char *word)
-{
-    for (; text.len >= strlen(word); text.data++, text.len--)
-        if (begins_with(text, word))
-            return true;
-    return false;
-}
-
-/* What says of a message that it is about another one: RFC 3464, RFC 3834, RFC 5322, and what mail servers
- * send that follow none of them. */
-static bool is_about_another(const struct field *f)
-{
-    struct span value = trim(f->value);
-
-    if (span_is_nocase(f->name, "Content-Type"))
-        return begins_with(value, "multipart/report");
-    if (span_is_nocase(f->name, "Auto-Submitted"))
-        return !begins_with(value, "no") && !begins_with(value, "auto-generated");
-    if (span_is_nocase(f->name, "From"))
-        return holds(value, "mailer-daemon") || holds(value, "postmaster@");
-    return span_is_nocase(f->name, "In-Reply-To") || span_is_nocase(f->name, "References") ||
-           span_is_nocase(f->name, "X-Failed-Recipients");
-}
-
-static int find_in_body(struct span body, char token_r[MESSAGE_TOKEN_SIZE])
-{
-    struct field f;
-
-    while (body.len)
-        if (split(next_line(&body), &f) && is_token_field(&f, token_r))
-            return 1;
-    return 0;
-}
-
 int message_token_of(struct span message, char token_r[MESSAGE_TOKEN_SIZE])
 {
     char in_id[MESSAGE_TOKEN_SIZE];
-    bool has_id = false, is_about = false;
+    bool has_id = false;
     struct field f;
 
     while (next_field(&message, &f)) {
         if (is_token_field(&f, token_r))
             return 1;
         has_id = has_id || is_our_id(&f, in_id);
-        is_about = is_about || is_about_another(&f);
     }
     if (has_id)
         memcpy(token_r, in_id, sizeof in_id);
-    return has_id || (!is_about && find_in_body(message, token_r));
+    return has_id;
 }
 
 const char *message_id(struct arena *a, const char *token, const char *host)

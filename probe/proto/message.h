@@ -18,9 +18,9 @@
 
 /*
  * The token of a message: 1 = token_r is filled, 0 = it has none. It stands in the field X-Ehlod-Token of the
- * message's own header, else in its Message-ID, else (servers take fields away) in a line "X-Ehlod-Token:
- * ..." of its body. A report on a message, an answer by a machine and a reply quote what they are about, so
- * in their bodies it does not count. Whether it was made by us is for token_check to say.
+ * message's own header, else (servers take fields away) in its Message-ID; never in its body, since whoever
+ * forwards a message of ours, answers it or reports on it quotes it there. Whether it was made by us is for
+ * token_check to say.
  */
 int message_token_of(struct span message, char token_r[MESSAGE_TOKEN_SIZE]);
 

@@ -319,9 +319,7 @@ const struct template *template_built_in(struct arena *a)
                                "Content-Type: text/plain; charset=us-ascii\n"
                                "\n"
                                "This message tests whether mail is accepted and delivered.\n"
-                               "It may be deleted at any time.\n"
-                               "\n"
-                               "X-Ehlod-Token: {{token}}\n";
+                               "It may be deleted at any time.\n";
     struct template_mistakes none = {.count = 0};
 
     const struct template *made = template_read(a, a, span_of(text), &none);

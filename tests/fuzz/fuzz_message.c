@@ -77,7 +77,7 @@ static struct span with_crlf(struct arena *a, struct span text)
     return (struct span){out, len};
 }
 
-/* A token is found in a header of its own, and in the body of a report (whatever else it says) nowhere. */
+/* A token is found in a header, and in no body. */
 static void check_token(struct arena *a, struct span text)
 {
     static const char token[] = "ehlod-000102030405060708090a0b0c0d0e0f1011121314151617";
@@ -90,11 +90,7 @@ static void check_token(struct arena *a, struct span text)
     fuzz_require(message_token_of(span_of(with), found) && strcmp(found, token) == 0,
                  "the first field counts, whatever follows");
     with = arena_printf(a, "Subject: x\r\n\r\nX-Ehlod-Token: %s\r\n%.*s", token, (int)text.len, text.data);
-    fuzz_require(message_token_of(span_of(with), found) && strcmp(found, token) == 0,
-                 "so does the first line");
-    with =
-        arena_printf(a, "In-Reply-To: x\r\n\r\nX-Ehlod-Token: %s\r\n%.*s", token, (int)text.len, text.data);
-    fuzz_require(!message_token_of(span_of(with), found), "but not in a reply");
+    fuzz_require(!message_token_of(span_of(with), found), "but not in a body");
 }
 
 int fuzz_message(const uint8_t *data, size_t size)
