@@ -22,7 +22,7 @@
 #define DIGEST_SIZE      32
 #define LOGIN_AT_ONCE    2 /* of the pool's four threads */
 #define LOGIN_IN_LINE    64
-#define LOGIN_REMEMBERED 128
+#define LOGIN_REMEMBERED 256  /* as many as there may be users */
 #define LOGIN_MAX_GIVEN  1024 /* octets of name and password */
 
 struct digest {
@@ -82,13 +82,12 @@ static void add(struct login *l, struct span bytes)
     assert(added == GNUTLS_E_SUCCESS);
 }
 
-static struct digest digest_of(struct login *l, struct span name, struct span password, struct span hash)
+static struct digest digest_of(struct login *l, const struct span *texts, size_t count)
 {
     struct digest digest;
 
-    add(l, name);
-    add(l, password);
-    add(l, hash);
+    for (size_t i = 0; i < count; i++)
+        add(l, texts[i]);
     gnutls_hmac_output(l->hmac, digest.bytes);
     return digest;
 }
@@ -242,7 +241,8 @@ void login_leave(struct login_waiter *w)
 
 /* ---- what is given ---- */
 
-/* The credentials when the field is of that scheme; else no bytes. */
+/* The credentials when the field is of that scheme; else no bytes. What is blank around them is not theirs.
+ */
 static struct span credentials_of(const char *field, const char *scheme)
 {
     size_t len = strlen(scheme);
@@ -250,20 +250,25 @@ static struct span credentials_of(const char *field, const char *scheme)
     if (strncasecmp(field, scheme, len) != 0 || field[len] != ' ')
         return span_of(NULL);
     field += len;
-    return span_of(field + strspn(field, " "));
+    struct span rest = span_of(field + strspn(field, " \t"));
+    while (rest.len > 0 && strchr(" \t", rest.data[rest.len - 1]) != NULL)
+        rest.len--;
+    return rest;
 }
 
 static bool is_token(struct login *l, struct span given)
 {
-    struct digest digest = digest_of(l, span_of(NULL), given, span_of(NULL));
+    struct digest digest = digest_of(l, &given, 1);
 
     return is_among(l->tokens, l->token_count, &digest);
 }
 
-/* The user of that name; of one that is not there the first, so that all takes as long. */
-static const struct snapshot_user *find_user(const struct login *l, struct span name, bool *is_known_r)
+/* The user of that name; of one that is not there always the same other one, so that all takes as long,
+ * whatever the users' hashes cost. */
+static const struct snapshot_user *find_user(struct login *l, struct span name, bool *is_known_r)
 {
-    const struct snapshot_user *found = &l->users[0];
+    struct digest digest = digest_of(l, (const struct span[]){name}, 1);
+    const struct snapshot_user *found = &l->users[digest.bytes[0] % l->user_count];
 
     *is_known_r = false;
     for (size_t i = 0; i < l->user_count; i++) {
@@ -280,7 +285,9 @@ static enum login_verdict judge(struct login *l, struct span name, struct span p
 {
     bool is_known;
     const struct snapshot_user *user = find_user(l, name, &is_known);
-    struct digest digest = digest_of(l, name, password, secret_bytes(user->hash));
+    /* Users may come and go while their hash, which others may have too, stays. */
+    const struct span tried[] = {name, password, secret_bytes(user->hash), span_of(is_known ? "" : "-")};
+    struct digest digest = digest_of(l, tried, sizeof tried / sizeof tried[0]);
 
     if (is_among(l->good.ring, l->good.count, &digest))
         return LOGIN_IN;
@@ -359,7 +366,7 @@ void login_set_tokens(struct login *l, const struct span *tokens, size_t count)
     free(l->tokens);
     l->tokens = mem_alloc((count + 1) * sizeof *l->tokens);
     for (size_t i = 0; i < count; i++)
-        l->tokens[i] = digest_of(l, span_of(NULL), tokens[i], span_of(NULL));
+        l->tokens[i] = digest_of(l, &tokens[i], 1);
     l->token_count = count;
 }
 

@@ -31,11 +31,18 @@ static struct login *login;
 static struct snapshot_user users[2];
 static struct asked asked[MANY];
 
-static const struct secret *hash_of(const char *password)
+static const struct secret *hash_at(const char *password, const char *cost)
 {
     static struct crypt_data data;
+    char setting[40];
 
-    return secret_new(span_of(crypt_r(password, "$2b$" COST "$abcdefghijklmnopqrstuu", &data)));
+    snprintf(setting, sizeof setting, "$2b$%s$abcdefghijklmnopqrstuu", cost);
+    return secret_new(span_of(crypt_r(password, setting, &data)));
+}
+
+static const struct secret *hash_of(const char *password)
+{
+    return hash_at(password, COST);
 }
 
 static int set_up(void **state)
@@ -122,6 +129,38 @@ static void test_what_is_remembered(void **state)
     assert_int_equal(verdict_of("one:new"), LOGIN_IN);
 }
 
+/* Who has gone, or has just come, is not taken for what he was: though another's hash is the same. */
+static void test_users_with_the_same_hash(void **state)
+{
+    const struct snapshot_user twins[] = {{"one", users[0].hash}, {"twin", users[0].hash}};
+
+    (void)state;
+    login_set_users(login, twins, 2);
+    assert_int_equal(verdict_of("twin:first"), LOGIN_IN);
+    login_set_users(login, twins, 1);
+    assert_int_equal(verdict_of("twin:first"), LOGIN_OUT);
+    login_set_users(login, twins, 2);
+    assert_int_equal(verdict_of("twin:first"), LOGIN_IN);
+}
+
+/* A name that nobody has is tried with anybody's hash, always the same one: its cost tells nothing. */
+static void test_the_cost_of_an_unknown_name(void **state)
+{
+    unsigned slow = 0;
+    char pair[32];
+
+    (void)state;
+    secret_free((struct secret *)users[1].hash);
+    users[1].hash = hash_at("second", "11");
+    for (int i = 0; i < 20; i++) {
+        snprintf(pair, sizeof pair, "nobody%d:x", i);
+        uint64_t before = uv_hrtime();
+        assert_int_equal(verdict_of(pair), LOGIN_OUT);
+        slow += uv_hrtime() - before > UINT64_C(30000000);
+    }
+    assert_true(slow > 0);
+}
+
 static void test_who_leaves_is_not_told(void **state)
 {
     (void)state;
@@ -198,6 +237,7 @@ static void test_tokens(void **state)
     assert_int_equal(login_ask(login, NULL, on_done, a, &a->waiter), LOGIN_OUT);
     assert_int_equal(login_ask(login, "Bearer open sesame", on_done, a, &a->waiter), LOGIN_IN);
     assert_int_equal(login_ask(login, "BEARER   x", on_done, a, &a->waiter), LOGIN_IN);
+    assert_int_equal(login_ask(login, "Bearer x \t ", on_done, a, &a->waiter), LOGIN_IN);
     assert_int_equal(login_ask(login, "Bearer xx", on_done, a, &a->waiter), LOGIN_OUT);
     assert_int_equal(login_ask(login, "Bearer ", on_done, a, &a->waiter), LOGIN_OUT);
     assert_int_equal(login_ask(login, "Bearerx", on_done, a, &a->waiter), LOGIN_OUT);
@@ -213,6 +253,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_pairs),
         TEST(test_what_is_remembered),
+        TEST(test_users_with_the_same_hash),
+        TEST(test_the_cost_of_an_unknown_name),
         TEST(test_who_leaves_is_not_told),
         TEST(test_the_line_is_limited),
         TEST(test_who_cannot_wait),
