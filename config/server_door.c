@@ -149,18 +149,10 @@ void server_door_tls(struct load *l, const struct keys_row *row, const struct no
 
 /* ---- login ---- */
 
-static bool is_loopback(const struct snapshot_listen *place)
-{
-    const struct address *a = &place->address;
-    if (address_family(a) == AF_INET)
-        return ntohl(a->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    return address_family(a) != AF_INET6 || IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr);
-}
-
 static void warn_of_plain_text(struct load *l, const struct node *node, const struct snapshot *s)
 {
     for (size_t i = 0; i < s->listen_count && !s->tls.is_said; i++) {
-        if (is_loopback(&s->listen[i]))
+        if (address_is_local(&s->listen[i].address))
             continue;
         load_key_warning(l, node, "goes over the network in plain text (better: tls_server_config)");
         return;

@@ -66,28 +66,12 @@ bool callers_are_full(const struct callers *c)
 
 /* ---- seats ---- */
 
-static bool is_exempt(const struct address *from)
-{
-    if (address_family(from) == AF_INET)
-        return ntohl(from->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    return address_family(from) != AF_INET6 || IN6_IS_ADDR_LOOPBACK(&from->v6.sin6_addr);
-}
-
-/* One customer has a /64 of IPv6. */
-static bool is_same_origin(const struct address *a, const struct address *b)
-{
-    if (address_family(a) == AF_INET6 && address_family(b) == AF_INET6 &&
-        !IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr))
-        return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, 8) == 0;
-    return address_same_host(a, b);
-}
-
 static unsigned count_of(const struct callers *c, const struct address *from, bool reserved)
 {
     unsigned count = 0;
 
     for (const struct caller *one = c->first; one != NULL; one = one->next)
-        if (one->reserved == reserved && is_same_origin(&one->from, from))
+        if (one->reserved == reserved && address_same_site(&one->from, from))
             count++;
     return count;
 }
@@ -97,7 +81,7 @@ static bool has_enough(const struct callers *c, const struct address *from, bool
 {
     unsigned most = reserved ? (c->order.reserve + 1) / 2 : c->order.per_address;
 
-    if (c->order.per_address == 0 || is_exempt(from) || (reserved ? c->reserved : c->seated) < most)
+    if (c->order.per_address == 0 || address_is_local(from) || (reserved ? c->reserved : c->seated) < most)
         return false;
     return count_of(c, from, reserved) >= most;
 }
@@ -161,7 +145,7 @@ void callers_enter(struct callers *c, struct caller *caller, int fd, const struc
 
     assert(seat != CALLERS_NONE);
     caller->fd = fd;
-    caller->from = is_exempt(from) ? (struct address){0} : *from;
+    caller->from = address_is_local(from) ? (struct address){0} : *from;
     caller->reserved = seat == CALLERS_RESERVE;
     if (caller->reserved)
         c->reserved++;

@@ -51,8 +51,9 @@ void entry_ask(struct login *login, struct question *q, entry_next *next, void *
     *e = (struct entry){.login = login, .q = q, .next = next, .context = context};
     q->waiting = e;
     q->leave = leave;
+    const struct login_asker asker = {q->request->authorization, q->request->from};
     enum login_verdict verdict =
-        login_ask(login, q->request->authorization, q->request->reserved ? NULL : on_login, e, &e->waiter);
+        login_ask(login, &asker, q->request->reserved ? NULL : on_login, e, &e->waiter);
     if (verdict != LOGIN_LATER)
         conclude(e, verdict);
 }

@@ -261,6 +261,7 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, cons
         .scrape_timeout = field(mhd, "X-Prometheus-Scrape-Timeout-Seconds"),
         .fault = head_fault(&head),
         .local = c->local,
+        .from = c->local ? NULL : &c->caller.from,
     };
     c->last = c->request.fault != NULL || head_has_body(&head);
     if (head_has_body(&head))
@@ -375,13 +376,6 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
     c->caller.deadline_us = c->served_us + HTTP_IDLE_US;
 }
 
-static bool is_local(const struct address *a)
-{
-    if (address_family(a) == AF_INET)
-        return ntohl(a->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    return address_family(a) != AF_INET6 || IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr);
-}
-
 /* Who has been served and asks for nothing makes room. */
 static void hasten_idle(void *context, struct caller *caller)
 {
@@ -420,7 +414,7 @@ static void open_connection(struct http *http, struct MHD_Connection *mhd, void 
         http->handshaking++;
         https_begin(c->https, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session);
     }
-    c->local = is_local(http->peer);
+    c->local = address_is_local(http->peer);
     callers_enter(http->callers, &c->caller,
                   MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, http->peer);
     c->caller.deadline_us = now_us + (c->caller.reserved ? HTTP_HASTE_US : HTTP_HEAD_US);

@@ -2,8 +2,9 @@
 /*
  * RFC 7617 (Basic) and RFC 6750 (Bearer). Each password that is tried is one trial, which all who give the
  * same one at the same time share; few are under way at once, as each uses up a processor, and the others
- * stand in a line of limited length. Good and bad ones are remembered apart, so that a flood of bad ones does
- * not make the good be forgotten. Known limit: bcrypt looks at the first 72 octets of a password.
+ * stand in a line of limited length, of which one address has a small part. Good and bad ones are remembered
+ * apart, so that a flood of bad ones does not make the good be forgotten. Known limit: bcrypt looks at the
+ * first 72 octets of a password.
  */
 #include "server/login.h"
 
@@ -22,6 +23,7 @@
 #define DIGEST_SIZE      32
 #define LOGIN_AT_ONCE    2 /* of the pool's four threads */
 #define LOGIN_IN_LINE    64
+#define LOGIN_OF_ONE     8    /* in line and under way, from one address */
 #define LOGIN_REMEMBERED 256  /* as many as there may be users */
 #define LOGIN_MAX_GIVEN  1024 /* octets of name and password */
 
@@ -49,6 +51,7 @@ struct trial {
     uv_work_t work;
     struct login *login; /* null: it is gone */
     struct digest digest;
+    struct address from; /* of who gave it first; none: no limit */
     struct secret *password;
     struct secret *hash;
     bool is_known; /* there is such a user */
@@ -197,6 +200,16 @@ static struct trial *find_trial(const struct login *l, const struct digest *dige
     return t;
 }
 
+/* Whether there is no place in line for one more from there. */
+static bool is_crowded(const struct login *l, const struct address *from)
+{
+    size_t count = 0;
+
+    for (const struct trial *t = l->first; from != NULL && t != NULL; t = t->next)
+        count += !address_is_local(&t->from) && address_same_site(&t->from, from);
+    return l->waiting >= LOGIN_IN_LINE || count >= LOGIN_OF_ONE;
+}
+
 /* At the end of the line. */
 static struct trial *begin_trial(struct login *l, const struct snapshot_user *user, bool is_known,
                                  struct span password, const struct digest *digest)
@@ -280,8 +293,9 @@ static const struct snapshot_user *find_user(struct login *l, struct span name, 
     return found;
 }
 
-static enum login_verdict judge(struct login *l, struct span name, struct span password, login_done *done,
-                                void *context, struct login_waiter **waiter_r)
+static enum login_verdict judge(struct login *l, struct span name, struct span password,
+                                const struct address *from, login_done *done, void *context,
+                                struct login_waiter **waiter_r)
 {
     bool is_known;
     const struct snapshot_user *user = find_user(l, name, &is_known);
@@ -294,18 +308,20 @@ static enum login_verdict judge(struct login *l, struct span name, struct span p
     if (is_among(l->bad.ring, l->bad.count, &digest))
         return LOGIN_OUT;
     struct trial *t = find_trial(l, &digest);
-    if (done == NULL || (t == NULL && l->waiting >= LOGIN_IN_LINE))
+    if (done == NULL || (t == NULL && is_crowded(l, from)))
         return LOGIN_BUSY;
-    if (t == NULL)
+    if (t == NULL) {
         t = begin_trial(l, user, is_known, password, &digest);
+        t->from = from != NULL ? *from : (struct address){0};
+    }
     *waiter_r = wait_for(t, done, context);
     run_more(l);
     return LOGIN_LATER;
 }
 
 /* user-pass = user-id ":" password, in base64 */
-static enum login_verdict judge_basic(struct login *l, struct span given, login_done *done, void *context,
-                                      struct login_waiter **waiter_r)
+static enum login_verdict judge_basic(struct login *l, struct span given, const struct address *from,
+                                      login_done *done, void *context, struct login_waiter **waiter_r)
 {
     char bytes[LOGIN_MAX_GIVEN];
     enum login_verdict verdict = LOGIN_OUT;
@@ -316,25 +332,25 @@ static enum login_verdict judge_basic(struct login *l, struct span given, login_
     const char *colon = len > 0 ? memchr(bytes, ':', (size_t)len) : NULL;
     if (colon != NULL && memchr(bytes, '\0', (size_t)len) == NULL) {
         size_t at = (size_t)(colon - bytes);
-        verdict = judge(l, (struct span){bytes, at}, (struct span){colon + 1, (size_t)len - at - 1}, done,
-                        context, waiter_r);
+        verdict = judge(l, (struct span){bytes, at}, (struct span){colon + 1, (size_t)len - at - 1}, from,
+                        done, context, waiter_r);
     }
     secret_wipe(bytes, sizeof bytes);
     return verdict;
 }
 
-enum login_verdict login_ask(struct login *l, const char *authorization, login_done *done, void *context,
-                             struct login_waiter **waiter_r)
+enum login_verdict login_ask(struct login *l, const struct login_asker *asker, login_done *done,
+                             void *context, struct login_waiter **waiter_r)
 {
     if (!login_is_wanted(l))
         return LOGIN_IN;
-    if (authorization == NULL)
+    if (asker->authorization == NULL)
         return LOGIN_OUT;
-    struct span token = credentials_of(authorization, "Bearer");
+    struct span token = credentials_of(asker->authorization, "Bearer");
     if (token.len > 0)
         return is_token(l, token) ? LOGIN_IN : LOGIN_OUT;
-    struct span pair = credentials_of(authorization, "Basic");
-    return judge_basic(l, pair, done, context, waiter_r);
+    struct span pair = credentials_of(asker->authorization, "Basic");
+    return judge_basic(l, pair, asker->from, done, context, waiter_r);
 }
 
 /* ---- what is known ---- */

@@ -38,10 +38,17 @@ typedef void login_done(void *context, enum login_verdict verdict);
 
 struct login_waiter;
 
-/* By the value of the Authorization field; null: there is none. Only after LOGIN_LATER done is called, and
- * there is a waiter. Where done is null nobody waits: what would be later is busy. */
-enum login_verdict login_ask(struct login *login, const char *authorization, login_done *done, void *context,
-                             struct login_waiter **waiter_r);
+/* Who logs in: the value of the Authorization field (null: there is none), and an address, of which no more
+ * than a few passwords are looked at at a time (null: without that limit). Both are looked at at once. */
+struct login_asker {
+    const char *authorization;
+    const struct address *from;
+};
+
+/* Only after LOGIN_LATER done is called, and there is a waiter. Where done is null nobody waits: what would
+ * be later is busy. */
+enum login_verdict login_ask(struct login *login, const struct login_asker *asker, login_done *done,
+                             void *context, struct login_waiter **waiter_r);
 
 /* Done will not be called. */
 void login_leave(struct login_waiter *waiter);

@@ -164,6 +164,25 @@ int address_compare(const struct address *a, const struct address *b)
     return by_port ? by_port : compare_hosts(a, b);
 }
 
+bool address_is_local(const struct address *a)
+{
+    const struct in6_addr *v6 = &a->v6.sin6_addr;
+
+    if (a->any.sa_family == AF_INET)
+        return ntohl(a->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (a->any.sa_family != AF_INET6)
+        return true;
+    return IN6_IS_ADDR_V4MAPPED(v6) ? v6->s6_addr[12] == IN_LOOPBACKNET : IN6_IS_ADDR_LOOPBACK(v6);
+}
+
+bool address_same_site(const struct address *a, const struct address *b)
+{
+    if (a->any.sa_family == AF_INET6 && b->any.sa_family == AF_INET6 &&
+        !IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr))
+        return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, 8) == 0;
+    return address_same_host(a, b);
+}
+
 bool address_is_wildcard(const struct address *a)
 {
     if (a->any.sa_family == AF_INET)

@@ -47,5 +47,9 @@ bool address_same_host(const struct address *a, const struct address *b);
 /* An order for trees: 0 when host and port, or path, are the same, in the sense of address_same_host. */
 int address_compare(const struct address *a, const struct address *b);
 bool address_is_wildcard(const struct address *a); /* 0.0.0.0 or :: */
+/* Whether only this machine has it: loopback, also where it is IPv4 written as IPv6, or no IP address. */
+bool address_is_local(const struct address *a);
+/* Whether they can be of the same customer: the same host, or of IPv6 the same /64. */
+bool address_same_site(const struct address *a, const struct address *b);
 
 #endif

@@ -76,15 +76,26 @@ static void on_done(void *context, enum login_verdict verdict)
     a->done = true;
 }
 
-static enum login_verdict ask(struct asked *a, const char *pair)
+static enum login_verdict ask_from(const struct address *from, struct asked *a, const char *pair)
 {
     char field[200] = "Basic ";
 
     base64_encode(span_of(pair), field + strlen(field));
     *a = (struct asked){0};
-    enum login_verdict verdict = login_ask(login, field, on_done, a, &a->waiter);
+    enum login_verdict verdict = login_ask(login, &(struct login_asker){field, from}, on_done, a, &a->waiter);
     assert_int_equal(a->told, 0); /* never from inside */
     return verdict;
+}
+
+static enum login_verdict ask(struct asked *a, const char *pair)
+{
+    return ask_from(NULL, a, pair);
+}
+
+static enum login_verdict ask_field(const char *field)
+{
+    return login_ask(login, &(struct login_asker){.authorization = field}, on_done, &asked[0],
+                     &asked[0].waiter);
 }
 
 static enum login_verdict verdict_of(const char *pair)
@@ -196,14 +207,45 @@ static void test_the_line_is_limited(void **state)
     assert_int_equal(told, MANY);
 }
 
-static void test_who_cannot_wait(void **state)
+/* Of IPv6 a /64. Who joins takes no place. */
+static void test_one_address_has_a_part_of_the_line(void **state)
 {
-    static const char wrong[] = "Basic b25lOndyb25n"; /* one:wrong */
+    static const char *const flooding[] = {"192.0.2.1", "2001:db8:0:1::1"};
+    static const char *const same[] = {"192.0.2.1", "2001:db8:0:1::2"};
+    static const char *const others[] = {"192.0.2.2", "2001:db8:0:2::1"};
+    struct address from, neighbour, other;
+    struct asked *last = &asked[MANY - 1];
+    char pair[32];
 
     (void)state;
-    assert_int_equal(login_ask(login, wrong, NULL, NULL, NULL), LOGIN_BUSY);
+    for (size_t k = 0; k < 2; k++) {
+        assert_int_equal(address_parse(flooding[k], 1, &from), 0);
+        assert_int_equal(address_parse(same[k], 2, &neighbour), 0);
+        assert_int_equal(address_parse(others[k], 1, &other), 0);
+        for (size_t i = 0; i < 9; i++) {
+            snprintf(pair, sizeof pair, "one:%zu-%zu", k, i);
+            assert_int_equal(ask_from(&from, &asked[10 * k + i], pair), i < 8 ? LOGIN_LATER : LOGIN_BUSY);
+        }
+        assert_int_equal(ask_from(&neighbour, last, "two:second"), k == 0 ? LOGIN_BUSY : LOGIN_LATER);
+        assert_int_equal(ask_from(&neighbour, &asked[10 * k + 8], pair), LOGIN_BUSY);
+        if (k == 0)
+            assert_int_equal(ask_from(&other, &asked[MANY - 2], "two:second"), LOGIN_LATER);
+    }
+    assert_true(stage_run_until(&loop, &last->done));
+    assert_int_equal(last->verdict, LOGIN_IN);
+    assert_true(stage_run_until(&loop, &asked[17].done));
+    assert_int_equal(ask_from(&from, last, "one:more"), LOGIN_LATER);
+    assert_true(stage_run_until(&loop, &last->done));
+}
+
+static void test_who_cannot_wait(void **state)
+{
+    static const struct login_asker asker = {.authorization = "Basic b25lOndyb25n"}; /* one:wrong */
+
+    (void)state;
+    assert_int_equal(login_ask(login, &asker, NULL, NULL, NULL), LOGIN_BUSY);
     assert_int_equal(verdict_of("one:wrong"), LOGIN_OUT);
-    assert_int_equal(login_ask(login, wrong, NULL, NULL, NULL), LOGIN_OUT);
+    assert_int_equal(login_ask(login, &asker, NULL, NULL, NULL), LOGIN_OUT);
 }
 
 static void test_freed_while_it_looks(void **state)
@@ -231,19 +273,19 @@ static void test_tokens(void **state)
     (void)state;
     login_set_users(login, NULL, 0);
     assert_false(login_is_wanted(login));
-    assert_int_equal(login_ask(login, NULL, on_done, a, &a->waiter), LOGIN_IN);
+    assert_int_equal(ask_field(NULL), LOGIN_IN);
     login_set_tokens(login, tokens, 2);
     assert_true(login_is_wanted(login));
-    assert_int_equal(login_ask(login, NULL, on_done, a, &a->waiter), LOGIN_OUT);
-    assert_int_equal(login_ask(login, "Bearer open sesame", on_done, a, &a->waiter), LOGIN_IN);
-    assert_int_equal(login_ask(login, "BEARER   x", on_done, a, &a->waiter), LOGIN_IN);
-    assert_int_equal(login_ask(login, "Bearer x \t ", on_done, a, &a->waiter), LOGIN_IN);
-    assert_int_equal(login_ask(login, "Bearer xx", on_done, a, &a->waiter), LOGIN_OUT);
-    assert_int_equal(login_ask(login, "Bearer ", on_done, a, &a->waiter), LOGIN_OUT);
-    assert_int_equal(login_ask(login, "Bearerx", on_done, a, &a->waiter), LOGIN_OUT);
+    assert_int_equal(ask_field(NULL), LOGIN_OUT);
+    assert_int_equal(ask_field("Bearer open sesame"), LOGIN_IN);
+    assert_int_equal(ask_field("BEARER   x"), LOGIN_IN);
+    assert_int_equal(ask_field("Bearer x \t "), LOGIN_IN);
+    assert_int_equal(ask_field("Bearer xx"), LOGIN_OUT);
+    assert_int_equal(ask_field("Bearer "), LOGIN_OUT);
+    assert_int_equal(ask_field("Bearerx"), LOGIN_OUT);
     assert_int_equal(ask(a, "one:first"), LOGIN_OUT); /* there are no users */
     login_set_tokens(login, tokens, 1);
-    assert_int_equal(login_ask(login, "Bearer x", on_done, a, &a->waiter), LOGIN_OUT);
+    assert_int_equal(ask_field("Bearer x"), LOGIN_OUT);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -257,6 +299,7 @@ int main(void)
         TEST(test_the_cost_of_an_unknown_name),
         TEST(test_who_leaves_is_not_told),
         TEST(test_the_line_is_limited),
+        TEST(test_one_address_has_a_part_of_the_line),
         TEST(test_who_cannot_wait),
         TEST(test_freed_while_it_looks),
         TEST(test_tokens),

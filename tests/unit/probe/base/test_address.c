@@ -231,6 +231,48 @@ static void test_hosts(void **state)
     assert_false(address_is_path("unix.example.org"));
 }
 
+static void test_local(void **state)
+{
+    static const char *const local[] = {"127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"};
+    static const char *const far[] = {
+        "126.0.0.1", "128.0.0.1", "0.0.0.0", "::", "::2", "::ffff:192.0.2.1", "::127.0.0.1"};
+    struct address a, none = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
+        assert_int_equal(address_parse(local[i], 1, &a), 0);
+        assert_true(address_is_local(&a));
+    }
+    for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+        assert_int_equal(address_parse(far[i], 1, &a), 0);
+        assert_false(address_is_local(&a));
+    }
+    assert_int_equal(address_of_path("/run/x", &a), 0);
+    assert_true(address_is_local(&a) && address_is_local(&none));
+}
+
+static void test_same_site(void **state)
+{
+    static const struct {
+        const char *one, *other;
+        bool same;
+    } rows[] = {{"192.0.2.1", "192.0.2.1", true},
+                {"192.0.2.1", "192.0.2.2", false},
+                {"::ffff:192.0.2.1", "192.0.2.1", true},
+                {"::ffff:192.0.2.1", "::ffff:192.0.2.2", false},
+                {"2001:db8:0:1::1", "2001:db8:0:1:ff::2", true},
+                {"2001:db8:0:1::1", "2001:db8:0:2::1", false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct address one, other;
+        assert_int_equal(address_parse(rows[i].one, 1, &one), 0);
+        assert_int_equal(address_parse(rows[i].other, 2, &other), 0);
+        assert_int_equal(address_same_site(&one, &other), rows[i].same);
+        assert_int_equal(address_same_site(&other, &one), rows[i].same);
+    }
+}
+
 static void test_wildcard(void **state)
 {
     struct address none = {0};
@@ -261,10 +303,12 @@ static void test_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),   cmocka_unit_test(test_ports),
-        cmocka_unit_test(test_same_host), cmocka_unit_test(test_order), cmocka_unit_test(test_wildcard),
-        cmocka_unit_test(test_none),      cmocka_unit_test(test_paths), cmocka_unit_test(test_paths_in_order),
-        cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_good),           cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_ports),          cmocka_unit_test(test_same_host),
+        cmocka_unit_test(test_order),          cmocka_unit_test(test_wildcard),
+        cmocka_unit_test(test_local),          cmocka_unit_test(test_same_site),
+        cmocka_unit_test(test_none),           cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_paths_in_order), cmocka_unit_test(test_hosts),
     };
     return cmocka_run_group_tests_name("probe/base/address", tests, NULL, NULL);
 }
