@@ -1,97 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libmicrohttpd 0.9.75 in external-epoll mode on our loop, without a listen socket. Learnt from its source:
- * an answer queued in the first of the two calls for a request closes the connection, so a request without a
- * body is answered in the second; sockets are edge-triggered, so after every turn and every resume its
- * timeout must be asked; a suspended connection has no timeout and no disconnect notice; nobody bounds the
- * time a request head takes (server/callers.c does). Its parsed URL and its parameters are not used: the
- * target is copied raw. What it lets pass is judged in server/head.c. TLS is its GnuTLS, with our settings
- * for each connection (server/https.c).
+ * libmicrohttpd 0.9.75 in external-epoll mode on our loop, without a listen socket: its turns, the
+ * connections it is given, and their end. Learnt from its source: sockets are edge-triggered, so after every
+ * turn and every resume its timeout must be asked; a suspended connection has no timeout and no disconnect
+ * notice; nobody bounds the time a request head takes (server/callers.c does). TLS is its GnuTLS, with our
+ * settings for each connection (server/https.c). Requests and answers are server/http_exchange.c's.
  */
-#include "server/http.h"
+#include "server/http_state.h"
 
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
-#include "server/callers.h"
-#include "server/head.h"
 #include "server/https.h"
 
 #include <assert.h>
-#include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define HTTP_CONNECTION_MEMORY ((size_t)16 * 1024)
-#define HTTP_HEAD_US           (5 * CLOCK_US_PER_S)  /* from accepting to the end of the first head */
-#define HTTP_HASTE_US          (1 * CLOCK_US_PER_S)  /* instead of either, when others want the place */
-#define HTTP_IDLE_US           (75 * CLOCK_US_PER_S) /* from an answer to the end of the next head */
-#define HTTP_SEND_US           (60 * CLOCK_US_PER_S) /* for a client to take its answer */
-#define HTTP_SHAKE_MS          50                    /* between turns for the sake of handshakes alone */
-#define HTTP_SHAKE_BUSY_MS     1                     /* the same while answers go out */
-#define HTTP_INACTIVE_S        120u                  /* the library's own limit: a second line */
+#define HTTP_HEAD_US           (5 * CLOCK_US_PER_S) /* from accepting to the end of the first head */
+#define HTTP_HASTE_US          (1 * CLOCK_US_PER_S) /* instead of either, when others want the place */
+#define HTTP_SHAKE_MS          50                   /* between turns for the sake of handshakes alone */
+#define HTTP_SHAKE_BUSY_MS     1                    /* the same while answers go out */
+#define HTTP_INACTIVE_S        120u                 /* the library's own limit: a second line */
 /* What a client that is connected when draining begins may have sent already has come by then. */
 #define HTTP_LINGER_MS 500
 /* At most one complaint in this time, however long every connection is taken. */
 #define HTTP_COMPLAIN_US (60 * CLOCK_US_PER_S)
-
-enum connection_state {
-    CONNECTION_HEAD,     /* no request yet */
-    CONNECTION_READ,     /* head complete, the handler has not been called */
-    CONNECTION_ASKED,    /* inside the handler */
-    CONNECTION_WAITING,  /* suspended */
-    CONNECTION_ANSWERED, /* the answer is on its way, or the connection about to be closed */
-};
-
-struct connection {
-    struct caller caller;
-    struct http *http;
-    struct MHD_Connection *mhd;
-    struct https *https; /* null: plain */
-    enum connection_state state;
-    bool local;
-    bool handshaking;
-    bool is_answering;
-    bool given_up; /* no answer will come: close */
-    bool last;     /* the request could be misread about where it ends: its answer closes */
-    int status;
-    int64_t asked_us;
-    int64_t served_us; /* when the last answer went out; 0 = none has */
-    char *target;
-    const char *target_end; /* where it ended in the library's buffer: only to compare with */
-    struct http_request request;
-};
-
-/* The library serves either plain connections or those with TLS; each kind is begun with its first one. */
-enum kind { KIND_PLAIN, KIND_SECURE, KINDS };
-
-struct side {
-    struct MHD_Daemon *daemon;
-    uv_poll_t poll;
-};
-
-struct http {
-    struct http_order order;
-    struct side sides[KINDS];
-    struct https *taking; /* of the connection that is being taken, and who it is */
-    const struct address *peer;
-    uv_timer_t turn;
-    uv_idle_t again;      /* a turn follows at once, but not before the loop has looked at everything else */
-    unsigned handshaking; /* with TLS, and have not asked yet */
-    unsigned answering;
-    bool moved; /* a connection has come, asked, been answered or gone in this turn */
-    uv_timer_t drain;
-    uv_timer_t linger;
-    unsigned open_handles;
-    unsigned under_way; /* requests between handler and completion */
-    struct callers *callers;
-    int64_t complained_us;
-    http_drained *drained; /* null: not draining, or done */
-    void *drained_context;
-    bool draining;
-};
 
 void http_version(char built_r[HTTP_VERSION_SIZE], const char **running_r)
 {
@@ -99,11 +35,6 @@ void http_version(char built_r[HTTP_VERSION_SIZE], const char **running_r)
 
     snprintf(built_r, HTTP_VERSION_SIZE, "%x.%x.%x", v >> 24, v >> 16 & 0xff, v >> 8 & 0xff);
     *running_r = MHD_get_version();
-}
-
-static struct connection *connection_of(struct http_request *request)
-{
-    return (struct connection *)(void *)((char *)request - offsetof(struct connection, request));
 }
 
 static struct connection *connection_of_caller(struct caller *caller)
@@ -177,204 +108,12 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     take_turn(poll->data);
 }
 
-static void turn_soon(struct http *http)
+void http_turn_soon(struct http *http)
 {
     uv_timer_start(&http->turn, on_turn, 0, 0);
 }
 
-/* ---- requests ---- */
-
-static const char *field(struct MHD_Connection *mhd, const char *name)
-{
-    return MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, name);
-}
-
-/* A field's value stands behind its name in the buffer that was read. Of one that is folded over lines the
- * library copies the name elsewhere, further on, and glues the rest of the value to it. */
-static enum MHD_Result note_field(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    struct head *head = context;
-
-    (void)kind;
-    if (value != NULL && value < name)
-        head->folded = true;
-    head_note(head, name, value != NULL ? value : "");
-    return MHD_YES;
-}
-
-static void read_head(struct connection *c, const char *version, struct head *head_r)
-{
-    *head_r = (struct head){
-        .version = version,
-        .target = c->target,
-        .nul = version != c->target_end + 1, /* the version stands behind the target */
-    };
-    MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, note_field, head_r);
-}
-
-static enum MHD_Result ask_handler(struct connection *c)
-{
-    struct http *http = c->http;
-
-    if (callers_has_left(&c->caller)) /* nothing is begun for nobody */
-        return MHD_NO;
-    callers_promote(http->callers, &c->caller);
-    c->request.reserved = c->caller.reserved;
-    c->last = c->last || c->caller.reserved;
-    http->moved = true;
-    c->state = CONNECTION_ASKED;
-    c->asked_us = clock_mono_us();
-    c->caller.deadline_us = CLOCK_NEVER;
-    http->under_way++;
-    http->order.handle(http->order.context, &c->request);
-    if (c->state == CONNECTION_ASKED) {
-        c->state = CONNECTION_WAITING;
-        c->caller.waiting = true;
-        MHD_suspend_connection(c->mhd);
-    }
-    return c->given_up ? MHD_NO : MHD_YES;
-}
-
-static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, const char *url,
-                                 const char *method, const char *version, const char *upload_data,
-                                 size_t *upload_data_size, void **request_context)
-{
-    struct connection *c = *request_context;
-    struct head head;
-
-    (void)context;
-    (void)url;
-    (void)upload_data;
-    (void)upload_data_size;
-    if (c->state == CONNECTION_READ)
-        return ask_handler(c);
-    if (c->state != CONNECTION_HEAD)
-        return MHD_NO;
-    read_head(c, version, &head);
-    c->request = (struct http_request){
-        .method = method,
-        .target = c->target,
-        .accept = field(mhd, "Accept"),
-        .authorization = field(mhd, "Authorization"),
-        .accept_encoding = field(mhd, "Accept-Encoding"),
-        .host = field(mhd, "Host"),
-        .scrape_timeout = field(mhd, "X-Prometheus-Scrape-Timeout-Seconds"),
-        .fault = head_fault(&head),
-        .local = c->local,
-        .from = c->local ? NULL : &c->caller.from,
-    };
-    c->last = c->request.fault != NULL || head_has_body(&head);
-    if (head_has_body(&head))
-        return ask_handler(c);
-    c->state = CONNECTION_READ;
-    return MHD_YES;
-}
-
-static struct MHD_Response *make_response(const struct http_reply *reply, bool last)
-{
-    struct buffer *body = reply->body;
-    size_t len = body != NULL ? body->len : 0;
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(len, len > 0 ? body->data : NULL, MHD_RESPMEM_MUST_FREE);
-
-    if (response == NULL)
-        return NULL;
-    if (len > 0)
-        buffer_init(body, body->limit); /* its bytes are the response's now */
-    bool good = reply->content_type == NULL ||
-                MHD_add_response_header(response, "Content-Type", reply->content_type) == MHD_YES;
-    for (size_t i = 0; good && i < reply->header_count; i++)
-        good = MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value) == MHD_YES;
-    if (good && last)
-        good = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
-    if (!good) {
-        MHD_destroy_response(response);
-        return NULL;
-    }
-    return response;
-}
-
-void http_answer(struct http_request *request, const struct http_reply *reply)
-{
-    struct connection *c = connection_of(request);
-    bool waiting = c->state == CONNECTION_WAITING;
-    /* When others find no place, nobody keeps one between two requests. */
-    bool last = c->last || c->http->draining || callers_are_many(c->http->callers);
-    struct MHD_Response *response = make_response(reply, last);
-
-    assert(waiting || c->state == CONNECTION_ASKED);
-    c->state = CONNECTION_ANSWERED;
-    c->is_answering = true;
-    c->http->answering++;
-    c->caller.waiting = false;
-    c->caller.deadline_us = clock_mono_us() + HTTP_SEND_US;
-    c->status = reply->status;
-    c->given_up =
-        response == NULL || MHD_queue_response(c->mhd, (unsigned)reply->status, response) != MHD_YES;
-    if (response != NULL)
-        MHD_destroy_response(response);
-    if (reply->body != NULL)
-        buffer_free(reply->body);
-    if (waiting) {
-        MHD_resume_connection(c->mhd);
-        turn_soon(c->http);
-    }
-}
-
 /* ---- what the library tells of a connection ---- */
-
-/* The handshake of the connection is over, if it had one. */
-static void shake_off(struct connection *c)
-{
-    if (c->handshaking)
-        c->http->handshaking--;
-    c->handshaking = false;
-    c->http->moved = true;
-}
-
-static void *on_target(void *context, const char *uri, struct MHD_Connection *mhd)
-{
-    struct connection *c = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-
-    const char *target = uri != NULL ? uri : "";
-
-    (void)context;
-    shake_off(c);
-    free(c->target);
-    c->target = mem_dup(target);
-    c->target_end = target + strlen(target);
-    return c;
-}
-
-static void on_completed(void *context, struct MHD_Connection *mhd, void **request_context,
-                         enum MHD_RequestTerminationCode how)
-{
-    struct connection *c = *request_context;
-    struct http *http = context;
-    char status[16];
-    char ms[32];
-
-    (void)mhd;
-    if (c->state < CONNECTION_ASKED) {
-        c->state = CONNECTION_HEAD;
-        return;
-    }
-    http->under_way--;
-    http->moved = true;
-    if (c->is_answering)
-        http->answering--;
-    c->is_answering = false;
-    if (log_wants(http->order.log, LOG_LEVEL_DEBUG)) {
-        snprintf(status, sizeof status, "%d", c->status);
-        snprintf(ms, sizeof ms, "%.3f", (double)(clock_mono_us() - c->asked_us) / CLOCK_US_PER_MS);
-        log_event(http->order.log, LOG_LEVEL_DEBUG, "request", "method", c->request.method, "target",
-                  c->target, "status", status, "ms", ms, "ended",
-                  how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? NULL : "early", NULL);
-    }
-    c->state = CONNECTION_HEAD;
-    c->served_us = clock_mono_us();
-    c->caller.deadline_us = c->served_us + HTTP_IDLE_US;
-}
 
 /* Who has been served and asks for nothing makes room. */
 static void hasten_idle(void *context, struct caller *caller)
@@ -428,7 +167,7 @@ static void open_connection(struct http *http, struct MHD_Connection *mhd, void 
 
 static void close_connection(struct http *http, struct connection *c)
 {
-    shake_off(c);
+    http_exchange_shaken(c);
     callers_leave(http->callers, &c->caller);
     https_unref(c->https);
     free(c->target);
@@ -479,7 +218,7 @@ void http_take(struct http *http, int fd, const struct address *peer, struct htt
     MHD_add_connection(side->daemon, fd, &peer->any, address_len(peer));
     http->taking = NULL;
     http->peer = NULL;
-    turn_soon(http);
+    http_turn_soon(http);
 }
 
 static void give_up(void *context, struct caller *caller)
@@ -493,7 +232,7 @@ static void give_up(void *context, struct caller *caller)
     caller->waiting = false;
     caller->deadline_us = CLOCK_NEVER;
     MHD_resume_connection(c->mhd);
-    turn_soon(http);
+    http_turn_soon(http);
 }
 
 static void cut_off(void *context, struct caller *caller)
@@ -524,12 +263,13 @@ static struct MHD_Daemon *start_daemon(struct http *http, enum kind kind)
     /* Every connection has settings of its own from the beginning, but without any the library does not
      * begin. */
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, on_access, http, MHD_OPTION_CONNECTION_LIMIT,
+        flags, 0, NULL, NULL, http_exchange_access, http, MHD_OPTION_CONNECTION_LIMIT,
         http->order.max_connections + http->order.reserve, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         HTTP_CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, HTTP_INACTIVE_S,
-        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, http,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-        kind == KIND_SECURE ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, https_nobody, MHD_OPTION_END);
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK, http_exchange_target, http,
+        MHD_OPTION_NOTIFY_COMPLETED, http_exchange_completed, http, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, http, kind == KIND_SECURE ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END,
+        https_nobody, MHD_OPTION_END);
 }
 
 /* Begins it if need be; null when it cannot be. */
@@ -591,7 +331,7 @@ void http_drain(struct http *http, unsigned limit_ms, http_drained *done, void *
     http->drained = done;
     http->drained_context = context;
     uv_timer_start(&http->drain, on_drain_limit, limit_ms, 0);
-    turn_soon(http);
+    http_turn_soon(http);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
