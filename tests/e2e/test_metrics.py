@@ -9,8 +9,9 @@ import pytest
 from conftest import KEPT, target
 from exposition import OPENMETRICS, TEXT, read
 from fake_mta import Gate
+from postfix import AS_ROOT
 from service import write_config
-from support import HOST, free_port, wait_until
+from support import HOST, free_port, scaled, wait_until
 
 ASKS_OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}
 
@@ -161,6 +162,15 @@ def test_the_process_shows_itself(service):
     assert 0 <= own.value("process_cpu_seconds_total") < 60
     assert own.value("ehlod_history_dropped_total") == 0
     assert own.value("process_max_fds") >= own.value("process_open_fds")
+
+
+def test_the_process_shows_itself_where_the_rest_of_proc_is_hidden(ehlod):
+    """As ProcSubset=pid of the unit in systemd/ hides it."""
+    hidden = [*AS_ROOT, "unshare", "--mount", "sh", "-c", 'mount -t proc -o subset=pid proc /proc && exec "$@"', "sh"]
+    begun = time.time()
+    service = ehlod({"targets": {}}, wrapper=hidden)
+    starts = [metrics(service).value("process_start_time_seconds") for _ in range(3)]
+    assert abs(starts[0] - begun) < scaled(10) and starts == [starts[0]] * 3
 
 
 def test_a_loop_that_was_late_says_so(service):
