@@ -11,6 +11,7 @@ import time
 
 import pytest
 from conftest import target
+from doors import PASSWORD, USER, bcrypt
 from fake_mta import Gate
 from netns import Net, as_root
 from service import Service, parse_only_reply, read_to_end, write_config
@@ -204,37 +205,70 @@ def in_there(net, namespace, *command, **popen):
     return program
 
 
-def test_h05_one_address_cannot_take_all(net, tmp_path, cleanup):
-    """It has half of the places, and half of the reserve; somebody else is answered in full."""
-    port = 8025
-    config = {"server": {"listen": [f"198.51.100.1:{port}"]}, "targets": {"mx": {"address": "192.0.2.1:25"}}}
+PORT = 8025
+
+
+def service_here(net, tmp_path, cleanup, descriptors, **server):
+    config = {"server": {"listen": [f"198.51.100.1:{PORT}"], **server}, "targets": {"mx": {"address": "192.0.2.1:25"}}}
     path = write_config(str(tmp_path), config)
     service = Service.__new__(Service)
     super(Service, service).__init__(
-        [*net.enter(net.here), "prlimit", "--nofile=128:128", os.environ.get("EHLOD_BIN", "build/ehlod"), "serve",
-         "--config", path], tmp_path / "ehlod.log")
+        [*net.enter(net.here), "prlimit", f"--nofile={descriptors}:{descriptors}",
+         os.environ.get("EHLOD_BIN", "build/ehlod"), "serve", "--config", path], tmp_path / "ehlod.log")
     cleanup.callback(lambda: as_root("kill", str(service.pid)) if service.running() else None)
     service.wait_for(lambda: "try: " in service.log(), 10, "it listens")
+    return service
 
-    def asks(namespace, where, status):
-        done = subprocess.run([*net.enter(namespace), "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time",
-                               str(scaled(10)), f"http://198.51.100.1:{port}{where}"], capture_output=True, text=True,
-                              timeout=scaled(20), check=False)
-        assert done.stdout == status, (where, done)
+
+def asks_from(net, namespace, where, status, *options):
+    done = subprocess.run([*net.enter(namespace), "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time",
+                           str(scaled(10)), *options, f"http://198.51.100.1:{PORT}{where}"], capture_output=True, text=True,
+                          timeout=scaled(20), check=False)
+    assert done.stdout == status, (where, done)
+
+
+FLOOD = """
+import base64, socket, sys
+opened = []
+for n in range(100):
+    s = socket.create_connection(("198.51.100.1", %d))
+    login = base64.b64encode(b"%s:wrong%%d" %% n)
+    s.sendall(b"GET /targets HTTP/1.1\\r\\nHost: x\\r\\nAuthorization: Basic " + login + b"\\r\\n\\r\\n")
+    opened.append(s)
+print(opened[-1].recv(12).decode(), flush=True)
+sys.stdin.read()
+""" % (PORT, USER)
+
+
+def test_wrong_passwords_from_one_address_leave_a_place_in_line(net, tmp_path, cleanup):
+    """Somebody else's, which was never seen before, is looked at meanwhile."""
+    service = service_here(net, tmp_path, cleanup, 1024, basic_auth_users={USER: bcrypt(PASSWORD, cost=11)})
+    flood = in_there(net, net.there, "/usr/bin/python3", "-c", FLOOD)
+    assert flood.stdout.readline() == b"HTTP/1.1 503\n"
+    asks_from(net, net.here, "/targets", "200", "--interface", "198.51.100.1", "-u", f"{USER}:{PASSWORD}")
+    flood.stdin.close()
+    flood.wait(scaled(10))
+    as_root("kill", str(service.pid))
+    assert service.wait(15) == 0
+
+
+def test_h05_one_address_cannot_take_all(net, tmp_path, cleanup):
+    """It has half of the places, and half of the reserve; somebody else is answered in full."""
+    service = service_here(net, tmp_path, cleanup, 128)
     crowd = in_there(net, net.there, "/usr/bin/python3", "-B", os.path.join(os.path.dirname(__file__), "crowd.py"),
-                     "198.51.100.1", str(port), "200", "/targets")
+                     "198.51.100.1", str(PORT), "200", "/targets")
     said = json.loads(crowd.stdout.readline())
     assert set(said) >= {"200", "503"} and said["200"] < 30, said
     for _ in range(5):
-        asks(net.here, "/targets", "200")
-        asks(net.here, "/-/healthy", "200")
+        asks_from(net, net.here, "/targets", "200")
+        asks_from(net, net.here, "/-/healthy", "200")
     assert 'half of all connections: more of them are answered on health alone address=198.51.100.2' in service.log()
     crowd.stdin.close()
     crowd.wait(scaled(10))
 
     def again():
         with contextlib.suppress(AssertionError):
-            asks(net.there, "/targets", "200")
+            asks_from(net, net.there, "/targets", "200")
             return True
     wait_until(again, 10, "it is let in again")
     as_root("kill", str(service.pid))
