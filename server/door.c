@@ -68,16 +68,19 @@ static bool is_same_time(struct timespec a, struct timespec b)
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-/* One that is not there now is left as it was. */
+/* One that is not there any more has no state: that is a change, too, which is told once. */
 static bool has_changed(const struct snapshot_file *file, struct snapshot_file_state *state)
 {
+    struct snapshot_file_state now = {0};
     struct stat st;
 
-    if (file->path == NULL || stat(file->path, &st) != 0)
+    if (file->path == NULL)
         return false;
-    bool same = st.st_dev == state->device && st.st_ino == state->inode && st.st_size == state->size &&
-                is_same_time(st.st_mtim, state->modified) && is_same_time(st.st_ctim, state->changed);
-    *state = (struct snapshot_file_state){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
+    if (stat(file->path, &st) == 0)
+        now = (struct snapshot_file_state){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
+    bool same = now.device == state->device && now.inode == state->inode && now.size == state->size &&
+                is_same_time(now.modified, state->modified) && is_same_time(now.changed, state->changed);
+    *state = now;
     return !same;
 }
 

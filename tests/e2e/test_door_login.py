@@ -231,12 +231,19 @@ def test_a_new_token_is_taken_without_a_reload(locked, token_file):
 
 
 def test_a_token_that_is_gone_or_empty_changes_nothing(locked, token_file):
+    """But it is told: who has removed it may believe that it is good no more."""
     service = locked(users={})
+
+    def told(times):
+        return service.log().count("changed tokens are not taken") == times
     token_file.write_text("", encoding="ascii")
-    service.wait_for(lambda: "changed tokens are not taken" in service.log(), 10, "it says so")
+    service.wait_for(lambda: told(1), 10, "it says so")
     assert service.get("/targets", headers=bearer()).status == 200
     assert service.get("/targets", headers=bearer("")).status == 401
     token_file.unlink()
+    service.wait_for(lambda: told(2), 10, "it says that it is gone")
+    assert "No such file" in service.log()
+    assert service.get("/targets", headers=bearer()).status == 200
     token_file.write_text("third", encoding="ascii")
     service.wait_for(lambda: service.get("/targets", headers=bearer("third")).status == 200, 10, "the new one is good")
 
