@@ -10,58 +10,12 @@
 #include "config/tags.h"
 #include "config/value.h"
 #include "probe/base/clock.h"
-#include "server/accept.h"
-#include "server/prometheus.h"
-#include "server/render/metrics.h"
+#include "server/render/render.h"
 #include "server/runs.h"
 #include "server/shown.h"
+#include "server/views.h"
 
 #include <string.h>
-
-/* One way to show results. A view for one target alone has no set. */
-struct view {
-    const char *name;
-    const char *content_type;
-    void (*one)(struct buffer *out, const struct result *r, int64_t now_us);
-    void (*set)(struct buffer *out, const struct render_set *set, int64_t now_us);
-};
-
-static void show_prometheus(struct buffer *out, const struct result *r, int64_t now_us)
-{
-    (void)now_us;
-    metrics_probe(out, r, EXPOSITION_TEXT);
-}
-
-static void show_prometheus_set(struct buffer *out, const struct render_set *set, int64_t now_us)
-{
-    (void)now_us;
-    metrics_set(out, set, EXPOSITION_TEXT);
-}
-
-static void show_openmetrics(struct buffer *out, const struct result *r, int64_t now_us)
-{
-    (void)now_us;
-    metrics_probe(out, r, EXPOSITION_OPENMETRICS);
-}
-
-static void show_openmetrics_set(struct buffer *out, const struct render_set *set, int64_t now_us)
-{
-    (void)now_us;
-    metrics_set(out, set, EXPOSITION_OPENMETRICS);
-}
-
-static const struct view views[] = {
-    {"json", "application/json", json_result, json_set},
-    {"text", "text/plain; charset=utf-8", text_result, text_set},
-    {"prometheus", EXPOSITION_TYPE_OPENMETRICS, show_openmetrics, show_openmetrics_set},
-};
-/* The views in the same order, as Accept names them. */
-static const char *const media_types[] = {"application/json", "text/plain", "application/openmetrics-text"};
-#define VIEW_COUNT (sizeof views / sizeof views[0])
-
-/* What prometheus means for who does not ask for OpenMetrics. */
-static const struct view plain_prometheus = {"prometheus", EXPOSITION_TYPE_TEXT, show_prometheus,
-                                             show_prometheus_set};
 
 struct check;
 
@@ -224,14 +178,6 @@ void check_refuse_name(const struct desk *desk, struct question *q, const char *
 
 /* ---- parameters ---- */
 
-static int refuse_value(struct question *q, const char *name, const char *expected)
-{
-    question_refuse(q, 400, name,
-                    arena_printf(&q->arena, "The parameter %s is to be %s, not %s.", name, expected,
-                                 url_value(&q->url, name)));
-    return -1;
-}
-
 static int read_duration(struct question *q, const char *name, bool zero, int64_t *us_r)
 {
     const char *text = url_value(&q->url, name);
@@ -240,9 +186,9 @@ static int read_duration(struct question *q, const char *name, bool zero, int64_
     if (text == NULL)
         return 0;
     if (value_duration(text, &us) != 0 || us < 0)
-        return refuse_value(q, name, VALUE_DURATION_EXPECTED);
+        return question_refuse_value(q, name, VALUE_DURATION_EXPECTED);
     if (us == 0 && !zero)
-        return refuse_value(q, name, "longer than 0");
+        return question_refuse_value(q, name, "longer than 0");
     *us_r = us;
     return 0;
 }
@@ -264,27 +210,9 @@ static int read_stop_after(struct question *q, enum phase *phase_r)
         if (phase_is_timed(p))
             names[count++] = phase_name(p);
     const char *near = nearest(text, names, count);
-    return refuse_value(q, "stop_after",
-                        near != NULL ? arena_printf(&q->arena, "a phase (did you mean %s?)", near)
-                                     : "a phase such as banner, ehlo, mail or rcpt");
-}
-
-static int read_view(struct question *q, const struct view **view_r)
-{
-    const char *text = url_value(&q->url, "format");
-
-    if (text == NULL) {
-        *view_r = &views[accept_choose(q->request->accept, media_types, VIEW_COUNT)];
-        return 0;
-    }
-    for (size_t i = 0; i < VIEW_COUNT; i++) {
-        if (strcmp(text, views[i].name) != 0)
-            continue;
-        bool plain = views[i].one == show_openmetrics && prometheus_format(q) == EXPOSITION_TEXT;
-        *view_r = plain ? &plain_prometheus : &views[i];
-        return 0;
-    }
-    return refuse_value(q, "format", "json, text or prometheus");
+    return question_refuse_value(q, "stop_after",
+                                 near != NULL ? arena_printf(&q->arena, "a phase (did you mean %s?)", near)
+                                              : "a phase such as banner, ehlo, mail or rcpt");
 }
 
 /* As the target says. */
@@ -292,11 +220,13 @@ const struct jobs_ask check_plain_ask = {
     .stop_after = PHASE_COUNT, .max_age_us = CLOCK_NONE, .timeout_us = CLOCK_NEVER, .wait_us = CLOCK_NONE};
 
 /* What /check and /check/{target} take. -1 once the question was refused. */
-static int read_ask(struct question *q, struct jobs_ask *ask_r, const struct view **view_r)
+static int read_ask(struct question *q, const struct desk *desk, struct jobs_ask *ask_r,
+                    const struct view **view_r)
 {
     *ask_r = check_plain_ask;
     ask_r->fresh = strcmp(q->request->method, "POST") == 0;
-    if (read_view(q, view_r) != 0 || read_duration(q, "max_age", true, &ask_r->max_age_us) != 0 ||
+    if (views_choose(q, desk->snapshot->unknown_status, view_r) != 0 ||
+        read_duration(q, "max_age", true, &ask_r->max_age_us) != 0 ||
         read_duration(q, "timeout", false, &ask_r->timeout_us) != 0 ||
         read_duration(q, "wait", true, &ask_r->wait_us) != 0)
         return -1;
@@ -327,10 +257,10 @@ static int read_min_pass(struct question *q, size_t count, size_t *min_r)
     if (text == NULL)
         return 0;
     if (value_integer(text, 1, (int64_t)count, &min) != 0)
-        return refuse_value(q, "min_pass",
-                            arena_printf(&q->arena,
-                                         "a whole number from 1 to %zu, which is how many targets are asked",
-                                         count));
+        return question_refuse_value(
+            q, "min_pass",
+            arena_printf(&q->arena, "a whole number from 1 to %zu, which is how many targets are asked",
+                         count));
     *min_r = (size_t)min;
     return 0;
 }
@@ -342,7 +272,7 @@ void check_one(struct desk *desk, struct question *q)
     struct check *c = new_check(desk, q);
     struct jobs_ask ask;
 
-    if (read_ask(q, &ask, &c->view) != 0)
+    if (read_ask(q, desk, &ask, &c->view) != 0)
         return;
     const struct snapshot_target *target = snapshot_target(desk->snapshot, q->url.segments[1]);
     if (target == NULL)
@@ -358,7 +288,7 @@ void check_all(struct desk *desk, struct question *q)
     size_t count;
 
     c->whole = true;
-    if (read_ask(q, &ask, &c->view) == 0 && read_tag(q, desk->snapshot, &c->tag, &count) == 0 &&
+    if (read_ask(q, desk, &ask, &c->view) == 0 && read_tag(q, desk->snapshot, &c->tag, &count) == 0 &&
         read_min_pass(q, count, &c->min_pass) == 0)
         begin(c, desk, desk->snapshot->targets, desk->snapshot->target_count, &ask);
 }
@@ -370,7 +300,7 @@ void check_past(struct desk *desk, struct question *q)
     const struct view *view;
     struct buffer body;
 
-    if (read_view(q, &view) != 0)
+    if (views_choose(q, desk->snapshot->unknown_status, &view) != 0)
         return;
     struct result *r = jobs_find(desk->jobs, id);
     if (r == NULL) {

@@ -19,6 +19,9 @@
 #include "server/serve.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 int command_exit(enum status status)
@@ -27,6 +30,19 @@ int command_exit(enum status status)
         [STATUS_PASS] = 0, [STATUS_WARN] = 1, [STATUS_FAIL] = 2, [STATUS_UNKNOWN] = COMMAND_UNKNOWN};
 
     return statuses[status];
+}
+
+/* As no-color.org has it: set and not empty; what the command line says counts more. */
+bool command_colour(const struct options *options)
+{
+    const char *refused = getenv("NO_COLOR");
+    const char *terminal = getenv("TERM");
+
+    if (options->colour != OPTIONS_COLOUR_AUTO)
+        return options->colour == OPTIONS_COLOUR_ALWAYS;
+    if ((refused != NULL && *refused != '\0') || terminal == NULL || strcmp(terminal, "dumb") == 0)
+        return false;
+    return isatty(STDOUT_FILENO) == 1;
 }
 
 static struct snapshot_source source_of(const struct options *options)

@@ -19,6 +19,9 @@ int command_version(const struct options *options);
 #define COMMAND_UNKNOWN 3
 int command_exit(enum status status);
 
+/* Whether text on standard output is to be coloured. */
+bool command_colour(const struct options *options);
+
 /* The config that the options name, with one reference; null after every mistake was written to standard
  * error, one a line. Warnings are not: a check that is repeated would repeat them. */
 struct snapshot *command_load(const struct options *options);

@@ -248,8 +248,19 @@ static int run_all(struct batch *b, struct snapshot *snapshot, struct log *log)
     return opened;
 }
 
-static void show(const struct batch *b, enum output output, struct buffer *out)
+static void show_text(const struct batch *b, const struct render_set *set, bool colour, struct buffer *out)
 {
+    int64_t now_us = clock_mono_us();
+
+    if (b->whole)
+        (colour ? text_set_colour : text_set)(out, set, now_us);
+    else
+        (colour ? text_result_colour : text_result)(out, b->results[0], now_us);
+}
+
+static void show(const struct batch *b, const struct options *options, struct buffer *out)
+{
+    enum output output = options->output;
     struct render_set set = {.results = (const struct result *const *)b->results, .count = b->count};
     int64_t now_us = clock_mono_us();
 
@@ -259,22 +270,20 @@ static void show(const struct batch *b, enum output output, struct buffer *out)
         json_set(out, &set, now_us);
     else if (output == OUTPUT_JSON)
         json_result(out, b->results[0], now_us);
-    else if (b->whole)
-        text_set(out, &set, now_us);
     else
-        text_result(out, b->results[0], now_us);
+        show_text(b, &set, command_colour(options), out);
     if (out->len > 0 && out->data[out->len - 1] != '\n')
         buffer_puts(out, "\n");
 }
 
-static int print(const struct batch *b, enum output output)
+static int print(const struct batch *b, const struct options *options)
 {
     struct render_set set = {.results = (const struct result *const *)b->results, .count = b->count};
     struct buffer out;
     int status = command_exit(render_set_status(&set));
 
     buffer_init(&out, RENDER_MAX_SET);
-    show(b, output, &out);
+    show(b, options, &out);
     if (out.full || fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout) != 0) {
         fprintf(stderr, "ehlod check: the result could not be written\n");
         status = COMMAND_UNKNOWN;
@@ -296,7 +305,7 @@ int command_check(const struct options *options)
     /* The results are the answer; runs are not logged beside them. */
     log_init(&log, STDERR_FILENO, LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
     if (choose(options, snapshot, &batch) == 0 && run_all(&batch, snapshot, &log) == 0)
-        status = print(&batch, options->output);
+        status = print(&batch, options);
     for (size_t i = 0; batch.results != NULL && i < batch.count; i++)
         result_unref(batch.results[i]);
     free(batch.results);

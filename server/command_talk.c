@@ -12,6 +12,7 @@
 #include "probe/proto/xclient.h"
 #include "probe/run.h"
 #include "server/render/render.h"
+#include "server/render/text_colour.h"
 #include "server/render/transcript.h"
 #include "server/script.h"
 #include "server/ulid.h"
@@ -36,6 +37,7 @@ struct talk {
     const char *file; /* as it is named */
     struct result *result;
     struct transcript_place place;
+    bool colour;
     bool broken; /* what it says can no longer be written */
 };
 
@@ -233,8 +235,9 @@ static void show(struct talk *t, const struct result *r, bool over)
 
     buffer_init(&out, RENDER_MAX_RESULT);
     transcript_go_on(&t->place, &out, r, over, &share);
+    text_colour_finish(&out, 0, t->colour);
     if (over)
-        text_verdict(&out, r, clock_mono_us());
+        text_verdict(&out, r, clock_mono_us(), t->colour);
     if (out.len > 0)
         say(t, &out);
 }
@@ -294,7 +297,7 @@ static int finish(struct talk *t)
 
 int command_talk(const struct options *options)
 {
-    struct talk t = {.options = options};
+    struct talk t = {.options = options, .colour = command_colour(options)};
     int status = COMMAND_UNKNOWN;
 
     if (options->name_count < 1 || options->name_count > 2) {

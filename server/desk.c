@@ -139,7 +139,7 @@ static void show_options(struct desk *desk, struct question *q)
     question_text(q, 200, "");
 }
 
-#define CHECK_PARAMETERS "format", "max_age", "timeout", "wait", "stop_after"
+#define CHECK_PARAMETERS "format", "color", "max_age", "timeout", "wait", "stop_after"
 
 static const struct row rows[] = {
     {"/check", NULL, METHODS_READ, true, false, check_all, {CHECK_PARAMETERS, "tag", "min_pass"}},
@@ -147,7 +147,7 @@ static const struct row rows[] = {
     {"/probe", NULL, METHODS_READ, true, false, probe_run, {"target", "module", "hostname", "debug"}},
     {"/metrics", NULL, METHODS_READ, false, true, prometheus_metrics, {NULL}},
     {"/sd", NULL, METHODS_READ, false, false, prometheus_sd, {NULL}},
-    {"/runs/*", "{id}", METHODS_READ, false, false, check_past, {"format"}},
+    {"/runs/*", "{id}", METHODS_READ, false, false, check_past, {"format", "color"}},
     {"/targets", NULL, METHODS_READ, false, false, show_targets, {NULL}},
     {"/-/healthy", NULL, METHODS_READ, true, true, show_health, {NULL}},
     {"/-/ready", NULL, METHODS_READ, true, true, show_readiness, {NULL}},

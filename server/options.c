@@ -66,6 +66,20 @@ static int take_format(struct options *o, const char *value)
     return -1;
 }
 
+static int take_colour(struct options *o, const char *value)
+{
+    static const char *const names[] = {
+        [OPTIONS_COLOUR_AUTO] = "auto", [OPTIONS_COLOUR_ALWAYS] = "always", [OPTIONS_COLOUR_NEVER] = "never"};
+
+    for (enum options_colour i = 0; i < OPTIONS_COLOUR_COUNT; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            o->colour = i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
 static int take_log_format(struct options *o, const char *value)
 {
     for (enum log_format i = 0; i < LOG_FORMAT_COUNT; i++) {
@@ -248,6 +262,10 @@ static const struct row rows[] = {
      "text    the dialogue as it happens, then the verdict (default)\n"
      "json    the result as the service answers, at the end",
      take_talk_format, "text or json"},
+    {OPTION_FORMAT | OPTION_TALK, "color", "WHEN",
+     "auto (default: on a terminal, unless NO_COLOR is set), always or\n"
+     "never: the text in colour",
+     take_colour, "auto, always or never"},
     {~0u, "help", NULL, "this text", take_help, NULL},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])

@@ -20,6 +20,9 @@ enum option_id {
     OPTION_TALK = 32, /* those of a connection, and --format without nagios */
 };
 
+/* When text is coloured; auto: on a terminal. */
+enum options_colour { OPTIONS_COLOUR_AUTO, OPTIONS_COLOUR_ALWAYS, OPTIONS_COLOUR_NEVER, OPTIONS_COLOUR_COUNT };
+
 enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_NAGIOS, OUTPUT_COUNT };
 
 /* How to connect and what to say: what a target's keys of these names say, in place of a config. */
@@ -43,6 +46,7 @@ struct options {
     size_t set_count;
     const char *tag; /* null: not said */
     enum output output;
+    enum options_colour colour;
     enum log_level log_level;
     enum log_format log_format;
     struct options_talk talk;

@@ -121,3 +121,11 @@ void question_refuse(struct question *q, int status, const char *parameter, cons
                                                  .body = &body,
                                                  .age_us = CLOCK_NONE});
 }
+
+int question_refuse_value(struct question *q, const char *name, const char *expected)
+{
+    question_refuse(q, 400, name,
+                    arena_printf(&q->arena, "The parameter %s is to be %s, not %s.", name, expected,
+                                 url_value(&q->url, name)));
+    return -1;
+}

@@ -43,6 +43,8 @@ void question_answer(struct question *q, const struct question_answer *answer);
 void question_text(struct question *q, int status, const char *text); /* one line, ours */
 /* application/problem+json; parameter is the offending one or null. */
 void question_refuse(struct question *q, int status, const char *parameter, const char *detail);
+/* 400: the parameter, which is there, is to be what is expected ("1 or 0"). Always -1. */
+int question_refuse_value(struct question *q, const char *name, const char *expected);
 
 /* The client is gone: frees the question, without an answer. */
 void question_drop(struct question *q);

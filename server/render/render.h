@@ -58,9 +58,12 @@ const char *json_version(void);
 
 /* What a person reads: the transcript, then routes and flags, then the verdict that stands on its own. */
 void text_result(struct buffer *out, const struct result *r, int64_t now_us);
-/* All of it behind the transcript. */
-void text_verdict(struct buffer *out, const struct result *r, int64_t now_us);
 void text_set(struct buffer *out, const struct render_set *set, int64_t now_us);
+/* The same in colour, for a terminal: the words of verdicts, and what went wrong. */
+void text_result_colour(struct buffer *out, const struct result *r, int64_t now_us);
+void text_set_colour(struct buffer *out, const struct render_set *set, int64_t now_us);
+/* All of it behind the transcript. */
+void text_verdict(struct buffer *out, const struct result *r, int64_t now_us, bool colour);
 
 /* Monitoring-plugins output: one line "SMTP OK - ... | perfdata"; for several targets the worst stands on
  * the first line and each has a line of its own below it. */

@@ -8,6 +8,7 @@
 #include "probe/base/clock.h"
 #include "server/render/render.h"
 #include "server/render/text_claimed.h"
+#include "server/render/text_colour.h"
 #include "server/render/text_delivery.h"
 #include "server/render/text_message.h"
 #include "server/render/text_tls.h"
@@ -17,13 +18,6 @@
 
 #define QUOTE_MOST   120 /* bytes of a reply line in the verdict */
 #define SUMMARY_ROOM 512 /* bytes kept for what a set that is too long says instead */
-
-static const char *const status_words[STATUS_COUNT] = {
-    [STATUS_PASS] = "PASS",
-    [STATUS_WARN] = "WARN",
-    [STATUS_UNKNOWN] = "UNKNOWN",
-    [STATUS_FAIL] = "FAIL",
-};
 
 static void head(struct buffer *out, const struct result *r, int64_t now_us)
 {
@@ -44,7 +38,10 @@ static void recipient(struct buffer *out, const struct result_route *route, cons
                       struct render_share *share)
 {
     bool unanswered = !to->code && route->message_id && route->sent_us != CLOCK_NONE;
+    bool wrong = to->ok == TRI_FALSE && (to->code || unanswered);
 
+    if (wrong)
+        text_colour_wrong(out);
     buffer_printf(out, "  <%s> -> <%s>", route->from, to->to);
     if (to->code) {
         buffer_puts(out, ": ");
@@ -52,13 +49,15 @@ static void recipient(struct buffer *out, const struct result_route *route, cons
     }
     if (unanswered)
         buffer_puts(out, ": no reply to the message");
-    buffer_printf(out, "%s\n", to->ok == TRI_FALSE && (to->code || unanswered) ? "  (not as wanted)" : "");
+    buffer_printf(out, "%s\n", wrong ? "  (not as wanted)" : "");
 }
 
 static void routes(struct buffer *out, const struct result *r, int64_t now_us, struct render_share *share)
 {
     for (size_t i = 0; i < r->route_count; i++) {
         const struct result_route *route = &r->routes[i];
+        if (route->ok == TRI_FALSE)
+            text_colour_wrong(out);
         buffer_printf(out, "route %s: %s", route->name, route_state_name(route->state));
         if (route->ok == TRI_TRUE) {
             buffer_puts(out, ", as wanted");
@@ -277,7 +276,9 @@ static void place(struct buffer *out, const char *host, const struct address *a)
 /*   FAIL  mx2.example.org [192.0.2.2]: rcpt/rejected: wanted 2xx, got "550 5.1.1 No" (run 01JD9J) */
 static void part(struct buffer *out, const struct result_attempt *a)
 {
-    buffer_printf(out, "  %s  ", status_words[a->status]);
+    buffer_puts(out, "  ");
+    text_colour_word(out, a->status);
+    buffer_puts(out, "  ");
     place(out, a->host, &a->address);
     buffer_printf(out, ": %s", a->summary);
     if (a->id)
@@ -313,7 +314,8 @@ static size_t message_len(const struct result *r)
 /* FAIL mx1  rcpt/timeout: no reply to RCPT TO:<void@example.org> in 5.000 s (timeouts.reply) */
 static void verdict(struct buffer *out, const struct result *r)
 {
-    buffer_printf(out, "%s %s  ", status_words[r->status], r->target);
+    text_colour_word(out, r->status);
+    buffer_printf(out, " %s  ", r->target);
     if (r->failure.reason == REASON_NONE)
         buffer_printf(out, "%s\n", r->summary);
     else
@@ -380,16 +382,29 @@ static void show(struct buffer *out, const struct result *r, int64_t now_us, str
     behind(out, r, now_us, &share);
 }
 
-void text_verdict(struct buffer *out, const struct result *r, int64_t now_us)
+void text_verdict(struct buffer *out, const struct result *r, int64_t now_us, bool colour)
 {
     struct render_share share = render_share_whole;
+    size_t from = out->len;
 
     behind(out, r, now_us, &share);
+    text_colour_finish(out, from, colour);
 }
 
 void text_result(struct buffer *out, const struct result *r, int64_t now_us)
 {
+    size_t from = out->len;
+
     show(out, r, now_us, render_share_whole);
+    text_colour_finish(out, from, false);
+}
+
+void text_result_colour(struct buffer *out, const struct result *r, int64_t now_us)
+{
+    size_t from = out->len;
+
+    show(out, r, now_us, render_share_whole);
+    text_colour_finish(out, from, true);
 }
 
 /* Every result, and all verdicts together again: the end is what a terminal shows. */
@@ -403,7 +418,7 @@ static void show_all(struct buffer *out, const struct render_set *set, int64_t n
         verdict(out, set->results[i]);
 }
 
-void text_set(struct buffer *out, const struct render_set *set, int64_t now_us)
+static void show_set(struct buffer *out, const struct render_set *set, int64_t now_us)
 {
     char summary[RENDER_SUMMARY_SIZE];
     struct buffer all;
@@ -418,5 +433,22 @@ void text_set(struct buffer *out, const struct render_set *set, int64_t now_us)
         buffer_put(out, all.data, all.len);
     buffer_free(&all);
     render_set_summary(set, summary);
-    buffer_printf(out, "%s  %s\n", status_words[render_set_status(set)], summary);
+    text_colour_word(out, render_set_status(set));
+    buffer_printf(out, "  %s\n", summary);
+}
+
+void text_set(struct buffer *out, const struct render_set *set, int64_t now_us)
+{
+    size_t from = out->len;
+
+    show_set(out, set, now_us);
+    text_colour_finish(out, from, false);
+}
+
+void text_set_colour(struct buffer *out, const struct render_set *set, int64_t now_us)
+{
+    size_t from = out->len;
+
+    show_set(out, set, now_us);
+    text_colour_finish(out, from, true);
 }

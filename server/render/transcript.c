@@ -11,6 +11,7 @@
 #include "probe/base/clock.h"
 #include "probe/plan.h"
 #include "server/render/render.h"
+#include "server/render/text_colour.h"
 #include "server/render/text_tls.h"
 
 #include <stdio.h>
@@ -26,6 +27,8 @@ static void columns(struct buffer *out, int64_t at_us, int64_t took_us, const ch
         render_ms(at_us, at);
     if (took_us != CLOCK_NONE)
         render_ms(took_us, took);
+    if (*mark == '!')
+        text_colour_wrong(out);
     buffer_printf(out, "%10s %9s  %-2s ", at, took, mark);
 }
 

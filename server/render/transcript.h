@@ -5,7 +5,7 @@
 #include "server/render/render.h"
 
 /* The dialogue for people: a line for each line that went over the wire, with its time. What servers said is
- * taken from the share. */
+ * taken from the share. What is to be coloured is marked (text_colour.h). */
 void transcript_write(struct buffer *out, const struct result *r, struct render_share *share);
 
 /* The same while the run goes on: what of the draft is certain and was not yet written. Zeroed to begin with.

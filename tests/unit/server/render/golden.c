@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/server/render/golden.h"
 
+#include "server/render/health.h"
 #include "server/render/metrics.h"
 
 #include <jansson.h>
@@ -40,7 +41,7 @@ void golden_check_bytes(const char *name, const char *ending, struct buffer *out
     buffer_clear(out);
 }
 
-void golden_check_json(const char *name, struct buffer *out)
+void golden_check_json(const char *name, const char *ending, struct buffer *out)
 {
     json_error_t error;
     json_t *root = json_loadb(out->data, out->len, JSON_REJECT_DUPLICATES, &error);
@@ -49,7 +50,44 @@ void golden_check_json(const char *name, struct buffer *out)
     assert_memory_equal(out->data, "{\"status\":\"", 11);
     json_decref(root);
     buffer_puts(out, "\n"); /* so that the file is a text file */
-    golden_check_bytes(name, "json", out);
+    golden_check_bytes(name, ending, out);
+}
+
+/* The text without its SGR sequences, and what else a terminal might obey is not there. */
+static void strip_colours(struct buffer *text)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < text->len; i++) {
+        unsigned char c = (unsigned char)text->data[i];
+        if (c == 0x1b) {
+            size_t digits = strspn(text->data + i + 2, "0123456789;");
+            assert_int_equal(text->data[i + 1], '[');
+            i += 2 + digits;
+            assert_int_equal(text->data[i], 'm');
+            continue;
+        }
+        assert_true(c >= ' ' || c == '\n' || c == '\t');
+        text->data[len++] = (char)c;
+    }
+    text->len = len;
+    text->data[len] = '\0';
+}
+
+static void check_colour(const struct result *r, int64_t now_us)
+{
+    struct buffer plain, coloured;
+
+    buffer_init(&plain, RENDER_MAX_RESULT);
+    buffer_init(&coloured, RENDER_MAX_RESULT);
+    text_result(&plain, r, now_us);
+    text_result_colour(&coloured, r, now_us);
+    assert_non_null(strstr(coloured.data, "\x1b[1;3")); /* of the verdict's word */
+    assert_null(strchr(plain.data, '\x1b'));
+    strip_colours(&coloured);
+    assert_string_equal(coloured.data, plain.data);
+    buffer_free(&coloured);
+    buffer_free(&plain);
 }
 
 void golden_check(const char *name, const struct result *r, int64_t now_us)
@@ -60,9 +98,12 @@ void golden_check(const char *name, const struct result *r, int64_t now_us)
 
     buffer_init(&out, RENDER_MAX_RESULT);
     json_result(&out, r, now_us);
-    golden_check_json(name, &out);
+    golden_check_json(name, "json", &out);
+    health_result(&out, r, STATUS_FAIL);
+    golden_check_json(name, "health", &out);
     text_result(&out, r, now_us);
     golden_check_bytes(name, "txt", &out);
+    check_colour(r, now_us);
     nagios_set(&out, &set);
     golden_check_bytes(name, "nagios", &out);
     metrics_probe(&out, r, EXPOSITION_TEXT);

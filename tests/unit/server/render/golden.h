@@ -16,6 +16,6 @@ void golden_check(const char *name, const struct result *r, int64_t now_us);
 void golden_check_bytes(const char *name, const char *ending, struct buffer *out);
 
 /* Parsed back, too. */
-void golden_check_json(const char *name, struct buffer *out);
+void golden_check_json(const char *name, const char *ending, struct buffer *out);
 
 #endif

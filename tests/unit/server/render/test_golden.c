@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Are the views stable? Results made by hand, each shown in every view and compared byte for byte with
- * tests/golden/NAME.{json,txt,nagios,prom}. EHLOD_GOLDEN_UPDATE=1 writes the files anew: read the diff before
- * you commit it. JSON is parsed back too. Runs from the root of the tree.
+ * tests/golden/NAME.{json,health,txt,nagios,prom}. EHLOD_GOLDEN_UPDATE=1 writes the files anew: read the diff
+ * before you commit it. JSON is parsed back too. Runs from the root of the tree.
  */
 #include "probe/base/clock.h"
 #include "probe/plan.h"
+#include "server/render/health.h"
 #include "server/render/render.h"
 #include "tests/unit/server/render/golden.h"
 
@@ -560,9 +561,13 @@ static void test_set(void **state)
     buffer_init(&out, RENDER_MAX_SET);
     assert_int_equal(render_set_status(&set), STATUS_FAIL);
     json_set(&out, &set, NOW_US);
-    golden_check_json("set", &out);
+    golden_check_json("set", "json", &out);
+    health_set(&out, &set, STATUS_WARN);
+    golden_check_json("set", "health", &out);
     text_set(&out, &set, NOW_US);
     golden_check_bytes("set", "txt", &out);
+    text_set_colour(&out, &set, NOW_US);
+    golden_check_bytes("set", "ansi", &out);
     nagios_set(&out, &set);
     golden_check_bytes("set", "nagios", &out);
     buffer_free(&out);
