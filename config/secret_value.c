@@ -11,20 +11,26 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* reference = "${" NAME "}", NAME = (ALPHA / "_") *(ALPHA / DIGIT / "_"): the name, or null. */
-static const char *read_reference(struct arena *a, const char *text)
+/* reference = "${" NAME "}", NAME = (ALPHA / "_") *(ALPHA / DIGIT / "_"): the name, or nothing. */
+static struct span read_reference(const char *text)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
     size_t len = strncmp(text, "${", 2) == 0 ? strspn(text + 2, letters) : 0;
 
     if (len == 0 || (text[2] >= '0' && text[2] <= '9') || strcmp(text + 2 + len, "}") != 0)
-        return NULL;
-    return arena_dup_span(a, (struct span){text + 2, len});
+        return (struct span){0};
+    return (struct span){text + 2, len};
+}
+
+bool secret_value_is_reference(const char *text)
+{
+    return read_reference(text).len > 0;
 }
 
 struct secret *secret_value_text(struct arena *a, const char *text, bool *inline_r, const char **why_r)
 {
-    const char *name = read_reference(a, text);
+    struct span reference = read_reference(text);
+    const char *name = reference.len > 0 ? arena_dup_span(a, reference) : NULL;
     const char *value = name ? getenv(name) : text;
     const char *why = !value                              ? "not set"
                       : !*value                           ? "empty"

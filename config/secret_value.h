@@ -17,6 +17,9 @@
  * Null, and why in *why_r. */
 struct secret *secret_value_text(struct arena *a, const char *text, bool *inline_r, const char **why_r);
 
+/* Whether it is such a name, which is no secret itself. */
+bool secret_value_is_reference(const char *text);
+
 /* What a file holds, without one line end behind it: a regular file, not empty, at most SECRET_VALUE_MOST
  * octets, no NUL. *open_r: everybody on this machine can read it. Null, and why, with the path, in *why_r. */
 struct secret *secret_value_file(struct arena *a, const char *path, bool *open_r, const char **why_r);

@@ -6,6 +6,7 @@
  */
 #include "config/snapshot.h"
 
+#include "config/effective.h"
 #include "config/endpoint.h"
 #include "config/file.h"
 #include "config/guest.h"
@@ -143,6 +144,7 @@ int snapshot_load(const struct snapshot_source *source, struct snapshot **snapsh
     findings_report(&findings, mistakes_r); /* while the names of files are there */
     if (good) {
         finish(s);
+        s->is.effective = effective_write(root, source->file, &s->arena);
         *snapshot_r = &s->is;
     } else {
         snapshot_unref(&s->is);

@@ -127,6 +127,7 @@ struct snapshot {
     bool metrics_by_target;           /* the service's own counters tell targets apart */
     int unknown_status;               /* HTTP status of /check when ehlod cannot tell */
     enum snapshot_reload allow_reload;
+    const char *effective;    /* all of it as YAML, with defaults and without secrets */
     const char *history_path; /* null = nothing outlives the process */
     int64_t history_keep_us;  /* older rows of it go */
     struct snapshot_tls tls;

@@ -171,9 +171,10 @@ void check_refuse_name(const struct desk *desk, struct question *q, const char *
     for (size_t i = 0; i < s->target_count; i++)
         names[i] = s->targets[i].name;
     const char *near = nearest(name, names, s->target_count);
-    const char *hint = near != NULL ? arena_printf(&q->arena, " Did you mean %s?", near) : "";
+    const char *hint =
+        near != NULL ? arena_printf(&q->arena, "Did you mean %s?", near) : "GET /targets lists them.";
     question_refuse(q, status, parameter,
-                    arena_printf(&q->arena, "There is no target named %s.%s", name, hint));
+                    arena_printf(&q->arena, "There is no target named %s. %s", name, hint));
 }
 
 /* ---- parameters ---- */
@@ -243,8 +244,9 @@ static int read_tag(struct question *q, const struct snapshot *s, const char **t
     if (tag == NULL || *count_r > 0)
         return 0;
     const char *near = tags_nearest(s, tag);
-    const char *hint = near != NULL ? arena_printf(&q->arena, " Did you mean %s?", near) : "";
-    question_refuse(q, 404, "tag", arena_printf(&q->arena, "No target has the tag %s.%s", tag, hint));
+    const char *hint =
+        near != NULL ? arena_printf(&q->arena, "Did you mean %s?", near) : "GET /targets lists them.";
+    question_refuse(q, 404, "tag", arena_printf(&q->arena, "No target has the tag %s. %s", tag, hint));
     return -1;
 }
 

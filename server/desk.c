@@ -15,8 +15,10 @@
 #include "server/probe.h"
 #include "server/prometheus.h"
 #include "server/question.h"
+#include "server/render/openapi.h"
 #include "server/render/render.h"
 #include "server/url.h"
+#include "server/views.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,18 @@ static void show_targets(struct desk *desk, struct question *q)
     question_answer(
         q, &(struct question_answer){
                .status = 200, .content_type = "application/json", .body = &body, .age_us = CLOCK_NONE});
+}
+
+/* Made when it was loaded. */
+static void show_config(struct desk *desk, struct question *q)
+{
+    struct buffer body;
+
+    buffer_init(&body, RENDER_MAX_SET);
+    buffer_puts(&body, desk->snapshot->effective);
+    question_answer(
+        q, &(struct question_answer){
+               .status = 200, .content_type = "application/yaml", .body = &body, .age_us = CLOCK_NONE});
 }
 
 static void show_health(struct desk *desk, struct question *q)
@@ -139,6 +153,8 @@ static void show_options(struct desk *desk, struct question *q)
     question_text(q, 200, "");
 }
 
+static void show_openapi(struct desk *desk, struct question *q);
+
 #define CHECK_PARAMETERS "format", "color", "max_age", "timeout", "wait", "stop_after"
 
 static const struct row rows[] = {
@@ -149,6 +165,8 @@ static const struct row rows[] = {
     {"/sd", NULL, METHODS_READ, false, false, prometheus_sd, {NULL}},
     {"/runs/*", "{id}", METHODS_READ, false, false, check_past, {"format", "color"}},
     {"/targets", NULL, METHODS_READ, false, false, show_targets, {NULL}},
+    {"/config", NULL, METHODS_READ, false, false, show_config, {NULL}},
+    {"/openapi.json", NULL, METHODS_READ, false, false, show_openapi, {NULL}},
     {"/-/healthy", NULL, METHODS_READ, true, true, show_health, {NULL}},
     {"/-/ready", NULL, METHODS_READ, true, true, show_readiness, {NULL}},
     {"/-/reload", NULL, METHOD_POST | METHOD_OPTIONS, false, false, reload_config, {NULL}},
@@ -204,6 +222,17 @@ static const char *list_paths(struct arena *arena)
     return list;
 }
 
+/* The row's path, with what was asked for where any name may stand. */
+static const char *filled_in(struct arena *arena, const struct row *row, const struct url *url)
+{
+    size_t len = strcspn(row->path, "*");
+    const char *last = url->segments[url->segment_count - 1];
+
+    if (row->any == NULL || url->segment_count < 2 || *last == '\0')
+        return row->path;
+    return arena_printf(arena, "%.*s%s", (int)len, row->path, last);
+}
+
 static void refuse_path(struct question *q)
 {
     const char *candidates[ROW_COUNT];
@@ -213,7 +242,7 @@ static void refuse_path(struct question *q)
     for (size_t i = 0; i < q->url.segment_count; i++)
         path = arena_printf(&q->arena, "%s/%s", path, q->url.segments[i]);
     for (size_t i = 0; i < ROW_COUNT; i++)
-        candidates[i] = rows[i].path;
+        candidates[i] = filled_in(&q->arena, &rows[i], &q->url);
     const char *near = nearest(path, candidates, ROW_COUNT);
     if (near != NULL && strchr(near, '*') == NULL)
         hint = arena_printf(&q->arena, "Did you mean %s?", near);
@@ -229,6 +258,58 @@ static size_t count_parameters(const struct row *row)
     while (count < DESK_MAX_PARAMETERS && row->parameters[count] != NULL)
         count++;
     return count;
+}
+
+/* Answered whoever asks: these say nothing but that ehlod is there. */
+static bool is_open(const struct row *row)
+{
+    return row != NULL && (row->handle == show_health || row->handle == show_readiness);
+}
+
+/* ---- the interface, as the rows have it ---- */
+
+static struct openapi_path describe(struct arena *arena, const struct row *row)
+{
+    struct openapi_path path = {.path = row->path,
+                                .any = row->any,
+                                .parameters = row->parameters,
+                                .parameter_count = count_parameters(row),
+                                .judges = row->verdict,
+                                .open = is_open(row)};
+    size_t count = 0;
+
+    if (row->any != NULL)
+        path.path = arena_printf(arena, "%.*s%s", (int)strcspn(row->path, "*"), row->path, row->any);
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if ((row->methods & methods[i].method) != 0)
+            path.methods[count++] = methods[i].name;
+    return path;
+}
+
+static void show_openapi(struct desk *desk, struct question *q)
+{
+    struct openapi_path paths[ROW_COUNT];
+    const char *formats[VIEWS_MAX + 1] = {NULL};
+    const char *media_types[VIEWS_MAX + 1] = {NULL};
+    struct openapi of = {.paths = paths,
+                         .formats = formats,
+                         .media_types = media_types,
+                         .unknown_status = desk->snapshot->unknown_status,
+                         .login = desk->snapshot->user_count + desk->snapshot->token_count > 0};
+    struct buffer body;
+
+    for (size_t i = 0; i < VIEWS_MAX && views_name(i) != NULL; i++) {
+        formats[i] = views_name(i);
+        media_types[i] = views_media_type(i);
+    }
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (rows[i].path[0] == '/')
+            paths[of.path_count++] = describe(&q->arena, &rows[i]);
+    buffer_init(&body, RENDER_MAX_RESULT);
+    openapi_write(&body, &of);
+    question_answer(
+        q, &(struct question_answer){
+               .status = 200, .content_type = "application/json", .body = &body, .age_us = CLOCK_NONE});
 }
 
 static void dispatch(struct desk *desk, struct question *q, const struct row *row)
@@ -268,12 +349,6 @@ static void go_on(void *context, struct question *q)
         refuse_path(q);
     else
         dispatch(context, q, row);
-}
-
-/* Answered whoever asks: these say nothing but that ehlod is there. */
-static bool is_open(const struct row *row)
-{
-    return row != NULL && (row->handle == show_health || row->handle == show_readiness);
 }
 
 void desk_handle(void *context, struct http_request *request)

@@ -188,6 +188,19 @@ static bool is_known(const char *name, const char *const *known, size_t count)
     return false;
 }
 
+/* What could have been meant: the nearest, or else all there is. */
+static const char *hint(struct arena *arena, const char *name, const char *const *known, size_t count)
+{
+    const char *near = nearest(name, known, count);
+    const char *list = "";
+
+    if (near != NULL)
+        return arena_printf(arena, "Did you mean %s?", near);
+    for (size_t i = 0; i < count; i++)
+        list = arena_printf(arena, "%s%s%s", list, i == 0 ? "" : i + 1 < count ? ", " : " and ", known[i]);
+    return count > 0 ? arena_printf(arena, "There is %s.", list) : "There is none at all.";
+}
+
 int url_check(struct arena *arena, const struct url *url, const char *const *known, size_t known_count,
               struct url_mistake *mistake_r)
 {
@@ -195,9 +208,9 @@ int url_check(struct arena *arena, const struct url *url, const char *const *kno
         const char *name = url->parameters[i].name;
         if (is_known(name, known, known_count))
             continue;
-        const char *near = nearest(name, known, known_count);
-        const char *hint = near != NULL ? arena_printf(arena, " Did you mean %s?", near) : "";
-        return refuse(mistake_r, name, arena_printf(arena, "There is no parameter %s here.%s", name, hint));
+        return refuse(mistake_r, name,
+                      arena_printf(arena, "There is no parameter %s here. %s", name,
+                                   hint(arena, name, known, known_count)));
     }
     return 0;
 }

@@ -82,6 +82,8 @@ static const struct row {
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
+_Static_assert(ROW_COUNT <= VIEWS_MAX, "as many as there is room for");
+
 static const struct view coloured_text = {"text", TYPE_TEXT, text_result_colour, text_set_colour};
 /* Where unknown is no error of HTTP. */
 static const struct view mild_health = {"health", TYPE_HEALTH, show_mild_health, show_mild_health_set};

@@ -17,6 +17,8 @@ struct view {
  * the question was refused. */
 int views_choose(struct question *q, int unknown_status, const struct view **view_r);
 
+#define VIEWS_MAX 8
+
 /* What format may be, and the media types behind it; null from there on. */
 const char *views_name(size_t i);
 const char *views_media_type(size_t i);
