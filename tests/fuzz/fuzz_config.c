@@ -6,12 +6,14 @@
 #include "config/snapshot.h"
 
 #include "probe/base/buffer.h"
+#include "probe/base/mem.h"
 #include "probe/base/text.h"
 #include "probe/proto/command.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -19,6 +21,7 @@
 
 #define MOST_MISTAKES 101 /* 100, and a line that counts the rest */
 #define MOST_SHOWN    (16 * 1024 * 1024)
+#define MOST_FILE     (1024 * 1024)
 #define NAME_SIZE     32
 
 /* "NAME:LINE:COLUMN: ..."; about the file as a whole "NAME: ...". What is wrong in a dialogue file has that
@@ -100,8 +103,8 @@ static void show_snapshot(struct buffer *b, const struct snapshot *s)
     arena_free(&a);
 }
 
-/* Loads it and shows all that came of it. */
-static void load(const char *name, unsigned lines, struct buffer *shown_r)
+/* Loads it and shows all that came of it; *effective_r is that config as it is told, null for none. */
+static void load(const char *name, unsigned lines, struct buffer *shown_r, char **effective_r)
 {
     const struct snapshot_source source = {.file = name};
     struct snapshot *snapshot = NULL;
@@ -117,6 +120,7 @@ static void load(const char *name, unsigned lines, struct buffer *shown_r)
         buffer_printf(shown_r, "%s\n", mistakes.errors[i]);
     if (snapshot)
         show_snapshot(shown_r, snapshot);
+    *effective_r = snapshot ? mem_dup(snapshot->effective) : NULL;
     fuzz_require(!shown_r->full, "a config is no larger than its file allows");
     snapshot_unref(snapshot);
     mistakes_clear(&mistakes);
@@ -133,11 +137,30 @@ static unsigned write_file(int fd, struct span bytes)
     return lines;
 }
 
+/* What is told of a config is that config, unless something is kept secret, or it is longer than a file. */
+static void check_effective(int fd, const char *name, const char *effective, const struct buffer *shown)
+{
+    struct buffer again;
+    char *told;
+
+    if (!effective || strstr(effective, "\"***\"") || strlen(effective) > MOST_FILE)
+        return;
+    fuzz_require(text_is_utf8(span_of(effective)) && !strchr(effective, '\x1b'), "it is clean text");
+    unsigned lines = write_file(fd, span_of(effective));
+    load(name, lines, &again, &told);
+    fuzz_require(told && again.len == shown->len && strcmp(again.data, shown->data) == 0,
+                 "what is told of a config is that config");
+    fuzz_require(strcmp(told, effective) == 0, "and is told of it again");
+    free(told);
+    buffer_free(&again);
+}
+
 int fuzz_config(const uint8_t *data, size_t size)
 {
     static int fd = -1;
     char name[NAME_SIZE];
     struct buffer first, second;
+    char *told, *effective;
     struct span input = {(const char *)data, size};
 
     if (fd < 0)
@@ -145,11 +168,14 @@ int fuzz_config(const uint8_t *data, size_t size)
     snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
     unsigned lines = write_file(fd, input);
     clock_t start = clock();
-    load(name, lines, &first);
+    load(name, lines, &first, &told);
     fuzz_require(clock() - start < CLOCKS_PER_SEC, "loading takes less than a second");
-    load(name, lines, &second);
+    load(name, lines, &second, &effective);
     fuzz_require(first.len == second.len && (!first.len || strcmp(first.data, second.data) == 0),
                  "the same file is the same config");
+    check_effective(fd, name, effective, &first);
+    free(told);
+    free(effective);
     buffer_free(&first);
     buffer_free(&second);
     return 0;
