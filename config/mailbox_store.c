@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mailboxes that keep their mail: a Maildir, or an account on an IMAP or POP3 server (URLs of RFC 5092 and
- * 2384, of which host and port are taken and no more). Nothing is looked into while a config is loaded:
+ * 2384, of which host and port are taken and no more). No mailbox is looked into while a config is loaded:
  * whether the Maildir is there and the server lets us in is found out by whoever watches them.
  */
 #include "config/mailbox_store.h"
@@ -10,6 +10,7 @@
 #include "config/path.h"
 #include "config/scalar.h"
 #include "config/secret_key.h"
+#include "probe/net/tls_context.h"
 
 #include <string.h>
 
@@ -204,6 +205,19 @@ static void check_oauth(struct load *l, const struct node *item, const struct no
         require(l, oauth, "client_secret_file", "mailboxes.*.oauth2.client_secret_file");
 }
 
+/* Certificates that cannot be read are a mistake of the config, and no mailbox that is down. */
+static void check_ca_file(struct load *l, const struct node *item, const struct account *account)
+{
+    struct tls_context_error error;
+    const struct plan_tls trusted = {.ca_file = account->ca_file};
+    if (!account->ca_file)
+        return;
+    struct tls_context *context = tls_context_new(&trusted, &error);
+    if (!context)
+        load_error(l, node_get(node_get(item, "tls_config"), "ca_file"), "%s", error.message);
+    tls_context_free(context);
+}
+
 void mailbox_store_check(struct load *l, const struct node *item, struct snapshot_store *store)
 {
     static const char *const inbox[] = {"INBOX"};
@@ -211,6 +225,7 @@ void mailbox_store_check(struct load *l, const struct node *item, struct snapsho
     if (node_get(item, "maildir"))
         return;
     require(l, item, "username", "mailboxes.*.username");
+    check_ca_file(l, item, &store->account);
     if (oauth)
         check_oauth(l, item, oauth);
     else if (!node_get(item, "password"))

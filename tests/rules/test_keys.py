@@ -143,7 +143,8 @@ def make_certificate(folder):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
                     "/CN=sink.example.org", "-keyout", folder / "sink.key", "-out", folder / "sink.pem"],
                    check=True, capture_output=True, timeout=30)
-    for old, new in (("sink.key", "ehlod.key"), ("sink.pem", "ehlod.pem"), ("sink.pem", "callers.pem")):
+    for old, new in (("sink.key", "ehlod.key"), ("sink.pem", "ehlod.pem"), ("sink.pem", "callers.pem"),
+                     ("sink.pem", "mail-ca.pem")):
         (folder / new).write_bytes((folder / old).read_bytes())
 
 
@@ -157,7 +158,7 @@ def validate_text(folder, text):
     """A login is allowed without TLS, which is off in the example."""
     text = re.sub("^( *allow_plaintext:) false$", r"\1 true", text, flags=re.M)
     make_secrets(folder)
-    if re.search("^ *cert_file: (sink|ehlod).pem", text, re.M):
+    if re.search("^ *(cert_file: (sink|ehlod)|ca_file: mail-ca).pem", text, re.M):
         make_certificate(folder)
     (folder / "to_www.smtp").write_text("EHLO {{hostname}}\n< 250 {{customer}}\n" if "\n      customer:" in text else "NOOP\n")
     (folder / "welcome.eml").write_text("Subject: welcome\n\nhello\n", encoding="utf-8")
