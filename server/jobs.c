@@ -167,7 +167,8 @@ static struct result *show_record(const struct jobs *jobs, const struct record *
     return letters_show(jobs->letters, &plan, record->result);
 }
 
-/* An older verdict stands in while ehlod itself cannot tell. */
+/* An older verdict stands in while ehlod itself cannot tell; one that is unknown by now, since nobody could
+ * look for its message, is no better. */
 static struct result *stand_in(const struct jobs *jobs, const struct place *place,
                                const struct snapshot_target *target)
 {
@@ -177,7 +178,7 @@ static struct result *stand_in(const struct jobs *jobs, const struct place *plac
     if (known == NULL || now_us - known->result->ended_mono_us >= target->stale_if_error_us)
         return NULL;
     struct result *shown = show_record(jobs, known);
-    struct result *stale = conclude_stale(shown);
+    struct result *stale = shown->status != STATUS_UNKNOWN ? conclude_stale(shown) : NULL;
     result_unref(shown);
     return stale;
 }

@@ -4,12 +4,14 @@ letters are rows of the fault catalogue."""
 import re
 import socket
 import socketserver
+import sqlite3
 import threading
 
 import pytest
 from certificates import NAME
 from dovecot_store import DovecotStore
 from postfix import Postfix
+from service import Service, write_config
 from support import HOST, scaled, wait_until
 
 WWW = "www@imap.example.org"
@@ -143,7 +145,7 @@ def unverified(answer, place, words):
     failure = answer.json["failure"]
     assert (failure["phase"], failure["reason"]) == ("delivery", "mailbox_unreachable")
     assert re.search(rf"{re.escape(place)}: failing since \d\d:\d\d:\d\dZ: {words}", failure["message"]), failure
-    assert "correct horse" not in answer.text
+    assert "correct horse" not in answer.text and "stale" not in answer.json["flags"]
     return failure["message"]
 
 
@@ -169,6 +171,7 @@ def test_a_server_that_is_gone_and_comes_back(ehlod, dovecot, postfix, box):
     dovecot.halt()
     try:
         unverified(service.get("/check/mx", timeout=60), dovecot.url("imaps"), "connect to .*: connection refused")
+        assert 'ehlod_mailbox_up{mailbox="box"} 0' in service.get("/metrics").text.splitlines()
     finally:
         dovecot.resume()
     postfix.release()
@@ -176,7 +179,42 @@ def test_a_server_that_is_gone_and_comes_back(ehlod, dovecot, postfix, box):
     def works():
         return only_route(service.get("/check/mx?max_age=0", timeout=60))["state"] == "delivered"
     wait_until(works, 40, "it is delivered again")
+    wait_until(lambda: 'ehlod_mailbox_up{mailbox="box"} 1' in service.get("/metrics").text.splitlines(), 10, "it is up")
     wait_until(lambda: dovecot.ours("broken@imap.example.org") == 0, 40, "all were removed")
+
+
+def kept_states(tmp_path):
+    with sqlite3.connect(f"file:{tmp_path}/history.db?mode=ro", uri=True, timeout=scaled(5)) as db:
+        return [row[0] for row in db.execute("SELECT state FROM delivery")]
+
+
+@pytest.mark.parametrize("how", ["kill", "reload"])
+def test_what_was_pending_is_looked_for_as_often_as_before(postfix, box, tmp_path, cleanup, how):
+    """By a store that was opened anew, after `kill -9` or for another config; else it looks once a minute."""
+    given = {"history": {"path": "history.db"}, **config(box(user="many@imap.example.org"), postfix,
+                                                         route("many@imap.example.org", deliver_within="3m"))}
+    service = Service(str(tmp_path), given)
+    cleanup.callback(lambda: service.running() and service.stop_cleanly())
+    first = service.ready().get("/check/mx?wait=0")
+    assert only_route(first)["state"] == "pending", first
+    wait_until(lambda: kept_states(tmp_path) == ["pending"], 10, "it is kept")
+    if how == "kill":
+        service.process.kill()
+        service.wait(10)
+        service = Service(str(tmp_path), given)
+        service.ready()
+    else:
+        given["mailboxes"]["box"]["folders"] = ["INBOX"]
+        write_config(str(tmp_path), {**given, "server": {"listen": [f"{HOST}:{service.port}"]}})
+        assert service.get("/-/reload", method="POST").status == 200
+    looks = 1 if how == "kill" else 2
+    service.wait_for(lambda: service.log().count("looking for mail") == looks, 20, "it has looked")
+    postfix.release()
+
+    def delivered():
+        return only_route(service.get("/check/mx?wait=0&max_age=0"))["state"] == "delivered"
+    wait_until(delivered, 15, "it is delivered")
+    assert only_route(service.get("/check/mx?wait=0"))["delivery"]["run"] == first.json["id"]
 
 
 class SickServer:

@@ -204,6 +204,9 @@ def test_a_maildir_that_is_gone_is_unverified_until_it_is_back(ehlod, postfix):
         assert "the server ACCEPTED the message" in text and re.search(why, text), text
         assert "no evidence against the mail server" in text
         wait_until(lambda: service.log().count("a mailbox cannot be looked into") == 1, 5, "it is logged")
+        assert "stale" not in answer.json["flags"], "the run itself cannot stand in for what it does not know"
+        shown = service.get("/metrics").text.splitlines()
+        assert 'ehlod_mailbox_up{mailbox="disk"} 0' in shown and 'ehlod_runs_shared_total{how="stale"} 0' in shown
     finally:
         as_root("rm", postfix.maildir_path)
         as_root("mv", away, postfix.maildir_path)
