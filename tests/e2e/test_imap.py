@@ -298,3 +298,18 @@ def test_i02_i05_nothing_is_said_in_the_clear(ehlod, postfix, cleanup):
         unverified(service.get("/check/mx", timeout=60), server.url, "the server (does not begin TLS|greets with PREAUTH)")
         service.stop_cleanly()
     assert heard and set(heard) == {b"A001 CAPABILITY\r\n"}
+
+
+def test_nothing_in_the_clear_is_heard_in_tls(ehlod, postfix, cleanup):
+    """What a stranger puts behind the answer to STARTTLS would be heard as the server's; no handshake is begun then."""
+    heard = []
+    server = SickServer(b"* OK hello\r\n", [
+        ("CAPABILITY", b"* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN SASL-IR\r\n{tag} OK done\r\n"),
+        ("STARTTLS", b"{tag} OK begin\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR\r\nA003 OK in\r\n")])
+    answer = server._answer
+    server._answer = lambda out, line: heard.append(line) or answer(out, line)
+    cleanup.callback(server.stop)
+    box = {"imap": server.url, "username": "probe", "password": "correct horse"}
+    service = ehlod(config(box, postfix, route("www@void.example.org", deliver_within="1s")))
+    unverified(service.get("/check/mx", timeout=60), server.url, 'the server says what nobody expects: "A002 OK begin"')
+    assert heard and set(heard) == {b"A001 CAPABILITY\r\n", b"A002 STARTTLS\r\n"}
