@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Delivered, as an IMAP account shows it: ehlod, a real Postfix, a real Dovecot's LMTP, and back by its IMAP. The
 letters are rows of the fault catalogue."""
+import base64
 import re
 import socket
 import socketserver
@@ -10,6 +11,7 @@ import threading
 import pytest
 from certificates import NAME
 from dovecot_store import DovecotStore
+from fake_token_server import FakeTokenServer
 from postfix import Postfix
 from service import Service, write_config
 from support import HOST, scaled, wait_until
@@ -313,3 +315,40 @@ def test_nothing_in_the_clear_is_heard_in_tls(ehlod, postfix, cleanup):
     service = ehlod(config(box, postfix, route("www@void.example.org", deliver_within="1s")))
     unverified(service.get("/check/mx", timeout=60), server.url, 'the server says what nobody expects: "A002 OK begin"')
     assert heard and set(heard) == {b"A001 CAPABILITY\r\n", b"A002 STARTTLS\r\n"}
+
+
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
+def test_with_tokens(ehlod, certificates, postfix, cleanup, mechanism):
+    """The first one is refused, with the reason in a challenge; the next one does, within the same look."""
+    tokens = FakeTokenServer(certificates)
+    cleanup.callback(tokens.stop)
+    offered = []
+    server = SickServer(b"* OK hello\r\n", [
+        ("CAPABILITY", f"* CAPABILITY IMAP4rev1 AUTH={mechanism} SASL-IR\r\n{{tag}} OK done\r\n".encode()),
+        ("EXAMINE", b"* 0 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n{tag} OK done\r\n"), ("FETCH", b"{tag} OK done\r\n")])
+    others = server._answer
+
+    def answer(out, line):
+        if f"AUTHENTICATE {mechanism} ".encode() in line:
+            said = base64.b64decode(line.split()[3])
+            offered.append(re.search(rb"auth=Bearer ([^\x01]*)\x01", said)[1].decode())
+            if offered[-1] == "token-1":
+                out.write(b"+ " + base64.b64encode(b'{"status":"401"}') + b"\r\n")
+                return True
+        elif len(line.split()) < 2:  # which ends the challenge
+            out.write(b"A002 NO refused\r\n")
+            return True
+        else:
+            return others(out, line)
+        out.write(line.split(b" ")[0] + b" OK in\r\n")
+        return True
+    server._answer = answer
+    cleanup.callback(server.stop)
+    box = {"imap": server.url, "allow_plaintext": True, "username": "probe",
+           "tls_config": {"ca_file": certificates.ca, "server_name": NAME},
+           "oauth2": {"client_id": "ehlod", "client_secret": "correct horse", "token_url": tokens.url}}
+    service = ehlod(config(box, postfix, route("www@void.example.org", deliver_within="1s")))
+    answer = service.get("/check/mx", timeout=60)
+    assert (answer.status, only_route(answer)["state"]) == (503, "lost"), answer
+    assert offered[:2] == ["token-1", "token-2"] and set(offered[1:]) == {"token-2"} and len(tokens.forms) == 2
+    assert "cannot be looked into" not in service.log() and "token-" not in service.log() + answer.text

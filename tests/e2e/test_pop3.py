@@ -14,7 +14,7 @@ from support import scaled, wait_until
 
 WWW = "www@pop.example.org"
 USERS = [WWW, *(f"{name}@pop.example.org" for name in ("stranger", "many", "broken", "full"))]
-MANY = 50
+MANY = 500
 STRANGER = b"From: a@example.net\r\nSubject: not yours\r\nMessage-ID: <1@example.net>\r\n\r\n.dots\r\n..\r\n+OK\r\n.\r\n"
 
 
