@@ -69,11 +69,16 @@ static void say_examine(struct imap *im)
     say_open(im, "EXAMINE");
 }
 
+static void put_fields(struct imap *im)
+{
+    buffer_printf(&im->out, " (UID BODY.PEEK[HEADER.FIELDS (" FIELDS ")]<0.%d>)", IMAP_MAX_HEADER);
+}
+
 static void say_headers(struct imap *im)
 {
     begin_command(im, "UID FETCH ");
-    buffer_printf(&im->out, "%" PRIu32 ":* (UID BODY.PEEK[HEADER.FIELDS (" FIELDS ")]<0.%d>)", im->from,
-                  IMAP_MAX_HEADER);
+    buffer_printf(&im->out, "%" PRIu32 ":*", im->from);
+    put_fields(im);
     end_command(im);
 }
 
@@ -100,6 +105,15 @@ static void say_select(struct imap *im)
 {
     im->validity = 0;
     say_open(im, "SELECT");
+}
+
+static void say_again(struct imap *im)
+{
+    im->same_count = 0;
+    begin_command(im, "UID FETCH ");
+    put_batch(im);
+    put_fields(im);
+    end_command(im);
 }
 
 static void say_store(struct imap *im)
@@ -154,12 +168,18 @@ static enum imap_state after_capability(struct imap *im)
     return wants_uses(im) ? IMAP_LIST : begin_look(im);
 }
 
+/* The next folder, or the same one once more for what was too much. */
+static enum imap_state end_folder(struct imap *im)
+{
+    return open_from(im, im->dropped > im->from ? im->at : im->at + 1);
+}
+
 static enum imap_state remove_or_go_on(struct imap *im)
 {
     im->batch_count = im->reader->removable(im->context, im->at, IMAP_BATCH, im->batch);
     if (!im->batch_count)
-        return open_from(im, im->at + 1);
-    return im->selected ? IMAP_STORE : IMAP_SELECT;
+        return end_folder(im);
+    return im->selected ? IMAP_AGAIN : IMAP_SELECT;
 }
 
 static enum imap_state after_reading(struct imap *im)
@@ -172,6 +192,9 @@ static enum imap_state after_reading(struct imap *im)
 
 static enum imap_state after_examine(struct imap *im)
 {
+    if (!im->validity)
+        return imap_fail(im, "the server says no UIDVALIDITY of %s, so nobody knows which message is which",
+                         imap_folder_shown(im, im->at));
     im->examined = im->validity;
     im->from = im->reader->from(im->context, im->at, im->validity);
     if (!im->from || !im->exists || (im->next && im->next <= im->from))
@@ -187,7 +210,7 @@ static enum imap_state after_texts(struct imap *im)
 static enum imap_state leave(struct imap *im, const char *why)
 {
     im->reader->unremoved(im->context, im->at, im->batch, im->batch_count, why);
-    return open_from(im, im->at + 1);
+    return end_folder(im);
 }
 
 /* Of another validity the UIDs are other messages': nothing of them may be touched. */
@@ -198,7 +221,25 @@ static enum imap_state after_select(struct imap *im)
         return leave(im, "the folder was replaced by another (UIDVALIDITY)");
     if (im->read_only)
         return leave(im, "the folder is read-only");
-    return IMAP_STORE;
+    return IMAP_AGAIN;
+}
+
+/* What is not there any more, or is another message now, is none of ours. */
+static enum imap_state after_again(struct imap *im)
+{
+    uint32_t gone[IMAP_BATCH];
+    size_t gone_count = 0, count = im->batch_count;
+
+    im->batch_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (imap_is_among(im->same, im->same_count, im->batch[i]))
+            im->batch[im->batch_count++] = im->batch[i];
+        else
+            gone[gone_count++] = im->batch[i];
+    }
+    if (gone_count)
+        im->reader->removed(im->context, im->at, gone, gone_count);
+    return im->batch_count ? IMAP_STORE : remove_or_go_on(im);
 }
 
 static enum imap_state after_removing(struct imap *im)
@@ -224,6 +265,7 @@ static const struct row {
     [IMAP_HEADERS] = {"UID FETCH", say_headers, after_texts, false},
     [IMAP_TEXTS] = {"UID FETCH", say_texts, after_texts, false},
     [IMAP_SELECT] = {"SELECT", say_select, after_select, true},
+    [IMAP_AGAIN] = {"UID FETCH", say_again, after_again, true},
     [IMAP_STORE] = {"UID STORE", say_store, after_store, true},
     [IMAP_EXPUNGE] = {"UID EXPUNGE", say_expunge, after_removing, true},
 };

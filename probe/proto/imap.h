@@ -35,6 +35,10 @@ struct imap_reader {
     void (*looked)(void *context, size_t folder, uint32_t upto);
     /* What is to be removed now, at most so many; asked until it is none, or removing has failed. */
     size_t (*removable)(void *context, size_t folder, size_t most, uint32_t *uids_r);
+    /* Of one of these: whether what the server has under that UID (fields of its header) is what was read.
+     * Else it stays: some servers use a UID again, after a backup was restored for one. */
+    bool (*is_same)(void *context, size_t folder, uint32_t uid, struct span header);
+    /* They are gone, or marked; or were not there any more. */
     void (*removed)(void *context, size_t folder, const uint32_t *uids, size_t count);
     /* These could not be, why: one sentence without its full stop. */
     void (*unremoved)(void *context, size_t folder, const uint32_t *uids, size_t count, const char *why);
@@ -53,6 +57,7 @@ enum imap_state {
     IMAP_HEADERS,
     IMAP_TEXTS,
     IMAP_SELECT,
+    IMAP_AGAIN,
     IMAP_STORE,
     IMAP_EXPUNGE,
     IMAP_IDLE, /* a look is over */
@@ -93,6 +98,8 @@ struct imap {
     size_t candidate_at;
     uint32_t batch[IMAP_BATCH];
     size_t batch_count;
+    uint32_t same[IMAP_BATCH]; /* those of the batch that are still what was read */
+    size_t same_count;
 
     const char *why;
 };

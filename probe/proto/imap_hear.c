@@ -17,9 +17,9 @@ enum { MOST_WORDS = 200, MOST_OTHER_LITERAL = 1024 };
 
 size_t imap_most_literal(const struct imap *im)
 {
-    return im->state == IMAP_HEADERS ? IMAP_MAX_HEADER
-           : im->state == IMAP_TEXTS ? IMAP_MAX_KEPT
-                                     : MOST_OTHER_LITERAL;
+    bool is_header = im->state == IMAP_HEADERS || im->state == IMAP_AGAIN;
+
+    return is_header ? IMAP_MAX_HEADER : im->state == IMAP_TEXTS ? IMAP_MAX_KEPT : MOST_OTHER_LITERAL;
 }
 
 const char *imap_quote_words(struct arena *a, struct span words)
@@ -77,7 +77,7 @@ static void hear_code(struct imap *im, struct span code)
 
 /* ---- messages ---- */
 
-static bool is_known(const uint32_t *uids, size_t count, uint32_t uid)
+bool imap_is_among(const uint32_t *uids, size_t count, uint32_t uid)
 {
     for (size_t i = 0; i < count; i++)
         if (uids[i] == uid)
@@ -112,7 +112,7 @@ static bool take_header(struct imap *im, const struct imap_fetch *f)
 
 static bool take_text(struct imap *im, const struct imap_fetch *f)
 {
-    if (!f->body.data || !is_known(im->batch, im->batch_count, f->uid))
+    if (!f->body.data || !imap_is_among(im->batch, im->batch_count, f->uid))
         return false;
     for (size_t i = 0; i < im->batch_count; i++)
         if (im->batch[i] == f->uid)
@@ -121,14 +121,27 @@ static bool take_text(struct imap *im, const struct imap_fetch *f)
     return true;
 }
 
+static bool take_again(struct imap *im, const struct imap_fetch *f)
+{
+    if (!f->header.data || !imap_is_among(im->batch, im->batch_count, f->uid) ||
+        imap_is_among(im->same, im->same_count, f->uid))
+        return false;
+    if (im->reader->is_same(im->context, im->at, f->uid, f->header))
+        im->same[im->same_count++] = f->uid;
+    return true;
+}
+
 /* Whether it was asked for. */
 static bool hear_fetch(struct imap *im, struct span text)
 {
     struct imap_fetch f;
+    bool reads = im->state == IMAP_HEADERS || im->state == IMAP_TEXTS || im->state == IMAP_AGAIN;
 
-    if ((im->state != IMAP_HEADERS && im->state != IMAP_TEXTS) || imap_parse_fetch(text, &f) || !f.uid)
+    if (!reads || imap_parse_fetch(text, &f) || !f.uid)
         return false;
-    return im->state == IMAP_HEADERS ? take_header(im, &f) : take_text(im, &f);
+    return im->state == IMAP_HEADERS ? take_header(im, &f)
+           : im->state == IMAP_TEXTS ? take_text(im, &f)
+                                     : take_again(im, &f);
 }
 
 /* ---- the rest ---- */

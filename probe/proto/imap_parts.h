@@ -14,6 +14,9 @@ int imap_hear(struct imap *im, const struct imap_reply *reply);
 /* The octets that literals may have in a response, as the state goes. */
 size_t imap_most_literal(const struct imap *im);
 
+/* Whether it is one of those. */
+bool imap_is_among(const uint32_t *uids, size_t count, uint32_t uid);
+
 /* Fails, with that sentence; always IMAP_FAILED. */
 enum imap_state imap_fail(struct imap *im, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -48,6 +48,11 @@ bool report_is_one(struct span kept)
     return is_one;
 }
 
+bool report_may_be_one(struct span header)
+{
+    return report_plain_is_from_nobody(header) || report_is_one(header);
+}
+
 /* its parts */
 
 struct parts {

@@ -18,6 +18,9 @@
 /* Whether a message is such a report, by its header and the first lines of its body. */
 bool report_is_one(struct span kept);
 
+/* Whether it may be one, as far as its header alone tells. */
+bool report_may_be_one(struct span header);
+
 /*
  * Reads one: the token that it quotes, in the returned message or its header, or as Original-Envelope-Id, and
  * what it says of the recipient that fared worst. 1 = both are filled in, its texts are in the arena and fit

@@ -33,8 +33,7 @@ static struct span first_line(struct span text)
     return line;
 }
 
-/* "failure notice", from nobody whom one could answer. */
-static bool is_from_nobody(struct span kept)
+bool report_plain_is_from_nobody(struct span kept)
 {
     struct header_field field;
 
@@ -52,7 +51,8 @@ enum report_plain report_plain_kind(struct span kept)
     if (header_find(kept, "X-Failed-Recipients", &field) == 1 &&
         header_find(kept, "Auto-Submitted", &field) == 1)
         return span_is_nocase(header_word(field.value), "auto-replied") ? REPORT_EXIM : REPORT_NOT_PLAIN;
-    if (header_body(kept, &body) && starts_with(first_line(body), QMAIL_START) && is_from_nobody(kept))
+    if (header_body(kept, &body) && starts_with(first_line(body), QMAIL_START) &&
+        report_plain_is_from_nobody(kept))
         return REPORT_QMAIL;
     return REPORT_NOT_PLAIN;
 }

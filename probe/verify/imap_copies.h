@@ -3,6 +3,7 @@
 #define PROBE_VERIFY_IMAP_COPIES_H
 
 #include "probe/base/arena.h"
+#include "probe/base/span.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,13 +17,14 @@ struct imap_copy {
     uint32_t uid;
     unsigned asked; /* the number of the look that last asked whether it may be removed */
     bool stuck;     /* that it cannot be was told */
+    uint64_t likeness;
 };
 
 struct imap_copies {
     char *folder; /* its name; null = never looked into */
     uint32_t validity;
-    uint32_t upto; /* all UIDs up to this one are known */
-    struct imap_copy *list;
+    uint32_t upto;          /* all UIDs up to this one are known */
+    struct imap_copy *list; /* by UID */
     size_t count, room;
 };
 
@@ -31,8 +33,11 @@ void imap_copies_begin(struct imap_copies *c, const char *folder, uint32_t valid
 void imap_copies_free(struct imap_copies *c);
 
 struct imap_copy *imap_copies_find(struct imap_copies *c, uint32_t uid); /* null = not there */
-bool imap_copies_add(struct imap_copies *c, uint32_t uid);               /* false = no room */
+struct imap_copy *imap_copies_add(struct imap_copies *c, uint32_t uid);  /* null = no room */
 void imap_copies_drop(struct imap_copies *c, uint32_t uid);
+
+/* Of what makes a message that one and no other, however a server writes its header. */
+uint64_t imap_copies_likeness(struct span header);
 
 /* "INBOX/1795643587/4" */
 const char *imap_copies_id(const struct imap_copies *c, struct arena *a, uint32_t uid);

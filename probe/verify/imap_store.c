@@ -45,6 +45,7 @@ struct imap_store {
     int64_t began_us;
     bool kept;         /* the connection is of an earlier look, and has not been heard in this one */
     bool retried;      /* with another token */
+    bool full;         /* there was no room for a copy */
     struct link *link; /* null: not yet, or not any more */
     bool in_session;   /* session is live */
     struct imap session;
@@ -73,12 +74,20 @@ static bool is_ours(struct span kept)
     return message_token_of(kept, token) > 0 || report_is_one(kept);
 }
 
+/* As far as fields of its header tell. */
+static bool may_be_ours(struct span header)
+{
+    char token[MESSAGE_TOKEN_SIZE];
+
+    return message_token_of(header, token) > 0 || report_may_be_one(header);
+}
+
 static bool is_candidate(void *context, size_t folder, uint32_t uid, struct span header)
 {
     struct imap_store *s = context;
 
     s->listed_us = clock_mono_us();
-    return is_ours(header) && !imap_copies_find(&s->folders[folder], uid);
+    return may_be_ours(header) && !imap_copies_find(&s->folders[folder], uid);
 }
 
 static void on_read(void *context, size_t folder, uint32_t uid, struct span kept, uint64_t size)
@@ -87,8 +96,14 @@ static void on_read(void *context, size_t folder, uint32_t uid, struct span kept
     struct imap_copies *c = &s->folders[folder];
     struct arena a = {0};
 
-    if (!is_ours(kept) || imap_copies_find(c, uid) || !imap_copies_add(c, uid))
+    if (!is_ours(kept) || imap_copies_find(c, uid))
         return;
+    struct imap_copy *copy = imap_copies_add(c, uid);
+    if (!copy) {
+        s->full = true;
+        return;
+    }
+    copy->likeness = imap_copies_likeness(kept);
     struct sighting sighting = {.mailbox = s->name,
                                 .folder = c->folder,
                                 .astray = folder > 0,
@@ -104,7 +119,7 @@ static void on_folder_looked(void *context, size_t folder, uint32_t upto)
 {
     struct imap_store *s = context;
 
-    if (upto > s->folders[folder].upto)
+    if (upto > s->folders[folder].upto && !s->full)
         s->folders[folder].upto = upto;
 }
 
@@ -135,6 +150,14 @@ static size_t removable(void *context, size_t folder, size_t most, uint32_t *uid
     return count;
 }
 
+static bool is_same(void *context, size_t folder, uint32_t uid, struct span header)
+{
+    struct imap_store *s = context;
+    const struct imap_copy *copy = imap_copies_find(&s->folders[folder], uid);
+
+    return copy && may_be_ours(header) && copy->likeness == imap_copies_likeness(header);
+}
+
 static void on_removed(void *context, size_t folder, const uint32_t *uids, size_t count)
 {
     struct imap_store *s = context;
@@ -159,8 +182,8 @@ static void on_unremoved(void *context, size_t folder, const uint32_t *uids, siz
     arena_free(&a);
 }
 
-static const struct imap_reader reader = {from,      is_candidate, on_read,     on_folder_looked,
-                                          removable, on_removed,   on_unremoved};
+static const struct imap_reader reader = {from,      is_candidate, on_read,    on_folder_looked,
+                                          removable, is_same,      on_removed, on_unremoved};
 
 /* ---- a look ---- */
 
@@ -249,7 +272,7 @@ static void on_bytes(void *context, struct span bytes)
     }
     s->kept = s->kept && !s->looking;
     if (got > 0)
-        end(s, NULL);
+        end(s, s->full ? "there are more messages of ours than can be known" : NULL);
     else
         speak(s);
 }
@@ -308,7 +331,7 @@ static void begin(uv_timer_t *timer)
     struct imap_store *s = timer->data;
 
     s->looking = true;
-    s->retried = false;
+    s->retried = s->full = false;
     s->look++;
     s->began_us = clock_mono_us();
     pace_begin(&s->pace);

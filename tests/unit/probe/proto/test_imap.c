@@ -16,6 +16,7 @@
 #define FIELDS                                                                                               \
     "(X-EHLOD-TOKEN MESSAGE-ID CONTENT-TYPE X-FAILED-RECIPIENTS RETURN-PATH FROM SUBJECT AUTO-SUBMITTED)"
 #define HEADERS(from) "UID FETCH " from ":* (UID BODY.PEEK[HEADER.FIELDS " FIELDS "]<0.16384>)"
+#define AGAIN(uids)   "UID FETCH " uids " (UID BODY.PEEK[HEADER.FIELDS " FIELDS "]<0.16384>)"
 #define TEXTS(uids)   "UID FETCH " uids " (UID RFC822.SIZE BODY.PEEK[]<0.65536>)"
 
 /* A session with a reader who notes what it is told: messages whose header has "ours" are, and those that
@@ -28,6 +29,7 @@ struct session {
     uint32_t read[8];
     size_t read_count;
     bool remove;
+    const char *other; /* a header that has this is of another message by now */
     int got;
 };
 
@@ -70,6 +72,14 @@ static size_t removable(void *context, size_t folder, size_t most, uint32_t *uid
     return count;
 }
 
+static bool is_same(void *context, size_t folder, uint32_t uid, struct span header)
+{
+    const struct session *s = context;
+    (void)folder;
+    (void)uid;
+    return !s->other || !memmem(header.data, header.len, s->other, strlen(s->other));
+}
+
 static void note(struct session *s, const char *what, const uint32_t *uids, size_t count)
 {
     buffer_puts(&s->log, what);
@@ -92,7 +102,7 @@ static void unremoved(void *context, size_t folder, const uint32_t *uids, size_t
 }
 
 static const struct imap_reader reader = {from,      is_candidate, read_one, looked,
-                                          removable, removed,      unremoved};
+                                          removable, is_same,      removed,  unremoved};
 
 static const char *const inbox[] = {"INBOX"};
 static const char *const inbox_and_junk[] = {"INBOX", "\\Junk"};
@@ -163,8 +173,10 @@ static void test_finds_reads_and_removes(void **state)
         "* 2 FETCH (UID 8 RFC822.SIZE 70000 BODY[]<0> {5}\r\nE4 OK)\r\n"
         "* 3 FETCH (FLAGS (\\Seen) BODY[] \"x\\\"y\" UID 9)\r\nE4 OK done\r\n",
         "* 3 EXISTS\r\n* OK [UIDVALIDITY 7] valid\r\nE5 OK [READ-WRITE] done\r\n",
-        "E6 OK done\r\n",
-        "* 3 EXPUNGE\r\n* 2 EXPUNGE\r\nE7 OK done\r\n",
+        HEADER_OF("2", "8", "a: ours\r\n\r\n", "11")
+            HEADER_OF("3", "9", "a: ours\r\n\r\n", "11") "E6 OK done\r\n",
+        "E7 OK done\r\n",
+        "* 3 EXPUNGE\r\n* 2 EXPUNGE\r\nE8 OK done\r\n",
         NULL,
     };
     (void)state;
@@ -184,9 +196,10 @@ static void test_finds_reads_and_removes(void **state)
                                 "read 8 of folder 0, 5 of 70000: E4 OK\nread 9 of folder 0, 4 of 4: x\\\"y\n"
                                 "looked 0 up to 9\n"
                                 "> E5 SELECT \"INBOX\"\n"
-                                "> E6 UID STORE 8,9 +FLAGS.SILENT (\\Deleted)\n"
-                                "> E7 UID EXPUNGE 8,9\n"
-                                "removed 8 9\n");
+                                "> E6 " AGAIN("8,9") "\n"
+                                                     "> E7 UID STORE 8,9 +FLAGS.SILENT (\\Deleted)\n"
+                                                     "> E8 UID EXPUNGE 8,9\n"
+                                                     "removed 8 9\n");
         assert_int_equal(s.got, 1);
         assert_null(imap_why(&s.imap));
         end(&s);
@@ -282,15 +295,100 @@ static void test_without_uidplus_it_is_only_marked(void **state)
         HEADER_OF("1", "8", "a: ours\r\n\r\n", "11") "E3 OK done\r\n",
         "* 1 FETCH (UID 8 RFC822.SIZE 3 BODY[]<0> {3}\r\nx\r\n)\r\nE4 OK x\r\n",
         "* OK [UIDVALIDITY 7] valid\r\nE5 OK [READ-WRITE] done\r\n",
-        "E6 OK done\r\n",
+        HEADER_OF("1", "8", "a: ours\r\n\r\n", "11") "E6 OK done\r\n",
+        "E7 OK done\r\n",
         NULL};
     struct session s;
     (void)state;
     begin(&s, inbox, 1, 0);
     s.remove = true;
-    assert_non_null(strstr(play(&s, answers), "> E6 UID STORE 8 +FLAGS.SILENT (\\Deleted)\nremoved 8\n"));
+    assert_non_null(strstr(play(&s, answers), "> E7 UID STORE 8 +FLAGS.SILENT (\\Deleted)\nremoved 8\n"));
     assert_null(strstr(s.log.data, "EXPUNGE"));
     assert_int_equal(s.got, 1);
+    end(&s);
+}
+
+/* Under a UID there may be a stranger's message by now: of three, that were read, one is, and one is gone. */
+static void test_looks_once_more_before_it_removes(void **state)
+{
+    static const char *const answers[] = {
+        CAPABLE,
+        OPENED("E2", "3", "7", "10"),
+        HEADER_OF("1", "7", "a: ours\r\n\r\n", "11") HEADER_OF("2", "8", "a: ours\r\n\r\n", "11")
+            HEADER_OF("3", "9", "a: ours\r\n\r\n", "11") "E3 OK done\r\n",
+        "* 1 FETCH (UID 7 BODY[]<0> {1}\r\nx)\r\n* 2 FETCH (UID 8 BODY[]<0> {1}\r\nx)\r\n"
+        "* 3 FETCH (UID 9 BODY[]<0> {1}\r\nx)\r\nE4 OK done\r\n",
+        "* OK [UIDVALIDITY 7] valid\r\nE5 OK [READ-WRITE] done\r\n",
+        HEADER_OF("1", "7", "a: theirs\r\n\r\n", "13") HEADER_OF("2", "9", "a: ours\r\n\r\n", "11")
+            HEADER_OF("2", "5", "a: ours\r\n\r\n", "11") "E6 OK done\r\n",
+        "E7 OK done\r\n",
+        "E8 OK done\r\n",
+        NULL};
+    (void)state;
+    EACH_PIECE(i)
+    {
+        struct session s;
+        begin(&s, inbox, 1, pieces[i]);
+        s.remove = true;
+        s.other = "theirs";
+        assert_string_equal(strstr(play(&s, answers), "> E6"),
+                            "> E6 " AGAIN("7,8,9") "\n"
+                                                   "removed 7 8\n"
+                                                   "> E7 UID STORE 9 +FLAGS.SILENT (\\Deleted)\n"
+                                                   "> E8 UID EXPUNGE 9\nremoved 9\n");
+        assert_int_equal(s.got, 1);
+        end(&s);
+    }
+}
+
+/* Then a UID names nothing for good: what was read may be another message next time, and what is new may be
+ * passed over. */
+static void test_a_folder_without_validity(void **state)
+{
+    static const char *const answers[] = {
+        CAPABLE, "* 1 EXISTS\r\n* OK [UIDVALIDITY 0] x\r\nE2 OK [READ-ONLY] done\r\n", NULL};
+    struct session s;
+    (void)state;
+    begin(&s, inbox, 1, 0);
+    play(&s, answers);
+    assert_int_equal(s.got, -1);
+    assert_string_equal(imap_why(&s.imap),
+                        "the server says no UIDVALIDITY of INBOX, so nobody knows which message is which");
+    end(&s);
+}
+
+/* More new messages than are read in one go: the look is not over before the others were read, too. */
+static void test_too_many_candidates_are_read_in_the_same_look(void **state)
+{
+    struct session s;
+    struct buffer all;
+    (void)state;
+    begin(&s, inbox, 1, 0);
+    buffer_init(&all, 2 * 1024 * 1024);
+    for (unsigned uid = 1; uid <= IMAP_MAX_CANDIDATES + 1; uid++)
+        buffer_printf(&all, "* %u FETCH (UID %u BODY[HEADER.FIELDS (X)]<0> \"ours\")\r\n", uid, uid);
+    buffer_puts(&all, "E3 OK done\r\n");
+    hear(&s, span_of(CAPABLE));
+    hear(&s, span_of("* 10001 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\nE2 OK [READ-ONLY] done\r\n"));
+    hear(&s, buffer_span(&all));
+    for (unsigned i = 0; i < IMAP_MAX_CANDIDATES / IMAP_BATCH; i++) {
+        char answer[32];
+        snprintf(answer, sizeof answer, "E%u OK done\r\n", 4 + i);
+        assert_int_equal(s.got, 0);
+        hear(&s, span_of(answer));
+    }
+    assert_int_equal(s.got, 0);
+    s.from = IMAP_MAX_CANDIDATES + 1;
+    buffer_clear(&s.log);
+    hear(&s, span_of("* 10001 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\nE204 OK [READ-ONLY] done\r\n"));
+    hear(&s, span_of("* 10001 FETCH (UID 10001 BODY[HEADER.FIELDS (X)]<0> \"ours\")\r\nE205 OK done\r\n"));
+    hear(&s, span_of("* 10001 FETCH (UID 10001 BODY[] \"x\")\r\nE206 OK done\r\n"));
+    assert_string_equal(s.log.data, "> E204 EXAMINE \"INBOX\"\nfolder 0 validity 7\n"
+                                    "> E205 " HEADERS("10001") "\n> E206 " TEXTS(
+                                        "10001") "\n"
+                                                 "read 10001 of folder 0, 1 of 1: x\nlooked 0 up to 10001\n");
+    assert_int_equal(s.got, 1);
+    buffer_free(&all);
     end(&s);
 }
 
@@ -503,6 +601,9 @@ int main(void)
         cmocka_unit_test(test_a_folder_by_its_use),
         cmocka_unit_test(test_a_use_that_no_folder_has),
         cmocka_unit_test(test_without_uidplus_it_is_only_marked),
+        cmocka_unit_test(test_looks_once_more_before_it_removes),
+        cmocka_unit_test(test_a_folder_without_validity),
+        cmocka_unit_test(test_too_many_candidates_are_read_in_the_same_look),
         cmocka_unit_test(test_i11_what_cannot_be_removed),
         cmocka_unit_test(test_i10_refusals),
         cmocka_unit_test(test_i06_literals),

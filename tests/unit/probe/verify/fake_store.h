@@ -7,6 +7,7 @@
  * row of a table whose words stand in it. In an answer "$" is the line's first word (IMAP's tag); an answer
  * that ends with "!" hangs up behind it; one that is null is none; "@" floods for ever behind it.
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,6 +158,7 @@ static inline void fake_store_start(struct fake_store *server, uv_loop_t *loop)
     struct sockaddr_in at;
     int len = sizeof at;
 
+    signal(SIGPIPE, SIG_IGN); /* who hung up hears no answer */
     uv_ip4_addr("127.0.0.1", 0, &at);
     uv_tcp_init(loop, &server->listener);
     server->listener.data = server;

@@ -31,15 +31,18 @@ static_assert(sizeof OURS - 1 == 73, "the literals below say so");
     }
 #define HEADERS                                                                                              \
     {                                                                                                        \
-        "HEADER.FIELDS", "* 1 FETCH (UID 4 BODY[HEADER.FIELDS (X)]<0> {8}\r\na: b\r\n\r\n)\r\n"              \
+        "UID FETCH 1:*", "* 1 FETCH (UID 4 BODY[HEADER.FIELDS (X)]<0> {8}\r\na: b\r\n\r\n)\r\n"              \
                          "* 2 FETCH (UID 8 BODY[HEADER.FIELDS (X)]<0> {73}\r\n" OURS ")\r\n$ OK done\r\n"    \
     }
 #define TEXT                                                                                                 \
     {                                                                                                        \
-        "UID FETCH 8 ", "* 2 FETCH (UID 8 RFC822.SIZE 100000 BODY[]<0> {73}\r\n" OURS ")\r\n$ OK done\r\n"   \
+        "UID FETCH 8 (UID RFC",                                                                              \
+            "* 2 FETCH (UID 8 RFC822.SIZE 100000 BODY[]<0> {73}\r\n" OURS ")\r\n$ OK done\r\n"               \
     }
 #define REMOVAL                                                                                              \
-    {"UID STORE 8 ", "$ OK done\r\n"}, {"UID EXPUNGE 8\r\n", "* 2 EXPUNGE\r\n$ OK done\r\n"},                \
+    {"UID FETCH 8 (UID BODY.PEEK[HEADER",                                                                    \
+     "* 2 FETCH (UID 8 BODY[HEADER.FIELDS (X)]<0> {73}\r\n" OURS ")\r\n$ OK done\r\n"},                      \
+        {"UID STORE 8 ", "$ OK done\r\n"}, {"UID EXPUNGE 8\r\n", "* 2 EXPUNGE\r\n$ OK done\r\n"},            \
     {                                                                                                        \
         NULL, NULL                                                                                           \
     }
@@ -274,7 +277,7 @@ static void test_a_look_that_breaks_off(void **state)
         LOGIN,
         OPEN("EXAMINE", "7"),
         HEADERS,
-        {"UID FETCH 8 ", "* 2 FETCH (UID 8 BODY[]<0> {73}\r\n" OURS ")\r\n!"},
+        {"UID FETCH 8 (UID RFC", "* 2 FETCH (UID 8 BODY[]<0> {73}\r\n" OURS ")\r\n!"},
         REMOVAL};
     struct scene s;
     (void)state;
@@ -309,6 +312,48 @@ static void test_reports_and_strangers(void **state)
     scene_end(&s);
 }
 
+/* A UID that is a stranger's by now is left alone, and is ours no more. */
+static void test_a_strangers_message_under_a_uid_of_ours(void **state)
+{
+    static const struct fake_row rows[] = {
+        LOGIN,
+        OPEN("EXAMINE", "7"),
+        OPEN("SELECT", "7"),
+        HEADERS,
+        TEXT,
+        {"UID FETCH 8 (UID BODY.PEEK[HEADER",
+         "* 2 FETCH (UID 8 BODY[HEADER.FIELDS (X)]<0> {27}\r\nMessage-ID: <a@b.example>\r\n)\r\n$ OK done\r\n"},
+        {NULL, NULL}};
+    struct scene s;
+    (void)state;
+    scene_begin(&s, rows);
+    s.may_remove = true;
+    assert_string_equal(scene_look(&s),
+                        "seen box INBOX INBOX/7/8, 73 of 100000\nmay box INBOX/7/8\nlooked box: well\n");
+    assert_string_equal(scene_ask(&s), "looked box: well\n");
+    assert_null(strstr(s.server.heard, "STORE"));
+    scene_end(&s);
+}
+
+/* A report of qmail is known by its text alone. */
+static void test_a_report_that_only_its_text_shows(void **state)
+{
+    static const struct fake_row rows[] = {
+        LOGIN,
+        OPEN("EXAMINE", "7"),
+        {"UID FETCH 1:*",
+         "* 2 FETCH (UID 8 BODY[HEADER.FIELDS (X)] {19}\r\nReturn-Path: <>\r\n\r\n)\r\n$ OK done\r\n"},
+        {"UID FETCH 8 (UID RFC", "* 2 FETCH (UID 8 BODY[]<0> {68}\r\nReturn-Path: <>\r\n\r\n"
+                                 "Hi. This is the qmail-send program at a.example\r\n)\r\n$ OK done\r\n"},
+        {NULL, NULL}};
+    struct scene s;
+    (void)state;
+    scene_begin(&s, rows);
+    assert_string_equal(scene_look(&s),
+                        "seen box INBOX INBOX/7/8, 68 of 68\nmay box INBOX/7/8\nlooked box: well\n");
+    scene_end(&s);
+}
+
 /* Wherever it is when it is freed: silence, and nothing left. */
 static void test_freed_at_any_time(void **state)
 {
@@ -337,6 +382,8 @@ int main(void)
         cmocka_unit_test(test_why_it_cannot_be_looked_into),
         cmocka_unit_test(test_a_look_that_breaks_off),
         cmocka_unit_test(test_reports_and_strangers),
+        cmocka_unit_test(test_a_strangers_message_under_a_uid_of_ours),
+        cmocka_unit_test(test_a_report_that_only_its_text_shows),
         cmocka_unit_test(test_freed_at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
