@@ -175,6 +175,7 @@ static void read_store(struct load *l, struct snapshot *s, const struct node *it
     *store = m->store;
     store->name = arena_dup(l->keep, item->key);
     mailbox_store_check(l, item, store);
+    mailbox_store_check_clash(l, item, stores, store);
 }
 
 static void read_one(struct load *l, struct snapshot *s, const struct node *item)

@@ -13,6 +13,7 @@
 #include "probe/net/tls_context.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define MAX_FOLDERS 16
 #define MAX_SCOPES  32
@@ -233,5 +234,42 @@ void mailbox_store_check(struct load *l, const struct node *item, struct snapsho
     if (!node_get(item, "folders")) {
         store->account.folders = inbox;
         store->account.folder_count = 1;
+    }
+}
+
+/* A folder of both, POP3 has but one; or null. */
+static const char *shared_folder(const struct account *a, const struct account *b)
+{
+    for (size_t i = 0; i < a->folder_count; i++)
+        for (size_t k = 0; k < b->folder_count; k++)
+            if (strcasecmp(a->folders[i], b->folders[k]) == 0)
+                return b->folders[k];
+    return NULL;
+}
+
+static bool is_same_account(const struct account *a, const struct account *b)
+{
+    return a->host && b->host && a->username && b->username && a->protocol == b->protocol &&
+           a->port == b->port && strcasecmp(a->host, b->host) == 0 && strcmp(a->username, b->username) == 0;
+}
+
+void mailbox_store_check_clash(struct load *l, const struct node *item, const struct snapshot_store *before,
+                               const struct snapshot_store *store)
+{
+    static const char *const kinds[ACCOUNT_PROTOCOL_COUNT] = {"imap", "pop3"};
+    const struct account *a = &store->account;
+
+    for (; before < store; before++) {
+        const char *name = node_show(l->scratch, before->name);
+        const char *folder = is_same_account(&before->account, a) ? shared_folder(&before->account, a) : NULL;
+        if (store->maildir && before->maildir && strcmp(store->maildir, before->maildir) == 0) {
+            load_key_error(l, node_get(item, "maildir"), "mailbox %s is this Maildir already", name);
+            return;
+        }
+        if (folder) {
+            load_key_error(l, node_get(item, kinds[a->protocol]), "mailbox %s looks into its %s already",
+                           name, node_show(l->scratch, folder));
+            return;
+        }
     }
 }

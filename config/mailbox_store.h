@@ -19,4 +19,8 @@ keys_parse mailbox_store_scopes;    /* struct account_oauth: scopes */
 /* What must hold between the keys of the mailbox, and what is so where nothing is said. */
 void mailbox_store_check(struct load *l, const struct node *item, struct snapshot_store *store);
 
+/* That none of those before it looks into the same place: who sees a message first takes it away. */
+void mailbox_store_check_clash(struct load *l, const struct node *item, const struct snapshot_store *before,
+                               const struct snapshot_store *store);
+
 #endif
