@@ -236,12 +236,13 @@ void letters_sent(struct letters *l, const struct plan *plan, const struct resul
 
 /* ---- mailboxes ---- */
 
-/* What the message is: a report on one of ours (1), one of ours (0), or nobody's (-1). */
+/* What the message is: a report on one of ours (1), one of ours (0), or nobody's (-1). A report is never one
+ * of ours, whatever of ours its own header repeats. */
 static int read_kind(const struct sighting *s, struct arena *arena, char token_r[MESSAGE_TOKEN_SIZE],
                      struct bounce *report_r)
 {
-    if (report_is_one(s->kept) && report_read(arena, s->kept, token_r, report_r))
-        return 1;
+    if (report_is_one(s->kept))
+        return report_read(arena, s->kept, token_r, report_r) ? 1 : -1;
     return message_token_of(s->kept, token_r) ? 0 : -1;
 }
 

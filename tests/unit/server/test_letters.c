@@ -385,6 +385,28 @@ static void test_v06_a_report_on_it(void **state)
     clear(&p);
 }
 
+/* Nor is one a delivery that says nothing of what became of the message, and repeats our header in its own.
+ */
+static void test_v06_a_report_with_our_header(void **state)
+{
+    struct stage *s = *state;
+    struct played p;
+    char text[512];
+
+    begin(s, &p, "R1", false);
+    finish(s, &p, "R1", ROUTE_QUEUED);
+    const char *token = p.plan.letters[ROUTE_DELIVER].token;
+    snprintf(text, sizeof text,
+             "X-Ehlod-Token: %s\r\nMessage-ID: <%s@mx.example.org>\r\n"
+             "Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b--\r\n",
+             token, token);
+    assert_false(see(s, p.plan.routes[ROUTE_DELIVER].mailbox, text));
+    struct result *shown = letters_show(s->letters, &p.plan, p.result);
+    assert_int_equal(shown->routes[ROUTE_DELIVER].state, ROUTE_PENDING);
+    result_unref(shown);
+    clear(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +425,7 @@ int main(void)
         LETTERS_TEST(test_a_blind_mailbox),
         LETTERS_TEST(test_partly_taken),
         LETTERS_TEST(test_v06_a_report_on_it),
+        LETTERS_TEST(test_v06_a_report_with_our_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
