@@ -73,6 +73,18 @@ static void require(struct load *l, const struct node *node, const char *key, co
         load_missing(l, node, key, keys_row(row_path)->expected);
 }
 
+/* The key whose listeners are in the sink's way; or null. */
+static const char *find_taker(const struct snapshot *s, const struct snapshot_sink *sink)
+{
+    for (size_t i = 0; i < s->listen_count; i++)
+        if (server_places_clash(&s->listen[i], &sink->listen))
+            return "server.listen";
+    for (size_t i = 0; i < s->agent_listen_count; i++)
+        if (server_places_clash(&s->agent_listen[i], &sink->listen))
+            return "server.agent_listen";
+    return NULL;
+}
+
 static void check_clash(struct load *l, const struct snapshot *s, const struct snapshot_sink *before,
                         const struct snapshot_sink *sink, const struct node *node)
 {
@@ -80,10 +92,10 @@ static void check_clash(struct load *l, const struct snapshot *s, const struct s
     const char *what = sink->listen.path ? "path" : "address";
     if (!where)
         return;
-    for (size_t i = 0; i < s->listen_count; i++)
-        if (server_places_clash(&s->listen[i], &sink->listen))
-            load_error(l, where, "server.listen takes this %s already (found %s)", what,
-                       node_found(l->scratch, where));
+    const char *taker = find_taker(s, sink);
+    if (taker)
+        load_error(l, where, "%s takes this %s already (found %s)", taker, what,
+                   node_found(l->scratch, where));
     for (; before < sink; before++)
         if (server_places_clash(&before->listen, &sink->listen))
             load_error(l, where, "mailbox %s takes this %s already (found %s)",

@@ -58,16 +58,34 @@ static const char *find_clash(const struct snapshot_listen *before, const struct
                         : "an address before it in this list takes this port already";
 }
 
+/* How the entries of a list are read, and the listeners that must not be in their way. */
+struct reader {
+    const char *(*read)(struct load *l, const char *text, struct snapshot_listen *place_r);
+    const struct snapshot_listen *taken;
+    size_t taken_count;
+};
+
+/* Null, or why what is listened at already is in the way. */
+static const char *find_taken(const struct reader *reader, const struct snapshot_listen *place)
+{
+    for (size_t i = 0; i < reader->taken_count; i++)
+        if (server_places_clash(&reader->taken[i], place))
+            return place->path ? "server.listen takes this path already"
+                               : "server.listen takes this address already";
+    return NULL;
+}
+
 /* One more of the list, unless it is bad or clashes with those before it. */
 static size_t add(struct load *l, const struct keys_row *row, const struct node *node,
-                  struct snapshot_listen *list, size_t count)
+                  const struct reader *reader, struct snapshot_listen *list, size_t count)
 {
     const char *text = scalar_read(l, row, node);
-    const char *why = text ? read_listen(l, text, &list[count]) : NULL;
+    const char *why = text ? reader->read(l, text, &list[count]) : NULL;
     if (why)
         load_bad(l, node, why, row->expected);
     if (!text || why)
         return count;
+    why = find_taken(reader, &list[count]);
     for (size_t i = 0; i < count && !why; i++)
         why = find_clash(&list[i], &list[count]);
     if (why)
@@ -75,18 +93,39 @@ static size_t add(struct load *l, const struct keys_row *row, const struct node 
     return why ? count : count + 1;
 }
 
-void server_listen(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+/* How many of them are good; 0 with no list when nothing could be read. */
+static size_t read_list(struct load *l, const struct keys_row *row, const struct node *node,
+                        const struct reader *reader, const struct snapshot_listen **list_r)
 {
-    struct snapshot *s = slot;
     size_t items = load_items(l, node, row->expected, MAX_LISTEN);
     if (items == 0)
-        return;
+        return 0;
     struct snapshot_listen *list = arena_alloc(l->keep, items * sizeof(*list));
     size_t count = 0;
     for (size_t i = 0; i < items; i++)
-        count = add(l, row, load_item(node, i), list, count);
+        count = add(l, row, load_item(node, i), reader, list, count);
+    *list_r = list;
+    return count;
+}
+
+void server_listen(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    struct snapshot *s = slot;
+    const struct reader reader = {.read = read_listen};
+    const struct snapshot_listen *list = NULL;
+    size_t count = read_list(l, row, node, &reader, &list);
+    if (!list)
+        return;
     s->listen = list;
     s->listen_count = count;
+}
+
+void server_agent_listen(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    struct snapshot *s = slot;
+    const struct reader reader = {
+        .read = server_read_place, .taken = s->listen, .taken_count = s->listen_count};
+    s->agent_listen_count = read_list(l, row, node, &reader, &s->agent_listen);
 }
 
 void server_unknown_status(struct load *l, const struct keys_row *row, const struct node *node, void *slot)

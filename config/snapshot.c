@@ -88,14 +88,17 @@ static int compare_names(const void *left, const void *right)
 /* The places to listen at, none of which is to be dialled. */
 static void collect_own(struct owned *s)
 {
-    struct address *own = arena_alloc(&s->arena, s->is.listen_count * sizeof(*own));
-    for (size_t i = 0; i < s->is.listen_count; i++) {
-        own[i] = s->is.listen[i].address;
-        if (s->is.listen[i].path)
-            (void)address_of_path(s->is.listen[i].path, &own[i]); /* its length is known to be good */
+    size_t count = s->is.listen_count + s->is.agent_listen_count;
+    struct address *own = arena_alloc(&s->arena, count * sizeof(*own));
+    for (size_t i = 0; i < count; i++) {
+        const struct snapshot_listen *place =
+            i < s->is.listen_count ? &s->is.listen[i] : &s->is.agent_listen[i - s->is.listen_count];
+        own[i] = place->address;
+        if (place->path)
+            (void)address_of_path(place->path, &own[i]); /* its length is known to be good */
     }
     s->is.own = own;
-    s->is.own_count = s->is.listen_count;
+    s->is.own_count = count;
 }
 
 /* What needs the whole of it: every plan knows where ehlod listens, every name can be found. */

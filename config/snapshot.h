@@ -105,6 +105,7 @@ struct snapshot_target {
     int64_t cache_ttl_us;
     int64_t stale_if_error_us; /* 0 = never */
     int64_t wait_us;           /* how long an answer waits for a delivery */
+    int64_t interval_us;       /* it runs by itself this often; 0 = on demand alone */
 };
 
 /* A module, as it stands in for a target of its own (config/guest.h). */
@@ -119,6 +120,8 @@ struct snapshot {
     const char *server_name;              /* this vantage point */
     const struct snapshot_listen *listen; /* at least one */
     size_t listen_count;
+    const struct snapshot_listen *agent_listen; /* where HAProxy's agent-check is answered; none = nowhere */
+    size_t agent_listen_count;
     const struct address *own; /* the same as addresses: also every plan's own */
     size_t own_count;
     unsigned max_runs;                /* at least 1 */

@@ -16,6 +16,7 @@
 #include "config/target_dialogue.h"
 #include "config/target_message.h"
 #include "config/target_tls.h"
+#include "probe/base/clock.h"
 #include "probe/proto/placeholder.h"
 
 #include <stdlib.h>
@@ -129,6 +130,16 @@ void target_helo(struct load *l, const struct keys_row *row, const struct node *
         load_bad(l, node, "not 1 to 255 printable ASCII characters without spaces", row->expected);
     else
         *(const char **)slot = arena_dup(l->keep, text);
+}
+
+void target_interval(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    int64_t us = CLOCK_NONE;
+    scalar_duration(l, row, node, &us);
+    if (us != CLOCK_NONE && us != 0 && us < CLOCK_US_PER_S)
+        load_bad(l, node, "too short", row->expected);
+    else if (us != CLOCK_NONE)
+        *(int64_t *)slot = us;
 }
 
 void target_stop_after(struct load *l, const struct keys_row *row, const struct node *node, void *slot)

@@ -28,6 +28,7 @@ keys_parse target_family;
 keys_parse target_source;
 keys_parse target_protocol;
 keys_parse target_helo;
+keys_parse target_interval; /* int64_t, microseconds */
 keys_parse target_stop_after;
 
 #endif
