@@ -88,6 +88,7 @@ static const struct {
     [REASON_SERVER_INVALID] = {"server_invalid", "the server does not prove that it knows the secret"},
     [REASON_LATE] = {"late", "the message came, but too late"},
     [REASON_MAILBOX_UNREACHABLE] = {"mailbox_unreachable", "ehlod could not look for the message"},
+    [REASON_DRAINED] = {"drained", "the target was taken out of service"},
     [REASON_LOST] = {"lost", "the message was accepted and never came"},
     [REASON_BOUNCED] = {"bounced", "the message was accepted and then sent back"},
     [REASON_ELSEWHERE] = {"elsewhere", "the message went where it does not belong"},
@@ -154,6 +155,7 @@ static const struct {
     [FLAG_ALTERED] = {"altered", true},
     [FLAG_NOT_REMOVED] = {"not_removed", false},
     [FLAG_STALE] = {"stale", false},
+    [FLAG_DRAINED] = {"drained", false},
 };
 
 const char *status_name(enum status s)

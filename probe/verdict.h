@@ -101,6 +101,7 @@ enum reason {
     REASON_BOUNCED,
     REASON_ELSEWHERE,
     REASON_MAILBOX_UNREACHABLE,
+    REASON_DRAINED, /* no run at all: the target is out of service, because somebody said so */
     REASON_COUNT
 };
 
@@ -165,6 +166,7 @@ enum flag {
     FLAG_ALTERED,               /* a message was not as it was sent */
     FLAG_NOT_REMOVED,           /* a message that was seen could not be removed from its mailbox */
     FLAG_STALE,                 /* an older verdict, while ehlod itself cannot tell */
+    FLAG_DRAINED,               /* the target is out of service, because somebody said so */
     FLAG_COUNT
 };
 

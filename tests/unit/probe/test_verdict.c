@@ -74,6 +74,7 @@ static const char *const reasons_known[] = {
     "bounced",
     "elsewhere",
     "mailbox_unreachable",
+    "drained",
 };
 /* Those that the fault catalogue calls degraded, and that mx_require: any makes a warning of; any other flag
  * only notes. */
