@@ -140,6 +140,9 @@ static void begin(struct check *c, struct desk *desk, const struct snapshot_targ
         struct jobs_ask one = *ask;
         one.target = &first[i];
         part->check = c;
+        part->result = one.fresh ? NULL : drains_result(desk->drains, &first[i]);
+        if (part->result != NULL)
+            continue;
         part->result = c->q->request->reserved
                            ? jobs_at_hand(desk->jobs, &one,
                                           "all connections but those kept for health checks are in use")

@@ -11,6 +11,7 @@
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "server/check.h"
+#include "server/drain_ask.h"
 #include "server/entry.h"
 #include "server/probe.h"
 #include "server/prometheus.h"
@@ -45,7 +46,7 @@ static const char *allow_text(struct arena *arena, unsigned set)
 }
 
 struct row {
-    const char *path; /* "*" as a last segment stands for any one */
+    const char *path; /* a segment "*" behind the first stands for any one */
     const char *any;  /* what that one is called; null = there is none */
     unsigned methods; /* set of enum method */
     bool verdict;     /* OPTIONS gives the status that GET gives; and it is given whatever is in use */
@@ -58,12 +59,16 @@ static void show_targets(struct desk *desk, struct question *q)
 {
     const struct snapshot *snapshot = desk->snapshot;
     struct result **latest = mem_alloc((snapshot->target_count + 1) * sizeof(struct result *));
+    const struct render_drain **drains =
+        arena_alloc(&q->arena, (snapshot->target_count + 1) * sizeof(struct render_drain *));
     struct buffer body;
 
-    for (size_t i = 0; i < snapshot->target_count; i++)
+    for (size_t i = 0; i < snapshot->target_count; i++) {
         latest[i] = jobs_latest(desk->jobs, &snapshot->targets[i]);
+        drains[i] = drain_ask_shown(desk, q, snapshot->targets[i].name);
+    }
     buffer_init(&body, RENDER_MAX_SET);
-    json_targets(&body, snapshot, (const struct result *const *)latest, clock_mono_us());
+    json_targets(&body, snapshot, (const struct result *const *)latest, drains, clock_mono_us());
     for (size_t i = 0; i < snapshot->target_count; i++)
         result_unref(latest[i]);
     free(latest);
@@ -98,13 +103,35 @@ static void show_readiness(struct desk *desk, struct question *q)
         question_text(q, 200, "ehlod is ready.");
 }
 
-/* ---- reloading ---- */
+/* ---- what not everybody may ---- */
 
 static bool may_reload(const struct desk *desk, const struct http_request *request)
 {
     enum snapshot_reload allowed = desk->snapshot->allow_reload;
 
     return allowed == SNAPSHOT_RELOAD_ANYONE || (allowed == SNAPSHOT_RELOAD_LOOPBACK && request->local);
+}
+
+static bool refuse_drain(const struct desk *desk, struct question *q)
+{
+    if (may_reload(desk, q->request))
+        return false;
+    question_refuse(
+        q, 403, NULL,
+        "Taking targets out of service and back in is not allowed from here (server.allow_reload).");
+    return true;
+}
+
+static void drain(struct desk *desk, struct question *q)
+{
+    if (!refuse_drain(desk, q))
+        drain_ask_begin(desk, q);
+}
+
+static void undrain(struct desk *desk, struct question *q)
+{
+    if (!refuse_drain(desk, q))
+        drain_ask_end(desk, q);
 }
 
 static const char *join_lines(struct arena *arena, const char *const *lines, size_t count)
@@ -165,6 +192,8 @@ static const struct row rows[] = {
     {"/sd", NULL, METHODS_READ, false, false, prometheus_sd, {NULL}},
     {"/runs/*", "{id}", METHODS_READ, false, false, check_past, {"format", "color"}},
     {"/targets", NULL, METHODS_READ, false, false, show_targets, {NULL}},
+    {"/targets/*/drain", "{target}", METHOD_POST | METHOD_OPTIONS, false, false, drain, {"for", "reason"}},
+    {"/targets/*/undrain", "{target}", METHOD_POST | METHOD_OPTIONS, false, false, undrain, {NULL}},
     {"/config", NULL, METHODS_READ, false, false, show_config, {NULL}},
     {"/openapi.json", NULL, METHODS_READ, false, false, show_openapi, {NULL}},
     {"/-/healthy", NULL, METHODS_READ, true, true, show_health, {NULL}},
@@ -215,9 +244,10 @@ static const char *list_paths(struct arena *arena)
 
     for (size_t i = 0; i < ROW_COUNT; i++) {
         size_t len = strcspn(rows[i].path, "*");
+        const char *rest = rows[i].path[len] != '\0' ? rows[i].path + len + 1 : "";
         if (len > 0)
-            list = arena_printf(arena, "%s%s%.*s%s", list, *list != '\0' ? ", " : "", (int)len, rows[i].path,
-                                rows[i].any != NULL ? rows[i].any : "");
+            list = arena_printf(arena, "%s%s%.*s%s%s", list, *list != '\0' ? ", " : "", (int)len,
+                                rows[i].path, rows[i].any != NULL ? rows[i].any : "", rest);
     }
     return list;
 }

@@ -3,6 +3,7 @@
 #define SERVER_DESK_H
 
 #include "config/snapshot.h"
+#include "server/drains.h"
 #include "server/http.h"
 #include "server/jobs.h"
 #include "server/lag.h"
@@ -18,6 +19,7 @@
 struct desk {
     struct snapshot *snapshot; /* kept by whoever made the desk; who needs it longer takes a reference */
     struct jobs *jobs;
+    struct drains *drains; /* null: every target is in service */
     struct reload *reload;
     struct lag *lag;
     struct mailboxes *mailboxes;

@@ -251,6 +251,8 @@ static int read_or_make(struct history *h, int *version_r)
     if (code == SQLITE_OK)
         code = load_key(h->db, &h->key);
     if (code == SQLITE_OK)
+        code = history_drains_prepare(h);
+    if (code == SQLITE_OK)
         code = history_prepare(h);
     if (code == SQLITE_OK)
         code = history_try(h);

@@ -4,6 +4,7 @@
 
 #include "probe/token.h"
 #include "probe/verify/ledger_row.h"
+#include "server/drain.h"
 
 #include <stdint.h>
 
@@ -40,13 +41,20 @@ typedef void history_tell(void *context, const struct ledger_row *row);
 int history_read(struct history *history, history_tell *tell, void *context,
                  char error_r[HISTORY_ERROR_SIZE]);
 
+/* Likewise the targets that are out of service, or were: as they are found. */
+typedef void history_tell_drain(void *context, const struct drain *drain);
+int history_read_drains(struct history *history, history_tell_drain *tell, void *context,
+                        char error_r[HISTORY_ERROR_SIZE]);
+
 /*
- * Changes come in transactions: begin, any number of put and drop, end. After the first that fails (-1) the
+ * Changes come in transactions: begin, any number of put, drop and set, end. After the first that fails (-1) the
  * rest fails too, and end undoes all of it.
  */
 void history_begin(struct history *history);
 void history_put(struct history *history, const struct ledger_row *row);
 void history_drop(struct history *history, const char *token);
+/* Targets out of service: all there are, instead of those before. */
+void history_set_drains(struct history *history, const struct drain *list, size_t count);
 int history_end(struct history *history, char error_r[HISTORY_ERROR_SIZE]);
 
 /* In a transaction of its own at most so many rows go that are older than that, or as much younger than now:

@@ -47,7 +47,7 @@ int history_prepare(struct history *h)
 /* ---- writing ---- */
 
 /* Keeps what failed first. */
-static void note(struct history *h, int code)
+void history_note(struct history *h, int code)
 {
     if (h->failed != SQLITE_OK || code == SQLITE_OK || code == SQLITE_DONE)
         return;
@@ -116,13 +116,13 @@ static int bind(sqlite3_stmt *s, int at, enum history_kind kind, const char *fie
 void history_begin(struct history *h)
 {
     h->failed = SQLITE_OK;
-    note(h, sqlite3_exec(h->db, "BEGIN IMMEDIATE", NULL, NULL, NULL));
+    history_note(h, sqlite3_exec(h->db, "BEGIN IMMEDIATE", NULL, NULL, NULL));
 }
 
-static void step(struct history *h, sqlite3_stmt *s)
+void history_step(struct history *h, sqlite3_stmt *s)
 {
     if (h->failed == SQLITE_OK)
-        note(h, sqlite3_step(s));
+        history_note(h, sqlite3_step(s));
     sqlite3_reset(s);
     sqlite3_clear_bindings(s);
 }
@@ -133,20 +133,20 @@ void history_put(struct history *h, const struct ledger_row *row)
     const struct history_column *c = history_columns(&count);
 
     for (size_t i = 0; i < count; i++)
-        note(h, bind(h->put, (int)i + 1, c[i].kind, (const char *)row + c[i].at));
-    step(h, h->put);
+        history_note(h, bind(h->put, (int)i + 1, c[i].kind, (const char *)row + c[i].at));
+    history_step(h, h->put);
 }
 
 void history_drop(struct history *h, const char *token)
 {
-    note(h, bind_text(h->drop, 1, token));
-    step(h, h->drop);
+    history_note(h, bind_text(h->drop, 1, token));
+    history_step(h, h->drop);
 }
 
 int history_end(struct history *h, char error_r[HISTORY_ERROR_SIZE])
 {
     if (h->failed == SQLITE_OK)
-        note(h, sqlite3_exec(h->db, "COMMIT", NULL, NULL, NULL));
+        history_note(h, sqlite3_exec(h->db, "COMMIT", NULL, NULL, NULL));
     if (h->failed == SQLITE_OK)
         return 0;
     if (!sqlite3_get_autocommit(h->db))
@@ -293,12 +293,12 @@ int history_prune(struct history *h, int64_t now_wall_us, int64_t keep_us, int m
     sqlite3_stmt *s = NULL;
 
     h->failed = SQLITE_OK;
-    note(h, sqlite3_prepare_v2(h->db, sql, -1, &s, NULL));
+    history_note(h, sqlite3_prepare_v2(h->db, sql, -1, &s, NULL));
     sqlite3_bind_int64(s, 1, now_wall_us - keep_us);
     sqlite3_bind_int64(s, 2, now_wall_us + keep_us);
     sqlite3_bind_int(s, 3, most);
     if (h->failed == SQLITE_OK)
-        note(h, sqlite3_step(s));
+        history_note(h, sqlite3_step(s));
     int gone = sqlite3_changes(h->db);
     sqlite3_finalize(s);
     if (h->failed == SQLITE_OK)

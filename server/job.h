@@ -105,7 +105,7 @@ struct result *job_peek(const struct job *job, int64_t limit_us);
  * it may be answered at once. A waiter that waits for deliveries is answered with what it has by
  * waiter_answer. */
 struct jobs_waiter *waiter_new(struct jobs *jobs, struct shelf *shelf, struct place *place,
-                               const struct jobs_ask *ask, jobs_done *done, void *context);
+                               const struct jobs_ask *ask, int64_t wait_us, jobs_done *done, void *context);
 void waiter_wait_for_run(struct jobs_waiter *w, struct job *job);
 void waiter_wait_for_deliveries(struct jobs_waiter *w, struct record *record);
 void waiter_run_over(struct jobs_waiter *w, struct record *record);

@@ -209,9 +209,28 @@ struct result *jobs_show_peek(const struct jobs *jobs, const struct job *job, st
     return or_stand_in(jobs, job->place, job->target, shown);
 }
 
-static int64_t wait_of(const struct jobs_ask *ask)
+/* Whether runs of that kind come by themselves. */
+static bool is_regular(const struct place *place, const struct jobs_ask *ask)
 {
-    return ask->wait_us == CLOCK_NONE ? ask->target->wait_us : ask->wait_us;
+    return ask->guest == NULL && ask->target->interval_us > 0 && !place->fresh &&
+           place->stop_after == ask->target->plan.stop_after;
+}
+
+static int64_t wait_of(const struct place *place, const struct jobs_ask *ask)
+{
+    if (ask->wait_us != CLOCK_NONE)
+        return ask->wait_us;
+    return is_regular(place, ask) ? 0 : ask->target->wait_us;
+}
+
+/* What the target says. A run that comes by itself takes its timeout at the most, so the result of the one
+ * before may stand for that long and the interval. */
+static int64_t usual_age_of(const struct place *place, const struct jobs_ask *ask)
+{
+    const struct snapshot_target *target = ask->target;
+    int64_t regular_us = target->interval_us + target->plan.limits_us[LIMIT_RUN];
+
+    return is_regular(place, ask) && regular_us > target->cache_ttl_us ? regular_us : target->cache_ttl_us;
 }
 
 /* How old a result may be that answers the ask. Each run of a dialogue with a message sends it: then nobody
@@ -222,9 +241,9 @@ static int64_t max_age_of(const struct place *place, const struct jobs_ask *ask)
     bool sends =
         target->dialogue != NULL && dialogue_sends(target->dialogue) && place->stop_after >= PHASE_FINAL;
 
-    if (ask->max_age_us == CLOCK_NONE || (sends && ask->max_age_us < target->cache_ttl_us))
-        return target->cache_ttl_us;
-    return ask->max_age_us;
+    if (ask->max_age_us == CLOCK_NONE)
+        return usual_age_of(place, ask);
+    return sends && ask->max_age_us < target->cache_ttl_us ? target->cache_ttl_us : ask->max_age_us;
 }
 
 /* The kept result that answers the ask; or null. */
@@ -234,6 +253,7 @@ static struct record *recall(const struct jobs *jobs, const struct place *place,
     int64_t max_age_us = max_age_of(place, ask);
 
     if (latest == NULL || ask->fresh || latest->snapshot != jobs_snapshot(jobs, ask) ||
+        latest->result->ended_mono_us < shelf_of_ask(jobs, ask)->outdated_us ||
         clock_mono_us() - latest->result->ended_mono_us >= max_age_us)
         return NULL;
     return latest;
@@ -256,13 +276,13 @@ struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
     struct place *place = place_of_ask(jobs, ask, &plan);
     struct record *record = recall(jobs, place, ask);
 
-    if (record == NULL || jobs_is_worth_waiting(jobs, record, wait_of(ask)))
+    if (record == NULL || jobs_is_worth_waiting(jobs, record, wait_of(place, ask)))
         return NULL;
     return show_cached(jobs, place, record);
 }
 
 /* The result of a run that never was. */
-static struct result *refuse(struct jobs *jobs, const struct plan *plan, const char *why)
+static struct result *refuse(struct jobs *jobs, const struct plan *plan, enum reason reason, const char *why)
 {
     struct arena arena = {0};
     struct client client;
@@ -280,10 +300,12 @@ static struct result *refuse(struct jobs *jobs, const struct plan *plan, const c
     ulid_next(&jobs->ulid, draft.started_wall_us, id);
     client_init(&client, plan, &arena, &draft, now_us);
     draft.failure = (struct result_failure){.phase = PHASE_CONFIG,
-                                            .reason = REASON_LOCAL_RESOURCE,
+                                            .reason = reason,
                                             .message = why,
                                             .limit_us = CLOCK_NONE,
                                             .elapsed_us = CLOCK_NONE};
+    if (reason == REASON_DRAINED)
+        draft.flags |= UINT64_C(1) << FLAG_DRAINED;
     client_finish(&client, &arena, &draft, now_us, CLOCK_NONE);
     conclude(&draft, plan, NULL, &arena);
     struct result *result = result_publish(&draft);
@@ -300,7 +322,17 @@ struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const
 
     if (record != NULL)
         return show_cached(jobs, place, record);
-    return or_stand_in(jobs, place, ask->target, refuse(jobs, &plan, why));
+    return or_stand_in(jobs, place, ask->target, refuse(jobs, &plan, REASON_LOCAL_RESOURCE, why));
+}
+
+struct result *jobs_drained(struct jobs *jobs, const struct snapshot_target *target, const char *message)
+{
+    return refuse(jobs, &target->plan, REASON_DRAINED, message);
+}
+
+void jobs_outdate(struct jobs *jobs, const struct snapshot_target *target)
+{
+    shelf_of(jobs, target)->outdated_us = clock_mono_us();
 }
 
 struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target)
@@ -334,7 +366,7 @@ struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, job
     struct place *place = place_of_ask(jobs, ask, &plan);
     struct record *record = recall(jobs, place, ask);
     struct job *job = job_under_way(place, jobs_snapshot(jobs, ask));
-    struct jobs_waiter *w = waiter_new(jobs, shelf, place, ask, done, context);
+    struct jobs_waiter *w = waiter_new(jobs, shelf, place, ask, wait_of(place, ask), done, context);
 
     if (record != NULL && jobs_is_worth_waiting(jobs, record, w->wait_us)) {
         metrics_share(jobs->metrics, METRICS_CACHED);

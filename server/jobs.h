@@ -38,9 +38,11 @@ struct jobs_ask {
     const struct snapshot_target *target; /* of the jobs' present snapshot, or the guest's */
     const struct guest *guest;            /* null: the target is of the config */
     enum phase stop_after;                /* PHASE_COUNT: as the target says */
-    int64_t max_age_us; /* how old a kept result may be; CLOCK_NONE: the target's cache_ttl */
+    int64_t max_age_us; /* how old a kept result may be; CLOCK_NONE: the target's cache_ttl, or its interval and
+                           timeout where it runs by itself */
     int64_t timeout_us; /* how long this caller waits in all; CLOCK_NEVER: as long as the run takes */
-    int64_t wait_us;    /* and, from the run's end, for deliveries; CLOCK_NONE: the target's wait */
+    int64_t wait_us;    /* and, from the run's end, for deliveries; CLOCK_NONE: the target's wait, or not at all
+                           where it runs by itself */
     bool fresh;         /* a run of its own, with all its messages whatever min_send_interval says */
 };
 
@@ -51,6 +53,12 @@ struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask);
 /* What can be said at once, without a run: a kept result as jobs_recall gives it, the last known verdict as
  * stale, or unknown with the reason in that sentence. Never null. */
 struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const char *why);
+
+/* The same for a target that is out of service: failed with reason and flag drained, and that message. */
+struct result *jobs_drained(struct jobs *jobs, const struct snapshot_target *target, const char *message);
+
+/* What is kept of the target shows it as it was and not as it is: no ask is answered with it any more. */
+void jobs_outdate(struct jobs *jobs, const struct snapshot_target *target);
 
 /* Called once, from the loop, never from inside jobs_wait. */
 typedef void jobs_done(void *context, struct result *result);

@@ -33,6 +33,12 @@ struct kept {
     size_t octets;
 };
 
+/* Targets out of service. */
+struct drain_list {
+    size_t count;
+    struct drain *list; /* their texts are copies */
+};
+
 struct queue {
     struct kept *first;
     struct kept *last;
@@ -49,6 +55,7 @@ struct keeper {
     struct queue waiting;
     void *by_token; /* a tree of tsearch(3) of those that wait */
     struct queue saved;
+    struct drain_list *drains; /* that wait; null: none do */
     int64_t keep_us;
     uint64_t dropped;
     bool stopping; /* write what waits, then end */
@@ -139,6 +146,31 @@ static void give_up(struct keeper *k, struct kept *e)
     k->dropped++;
 }
 
+static void free_drains(struct drain_list *drains)
+{
+    for (size_t i = 0; drains != NULL && i < drains->count; i++) {
+        free((char *)drains->list[i].target);
+        free((char *)drains->list[i].reason);
+    }
+    if (drains != NULL)
+        free(drains->list);
+    free(drains);
+}
+
+static struct drain_list *copy_drains(const struct drain *list, size_t count)
+{
+    struct drain_list *copy = mem_alloc(sizeof *copy);
+
+    copy->count = count;
+    copy->list = mem_alloc((count + 1) * sizeof *copy->list);
+    for (size_t i = 0; i < count; i++) {
+        copy->list[i] = list[i];
+        copy->list[i].target = mem_dup(list[i].target);
+        copy->list[i].reason = mem_dup(list[i].reason);
+    }
+    return copy;
+}
+
 /* ---- the loop's side ---- */
 
 static void wait_for_turn(struct keeper *k, struct kept *e)
@@ -182,6 +214,17 @@ static void drop(void *context, const char *token)
 }
 
 const struct ledger_keeper keeper_calls = {save, drop};
+
+void keeper_set_drains(void *keeper, const struct drain *list, size_t count)
+{
+    struct keeper *k = keeper;
+
+    uv_mutex_lock(&k->lock);
+    free_drains(k->drains);
+    k->drains = copy_drains(list, count);
+    uv_cond_signal(&k->work);
+    uv_mutex_unlock(&k->lock);
+}
 
 void keeper_set_keep(struct keeper *k, int64_t keep_us)
 {
@@ -235,6 +278,7 @@ static void finish(struct keeper *k)
                   count, "why", k->trouble, NULL);
     while (k->waiting.first != NULL)
         give_up(k, k->waiting.first);
+    free_drains(k->drains);
     uv_close((uv_handle_t *)&k->news, on_closed);
 }
 
@@ -270,7 +314,8 @@ static struct queue take_batch(struct keeper *k)
     return batch;
 }
 
-static int write_batch(struct keeper *k, const struct queue *batch, char error_r[HISTORY_ERROR_SIZE])
+static int write_batch(struct keeper *k, const struct queue *batch, const struct drain_list *drains,
+                       char error_r[HISTORY_ERROR_SIZE])
 {
     struct history *h = k->order.history;
 
@@ -280,12 +325,18 @@ static int write_batch(struct keeper *k, const struct queue *batch, char error_r
             history_put(h, e->row);
         else
             history_drop(h, e->token);
+    if (drains != NULL)
+        history_set_drains(h, drains->list, drains->count);
     return history_end(h, error_r);
 }
 
 /* They go back to where they were. */
-static void put_back(struct keeper *k, struct queue *batch)
+static void put_back(struct keeper *k, struct queue *batch, struct drain_list *drains)
 {
+    if (k->drains == NULL)
+        k->drains = drains;
+    else
+        free_drains(drains); /* overtaken */
     while (batch->last != NULL) {
         struct kept *e = take_out(batch, batch->last);
         if (find_waiting(k, e) != NULL) {
@@ -316,15 +367,18 @@ static bool write_some(struct keeper *k)
 {
     char trouble[HISTORY_ERROR_SIZE];
     struct queue batch = take_batch(k);
+    struct drain_list *drains = k->drains;
 
+    k->drains = NULL;
     uv_mutex_unlock(&k->lock);
-    int written = write_batch(k, &batch, trouble);
+    int written = write_batch(k, &batch, drains, trouble);
     uv_mutex_lock(&k->lock);
     k->failing = written != 0;
     if (written == 0) {
         tell_saved(k, &batch);
+        free_drains(drains);
     } else {
-        put_back(k, &batch);
+        put_back(k, &batch, drains);
         memcpy(k->trouble, trouble, sizeof trouble);
     }
     uv_async_send(&k->news);
@@ -367,7 +421,7 @@ static void work(struct keeper *k)
 
     for (;;) {
         bool last = k->stopping;
-        if (k->waiting.first != NULL) {
+        if (k->waiting.first != NULL || k->drains != NULL) {
             if (write_some(k))
                 backoff_us = BACKOFF_US;
             else if (last)

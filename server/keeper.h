@@ -35,6 +35,10 @@ struct keeper *keeper_new(const struct keeper_order *order);
 /* What a ledger calls, with the keeper as context. */
 extern const struct ledger_keeper keeper_calls;
 
+/* Targets out of service: all there are, copied. Only the newest that waits is written. Of type drains_keep,
+ * with the keeper as context. */
+void keeper_set_drains(void *keeper, const struct drain *list, size_t count);
+
 void keeper_set_keep(struct keeper *keeper, int64_t keep_us);
 
 /* Rows that were given up. */

@@ -81,7 +81,13 @@ static void on_saved(void *context, const char *token, uint64_t serial)
     jobs_saved(p->jobs, token, serial);
 }
 
-int past_join(struct past *p, uv_loop_t *loop, struct jobs *jobs, char error_r[HISTORY_ERROR_SIZE])
+static void on_drain(void *context, const struct drain *drain)
+{
+    drains_restore(context, drain);
+}
+
+int past_join(struct past *p, uv_loop_t *loop, struct jobs *jobs, struct drains *drains,
+              char error_r[HISTORY_ERROR_SIZE])
 {
     struct keeper_order order = {.loop = loop,
                                  .log = p->log,
@@ -94,7 +100,8 @@ int past_join(struct past *p, uv_loop_t *loop, struct jobs *jobs, char error_r[H
     if (p->history == NULL)
         return 0;
     p->jobs = jobs;
-    if (history_read(p->history, on_row, p, error_r) != 0)
+    if (history_read(p->history, on_row, p, error_r) != 0 ||
+        history_read_drains(p->history, on_drain, drains, error_r) != 0)
         return -1;
     p->history = NULL; /* taken */
     p->keeper = keeper_new(&order);
@@ -104,6 +111,7 @@ int past_join(struct past *p, uv_loop_t *loop, struct jobs *jobs, char error_r[H
         return -1;
     }
     jobs_set_keeper(jobs, &keeper_calls, p->keeper);
+    drains_set_keeper(drains, keeper_set_drains, p->keeper);
     restore(p);
     snprintf(count, sizeof count, "%zu", p->row_count);
     log_event(p->log, LOG_LEVEL_INFO, "history is open", "path", p->path, "messages", count, NULL);

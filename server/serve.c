@@ -9,6 +9,7 @@
 
 #include "probe/base/clock.h"
 #include "probe/verify/receiver.h"
+#include "server/agent.h"
 #include "server/descriptors.h"
 #include "server/desk.h"
 #include "server/door.h"
@@ -21,6 +22,7 @@
 #include "server/past.h"
 #include "server/reload.h"
 #include "server/render/render.h"
+#include "server/rounds.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -51,6 +53,9 @@ struct serve {
     struct desk desk;
     struct past *past;
     struct jobs *jobs;
+    struct drains *drains;
+    struct rounds *rounds;
+    struct agent *agent;
     struct http *http;
     struct listen *listen;
     struct mailboxes *mailboxes;
@@ -84,11 +89,21 @@ static void mask_signals(int how, const int *numbers, size_t count)
     assert(masked == 0);
 }
 
+/* Nobody comes any more, and nothing runs by itself. */
+static void stop_asking(struct serve *s)
+{
+    listen_free(s->listen);
+    s->listen = NULL;
+    agent_free(s->agent);
+    s->agent = NULL;
+    rounds_free(s->rounds);
+    s->rounds = NULL;
+}
+
 static void take_down(struct serve *s)
 {
     s->down = true;
-    listen_free(s->listen);
-    s->listen = NULL;
+    stop_asking(s);
     http_free(s->http);
     shown_free(s->desk.shown);
     door_free(s->door);
@@ -96,6 +111,7 @@ static void take_down(struct serve *s)
     reload_free(s->reload);
     mailboxes_free(s->mailboxes); /* runs that are under way may be talking to them, and are stopped next */
     lag_free(s->desk.lag);
+    drains_free(s->drains);
     jobs_free(s->jobs);
     past_free(s->past);
     /* One more that comes from here on changes nothing any more, and must not kill. */
@@ -147,8 +163,7 @@ static void on_stop(uv_signal_t *signal, int number)
     if (!again)
         notify_stopping(s->notify);
     s->desk.stopping = true;
-    listen_free(s->listen);
-    s->listen = NULL;
+    stop_asking(s);
     jobs_stop(s->jobs, again ? 0 : SERVE_GRACE_MS, on_jobs_stopped, s);
     http_drain(s->http, again ? SERVE_HURRY_MS : SERVE_GRACE_MS + SERVE_DRAIN_MS, on_http_drained, s);
 }
@@ -159,10 +174,12 @@ static struct descriptors_want want_of(const struct serve *s, const struct snaps
                                        const struct descriptors_have *have)
 {
     return (struct descriptors_want){
-        .places = 2 * s->inherited.count + snapshot->listen_count + snapshot->sink_count,
+        .places = 2 * s->inherited.count + snapshot->listen_count + snapshot->agent_listen_count +
+                  snapshot->sink_count,
         .receivers = snapshot->sink_count,
         .stores = snapshot->store_count,
-        .files = snapshot->history_path != NULL ? HISTORY_DESCRIPTORS : 0,
+        .files = (snapshot->history_path != NULL ? HISTORY_DESCRIPTORS : 0u) +
+                 (snapshot->agent_listen_count > 0 ? AGENT_CONNECTIONS : 0u),
         .connections = have->connections,
         .reserve = have->reserve,
         .runs = snapshot->max_runs,
@@ -250,21 +267,36 @@ static void take_places(struct serve *s, struct snapshot_listen *places, size_t 
     s->place_count = count;
 }
 
-/* Binds what is new; null when nothing has changed but that, else why not. */
+/* Binds what is new of the one, and then of the others. */
+static int prepare_places(struct serve *s, struct snapshot *snapshot, const struct snapshot_listen *places,
+                          size_t count)
+{
+    if (listen_prepare(s->listen, places, count, s->error) != 0)
+        return -1;
+    if (agent_prepare(s->agent, snapshot, s->error) != 0) {
+        listen_abandon(s->listen);
+        return -1;
+    }
+    if (mailboxes_prepare(s->mailboxes, snapshot, s->error) != 0) {
+        listen_abandon(s->listen);
+        agent_abandon(s->agent);
+        return -1;
+    }
+    return 0;
+}
+
+/* Null when nothing has changed but what is bound, else why not. */
 static const char *prepare(struct serve *s, struct snapshot *snapshot, const struct snapshot_listen *places,
                            size_t count)
 {
     if (past_refuses(s->past, snapshot) != NULL)
         return past_refuses(s->past, snapshot);
-    if (listen_prepare(s->listen, places, count, s->error) != 0)
+    if (prepare_places(s, snapshot, places, count) != 0)
         return s->error;
-    if (mailboxes_prepare(s->mailboxes, snapshot, s->error) != 0) {
-        listen_abandon(s->listen);
-        return s->error;
-    }
     const char *refusal = door_set(s->door, snapshot); /* the last that can refuse */
     if (refusal != NULL) {
         listen_abandon(s->listen);
+        agent_abandon(s->agent);
         mailboxes_abandon(s->mailboxes);
     }
     return refusal;
@@ -289,6 +321,9 @@ static const char *apply(void *context, struct snapshot *snapshot)
     take_places(s, places, count);
     share_again(s, snapshot);
     jobs_reload(s->jobs, snapshot, s->have.runs);
+    drains_reload(s->drains, snapshot);
+    rounds_reload(s->rounds, snapshot);
+    agent_commit(s->agent, snapshot);
     past_reload(s->past, snapshot);
     s->snapshot = snapshot_ref(snapshot);
     s->desk.snapshot = snapshot;
@@ -449,11 +484,26 @@ static int start_jobs(struct serve *s)
     if (s->past != NULL) {
         jobs.key = *past_key(s->past);
         s->jobs = jobs_new(&jobs);
-        if (past_join(s->past, &s->loop, s->jobs, error) == 0)
+        s->drains = drains_new(&s->loop, s->log, s->snapshot, s->jobs);
+        if (past_join(s->past, &s->loop, s->jobs, s->drains, error) == 0)
             return 0;
     }
     log_event(s->log, LOG_LEVEL_ERROR, error, NULL);
     return -1;
+}
+
+/* What balancers are for: targets that run by themselves, and the other way to ask. */
+static int start_balance(struct serve *s)
+{
+    s->rounds = rounds_new(&(struct rounds_order){
+        .loop = &s->loop, .snapshot = s->snapshot, .jobs = s->jobs, .drains = s->drains});
+    s->agent = agent_new(
+        &(struct agent_order){
+            .loop = &s->loop, .log = s->log, .snapshot = s->snapshot, .jobs = s->jobs, .drains = s->drains},
+        s->error);
+    if (s->agent == NULL)
+        log_event(s->log, LOG_LEVEL_ERROR, s->error, NULL);
+    return s->agent != NULL ? 0 : -1;
 }
 
 static int start(struct serve *s)
@@ -469,12 +519,13 @@ static int start(struct serve *s)
                                                   .context = s});
     s->desk = (struct desk){.snapshot = s->snapshot,
                             .jobs = s->jobs,
+                            .drains = s->drains,
                             .reload = s->reload,
                             .login = door_login(s->door),
                             .shown = shown_new(),
                             .past = s->past,
                             .lag = lag_new(&s->loop)};
-    return start_mailboxes(s) == 0 ? start_http(s) : -1;
+    return start_mailboxes(s) == 0 && start_http(s) == 0 ? start_balance(s) : -1;
 }
 
 /* ---- signals ---- */

@@ -23,6 +23,7 @@ struct place {
 
 struct shelf {
     unsigned references;
+    int64_t outdated_us; /* what ended before is no answer any more */
     struct place *places;
 };
 

@@ -94,7 +94,7 @@ static void set_timer(struct jobs_waiter *w, int64_t deadline_us)
 }
 
 struct jobs_waiter *waiter_new(struct jobs *jobs, struct shelf *shelf, struct place *place,
-                               const struct jobs_ask *ask, jobs_done *done, void *context)
+                               const struct jobs_ask *ask, int64_t wait_us, jobs_done *done, void *context)
 {
     struct jobs_waiter *w = mem_alloc(sizeof *w);
 
@@ -105,7 +105,7 @@ struct jobs_waiter *waiter_new(struct jobs *jobs, struct shelf *shelf, struct pl
     w->context = context;
     w->began_us = clock_mono_us();
     w->timeout_us = ask->timeout_us;
-    w->wait_us = ask->wait_us == CLOCK_NONE ? ask->target->wait_us : ask->wait_us;
+    w->wait_us = wait_us;
     uv_timer_init(jobs->order.loop, &w->timer);
     w->timer.data = w;
     return w;

@@ -318,8 +318,20 @@ static json_t *tags(struct doc *d, const struct snapshot_target *from)
     return list;
 }
 
+static json_t *drained(struct doc *d, const struct render_drain *from)
+{
+    if (!from)
+        return json_null();
+    json_t *o = json_object();
+    doc_set(d, o, "since", doc_wall_time(from->since_wall_us));
+    doc_set(d, o, "until",
+            from->until_wall_us == CLOCK_NONE ? json_null() : doc_wall_time(from->until_wall_us));
+    doc_set(d, o, "reason", doc_string(d, *from->reason ? from->reason : NULL));
+    return o;
+}
+
 static json_t *target(struct doc *d, const struct snapshot_target *from, const struct result *last,
-                      int64_t now_us)
+                      const struct render_drain *drain, int64_t now_us)
 {
     char host[RENDER_HOST_SIZE];
     json_t *o = json_object();
@@ -332,20 +344,29 @@ static json_t *target(struct doc *d, const struct snapshot_target *from, const s
     doc_set(d, o, "age_ms", last ? age(last, now_us) : json_null());
     doc_set(d, o, "id", last ? doc_string(d, last->id) : json_null());
     doc_set(d, o, "summary", last ? doc_string(d, last->summary) : json_null());
+    doc_set(d, o, "drained", drained(d, drain));
     return o;
 }
 
 void json_targets(struct buffer *out, const struct snapshot *snapshot, const struct result *const *latest,
-                  int64_t now_us)
+                  const struct render_drain *const *drains, int64_t now_us)
 {
     struct doc d = {0};
     json_t *root = json_object();
     json_t *list = json_array();
 
     for (size_t i = 0; i < snapshot->target_count; i++)
-        doc_append(&d, list, target(&d, &snapshot->targets[i], latest[i], now_us));
+        doc_append(&d, list, target(&d, &snapshot->targets[i], latest[i], drains[i], now_us));
     doc_set(&d, root, "targets", list);
     doc_finish(&d, root, out);
+}
+
+void json_target(struct buffer *out, const struct snapshot_target *from, const struct result *latest,
+                 const struct render_drain *drain, int64_t now_us)
+{
+    struct doc d = {0};
+
+    doc_finish(&d, target(&d, from, latest, drain, now_us), out);
 }
 
 void json_problem(struct buffer *out, const struct problem *problem)

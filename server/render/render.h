@@ -37,9 +37,20 @@ enum status render_set_status(const struct render_set *set);
 void json_result(struct buffer *out, const struct result *r, int64_t now_us);
 void json_set(struct buffer *out, const struct render_set *set, int64_t now_us);
 
-/* GET /targets: latest[i] is the last result of targets[i], or null. */
+/* A target that is out of service. */
+struct render_drain {
+    int64_t since_wall_us;
+    int64_t until_wall_us; /* CLOCK_NONE = until somebody says so */
+    const char *reason;    /* "" = none was given */
+};
+
+/* GET /targets: latest[i] is the last result of targets[i], or null; drains[i] says that it is out of
+ * service, or null. */
 void json_targets(struct buffer *out, const struct snapshot *snapshot, const struct result *const *latest,
-                  int64_t now_us);
+                  const struct render_drain *const *drains, int64_t now_us);
+/* One of them. */
+void json_target(struct buffer *out, const struct snapshot_target *target, const struct result *latest,
+                 const struct render_drain *drain, int64_t now_us);
 
 /* GET /sd, for Prometheus' http_sd: where each target is scraped. */
 void json_sd(struct buffer *out, const struct snapshot *snapshot, const struct snapshot_url *url);

@@ -59,8 +59,8 @@ LIBRARY_DOORS = [
     (r"gsasl\.h", "probe/sasl.c"),
     (r"gnutls/.*", r"server/(https|login)\.c"),
     (r"crypt\.h", "server/login.c"),
-    (r"sqlite3\.h", r"server/history(_rows)?\.c"),
     (r"zlib\.h", "server/gzip.c"),
+    (r"sqlite3\.h", r"server/history(_rows|_drains)?\.c"),
 ]
 
 # libuv is the floor of all that has effects.

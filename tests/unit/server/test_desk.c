@@ -159,6 +159,20 @@ int64_t lag_worst_us(const struct lag *lag)
     return 5000;
 }
 
+struct result *jobs_drained(struct jobs *jobs, const struct snapshot_target *target, const char *message)
+{
+    (void)jobs;
+    (void)target;
+    (void)message;
+    return NULL; /* none is out of service here */
+}
+
+void jobs_outdate(struct jobs *jobs, const struct snapshot_target *target)
+{
+    (void)jobs;
+    (void)target;
+}
+
 struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
 {
     struct result *result = ask->guest == NULL ? kept[ask->target - targets] : NULL;
@@ -350,7 +364,8 @@ static const struct refusal {
     {"GET", "/check/elsewhere", 404, NULL, "There is no target named elsewhere. GET /targets lists them.\""},
     {"GET", "/chekc", 404, NULL, "Did you mean /check?"},
     {"GET", "/", 404, NULL,
-     "nothing at /. There is /check, /check/{target}, /probe, /metrics, /sd, /runs/{id}, /targets, /config, /openapi.json, /-/healthy, /-/ready, "
+     "nothing at /. There is /check, /check/{target}, /probe, /metrics, /sd, /runs/{id}, /targets, "
+     "/targets/{target}/drain, /targets/{target}/undrain, /config, /openapi.json, /-/healthy, /-/ready, "
      "/-/reload."},
     {"GET", "/chekc/mx1", 404, NULL, "Did you mean /check/mx1?"},
     {"GET", "/run/01", 404, NULL, "Did you mean /runs/01?"},

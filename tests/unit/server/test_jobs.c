@@ -351,6 +351,47 @@ static void test_only_equal_plans_share(void **state)
     drop(&same);
 }
 
+/* One that runs by itself: for the interval and the timeout together, but only as the whole plan, and not for
+ * longer than a caller says. */
+static void test_a_regular_result_stands_until_the_next(void **state)
+{
+    struct stage *stage = *state;
+    struct caller caller;
+
+    targets[0].interval_us = 40 * CLOCK_US_PER_MS;
+    targets[0].plan.limits_us[LIMIT_RUN] = 40 * CLOCK_US_PER_MS;
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    end_run(&runs[0], STATUS_PASS);
+    pass_time(stage, 60); /* older than cache_ttl */
+    struct result *kept = recall(stage, CLOCK_NONE, PHASE_COUNT);
+    assert_true(kept != NULL || clock_mono_us() - caller.result->ended_mono_us >= 80 * CLOCK_US_PER_MS);
+    result_unref(kept);
+    assert_null(recall(stage, 50 * CLOCK_US_PER_MS, PHASE_COUNT));
+    pass_time(stage, 30);
+    assert_null(recall(stage, CLOCK_NONE, PHASE_COUNT));
+    drop(&caller);
+}
+
+static void test_what_is_outdated_is_no_answer(void **state)
+{
+    struct stage *stage = *state;
+    struct caller caller;
+
+    targets[0].cache_ttl_us = CLOCK_US_PER_S * 3600;
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    end_run(&runs[0], STATUS_PASS);
+    drop(&caller);
+    pass_time(stage, 1);
+    jobs_outdate(stage->jobs, &targets[0]);
+    assert_null(recall(stage, CLOCK_NONE, PHASE_COUNT));
+    ask(stage, &caller, 0, PHASE_COUNT, CLOCK_NEVER);
+    end_run(&runs[1], STATUS_PASS);
+    struct result *kept = recall(stage, CLOCK_NONE, PHASE_COUNT);
+    assert_ptr_equal(kept, caller.result);
+    result_unref(kept);
+    drop(&caller);
+}
+
 static void test_kept_result_is_shared_while_young(void **state)
 {
     struct stage *stage = *state;
@@ -851,6 +892,8 @@ int main(void)
         JOBS_TEST(test_several_runs_are_seen_and_stopped),
         JOBS_TEST(test_the_line_has_room_for_several_runs_of_each),
         JOBS_TEST(test_only_equal_plans_share),
+        JOBS_TEST(test_a_regular_result_stands_until_the_next),
+        JOBS_TEST(test_what_is_outdated_is_no_answer),
         JOBS_TEST(test_kept_result_is_shared_while_young),
         JOBS_TEST(test_timeout_ends_only_the_waiting),
         JOBS_TEST(test_run_outlives_its_callers),

@@ -196,6 +196,35 @@ static void test_r05_it_gives_up(void **state)
     assert_logged(s, "rows could not be written", true);
 }
 
+static void note_drain(void *context, const struct drain *drain)
+{
+    char *text = context;
+
+    snprintf(text + strlen(text), 200, "%s/%s/%lld/%lld/%lld ", drain->target, drain->reason,
+             (long long)drain->since_us, (long long)drain->until_us, (long long)drain->ended_us);
+}
+
+/* All there are take the place of all there were. */
+static void test_drains_are_kept(void **state)
+{
+    struct stage *s = *state;
+    const struct drain list[] = {
+        {.target = "a", .reason = "why", .since_us = 1, .until_us = CLOCK_NONE, .ended_us = CLOCK_NONE},
+        {.target = "b", .reason = "", .since_us = 2, .until_us = 3, .ended_us = 4}};
+    char text[1000] = "", expected[1000];
+
+    keeper_set_drains(s->keeper, list, 1);
+    keeper_set_drains(s->keeper, list + 1, 1);
+    keeper_set_drains(s->keeper, list, 2);
+    stop(s);
+    struct history *h = history_open(history_stage_path(), error);
+    assert_int_equal(history_read_drains(h, note_drain, text, error), 0);
+    snprintf(expected, sizeof expected, "a/why/1/%lld/%lld b//2/3/4 ", (long long)CLOCK_NONE,
+             (long long)CLOCK_NONE);
+    assert_string_equal(text, expected);
+    history_close(h);
+}
+
 static void test_old_rows_go(void **state)
 {
     struct stage *s = *state;
@@ -224,6 +253,7 @@ static void test_old_rows_go(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_drains_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_it_is_kept_and_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_last_save_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_waits_at_the_end_is_written, set_up, tear_down),

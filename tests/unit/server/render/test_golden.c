@@ -600,6 +600,9 @@ static void test_targets(void **state)
     (void)state;
     struct result *passed = pass();
     const struct result *latest[] = {passed, NULL};
+    const struct render_drain drain = {
+        .since_wall_us = 0, .until_wall_us = CLOCK_US_PER_S, .reason = "kernel \"update\""};
+    const struct render_drain *const drains[] = {NULL, &drain};
     const char *const tags[] = {"eu", "inbound"};
     struct snapshot_target targets[] = {
         {.name = "mx1", .tags = tags, .tag_count = 2, .plan = {.host = "mx1.example.org", .port = 25}},
@@ -609,13 +612,15 @@ static void test_targets(void **state)
     struct buffer out;
 
     buffer_init(&out, RENDER_MAX_SET);
-    json_targets(&out, &snapshot, latest, NOW_US);
+    json_targets(&out, &snapshot, latest, drains, NOW_US);
     assert_string_equal(
         out.data,
         "{\"targets\":[{\"name\":\"mx1\",\"tags\":[\"eu\",\"inbound\"],\"address\":\"mx1.example.org:25\",\"status\":\"pass\","
-        "\"age_ms\":437,\"id\":\"01JD9K0000PASS\",\"summary\":\"2 of 2 routes as wanted\"},"
+        "\"age_ms\":437,\"id\":\"01JD9K0000PASS\",\"summary\":\"2 of 2 routes as wanted\",\"drained\":null},"
         "{\"name\":\"six\",\"tags\":[],\"address\":\"[2001:db8::1]:2525\",\"status\":null,"
-        "\"age_ms\":null,\"id\":null,\"summary\":null}]}");
+        "\"age_ms\":null,\"id\":null,\"summary\":null,"
+        "\"drained\":{\"since\":\"1970-01-01T00:00:00.000000Z\",\"until\":\"1970-01-01T00:00:01.000000Z\","
+        "\"reason\":\"kernel \\\"update\\\"\"}}]}");
     buffer_free(&out);
     result_unref(passed);
 }

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking targets out of service by HTTP. Nothing is dialled for it. The answer is the target as /targets
+ * shows it, so whoever asked sees what is in force.
+ */
+#include "server/drain_ask.h"
+
+#include "config/value.h"
+#include "probe/base/clock.h"
+#include "server/check.h"
+#include "server/drains.h"
+#include "server/render/render.h"
+
+#include <string.h>
+
+static int read_for(struct question *q, int64_t *us_r)
+{
+    const char *text = url_value(&q->url, "for");
+    int64_t us = CLOCK_NONE;
+
+    *us_r = CLOCK_NONE;
+    if (text == NULL)
+        return 0;
+    if (value_duration(text, &us) == 0 && us > 0 && us <= DRAINS_MAX_US) {
+        *us_r = us;
+        return 0;
+    }
+    question_refuse(q, 400, "for",
+                    arena_printf(&q->arena,
+                                 "The parameter for is to be " VALUE_DURATION_EXPECTED
+                                 ", longer than 0 and at most 30d, not %s.",
+                                 text));
+    return -1;
+}
+
+static int read_reason(struct question *q, const char **reason_r)
+{
+    const char *text = url_value(&q->url, "reason");
+
+    *reason_r = text != NULL ? text : "";
+    if (strlen(*reason_r) <= DRAIN_MAX_REASON)
+        return 0;
+    question_refuse(q, 400, "reason",
+                    arena_printf(&q->arena, "The parameter reason is to have at most %d octets, not %zu.",
+                                 DRAIN_MAX_REASON, strlen(text)));
+    return -1;
+}
+
+const struct render_drain *drain_ask_shown(const struct desk *desk, struct question *q, const char *target)
+{
+    const struct drain *drain = drains_find(desk->drains, target);
+
+    if (drain == NULL)
+        return NULL;
+    struct render_drain *shown = arena_alloc(&q->arena, sizeof *shown);
+    *shown = (struct render_drain){.since_wall_us = drain->since_us,
+                                   .until_wall_us = drain->until_us,
+                                   .reason = arena_dup(&q->arena, drain->reason)};
+    return shown;
+}
+
+static const struct snapshot_target *find_target(const struct desk *desk, struct question *q)
+{
+    const char *name = q->url.segments[1];
+    const struct snapshot_target *target = snapshot_target(desk->snapshot, name);
+
+    if (target == NULL)
+        check_refuse_name(desk, q, name, 404, NULL);
+    return target;
+}
+
+static void answer(struct desk *desk, struct question *q, const struct snapshot_target *target)
+{
+    struct result *latest = jobs_latest(desk->jobs, target);
+    struct buffer body;
+
+    buffer_init(&body, RENDER_MAX_RESULT);
+    json_target(&body, target, latest, drain_ask_shown(desk, q, target->name), clock_mono_us());
+    result_unref(latest);
+    question_answer(
+        q, &(struct question_answer){
+               .status = 200, .content_type = "application/json", .body = &body, .age_us = CLOCK_NONE});
+}
+
+void drain_ask_begin(struct desk *desk, struct question *q)
+{
+    const struct snapshot_target *target = find_target(desk, q);
+    const char *reason;
+    int64_t for_us;
+
+    if (target == NULL || read_for(q, &for_us) != 0 || read_reason(q, &reason) != 0)
+        return;
+    drains_begin(desk->drains, target->name, for_us, reason);
+    answer(desk, q, target);
+}
+
+void drain_ask_end(struct desk *desk, struct question *q)
+{
+    const struct snapshot_target *target = find_target(desk, q);
+
+    if (target == NULL)
+        return;
+    drains_end(desk->drains, target->name);
+    answer(desk, q, target);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A timer for each target that has an interval. A turn is a moment of the monotonic clock that leaves a
+ * certain rest when it is divided by the interval; the rest is made of the name. So nothing has to be
+ * remembered over a reload but the run that is under way. What a run shows is kept by the jobs, where callers
+ * find it.
+ */
+#include "server/rounds.h"
+
+#include "probe/base/clock.h"
+#include "probe/base/mem.h"
+#include "probe/net/handle.h"
+
+#include <stdlib.h>
+
+struct round {
+    struct rounds *rounds;
+    const struct snapshot_target *target;
+    uv_timer_t *timer;
+    struct jobs_waiter *waiter; /* null: no run of ours is under way */
+};
+
+struct rounds {
+    struct rounds_order order;
+    struct round **list; /* one a target of the snapshot; null: it has no interval */
+};
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash_of(const char *name)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+
+    for (const char *c = name; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+    return hash ^ hash >> 32;
+}
+
+int64_t rounds_next_us(const char *name, int64_t interval_us, int64_t now_us)
+{
+    int64_t rest_us = (int64_t)(hash_of(name) % (uint64_t)interval_us);
+    int64_t since_us = (now_us - rest_us) % interval_us;
+
+    return now_us + interval_us - (since_us < 0 ? since_us + interval_us : since_us);
+}
+
+static void on_result(void *context, struct result *result)
+{
+    struct round *r = context;
+
+    r->waiter = NULL;
+    result_unref(result);
+}
+
+/* A run that somebody else has asked for will do as well; so does what a dialogue that sends a message has
+ * kept, which is not to be sent more often than its target says. */
+static void run(struct round *r)
+{
+    struct jobs_ask ask = {.target = r->target,
+                           .stop_after = PHASE_COUNT,
+                           .max_age_us = 0,
+                           .timeout_us = CLOCK_NEVER,
+                           .wait_us = 0};
+    struct result *kept = jobs_recall(r->rounds->order.jobs, &ask);
+
+    if (kept == NULL)
+        r->waiter = jobs_wait(r->rounds->order.jobs, &ask, on_result, r);
+    result_unref(kept);
+}
+
+static void on_turn(uv_timer_t *timer);
+
+static void set_timer(struct round *r)
+{
+    handle_at(r->timer, on_turn, rounds_next_us(r->target->name, r->target->interval_us, clock_mono_us()));
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+    struct round *r = timer->data;
+
+    if (r->waiter == NULL && drains_find(r->rounds->order.drains, r->target->name) == NULL)
+        run(r);
+    set_timer(r);
+}
+
+/* ---- life ---- */
+
+static void drop(struct round *r)
+{
+    if (r->waiter != NULL)
+        jobs_leave(r->waiter);
+    handle_close_timer(r->timer);
+    free(r);
+}
+
+static void drop_all(struct round **list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] != NULL)
+            drop(list[i]);
+    free(list);
+}
+
+static struct round *new_round(struct rounds *rounds)
+{
+    struct round *r = mem_alloc(sizeof *r);
+
+    r->rounds = rounds;
+    r->timer = handle_timer(rounds->order.loop, r);
+    return r;
+}
+
+/* That of the same target before the reload, taken out of its list; or null. */
+static struct round *take(const struct snapshot *old, struct round **list, const char *name)
+{
+    const struct snapshot_target *before = old != NULL ? snapshot_target(old, name) : NULL;
+    struct round *r = before != NULL ? list[before - old->targets] : NULL;
+
+    if (r != NULL)
+        list[before - old->targets] = NULL;
+    return r;
+}
+
+static void fill(struct rounds *rounds, const struct snapshot *snapshot, const struct snapshot *old)
+{
+    struct round **before = rounds->list;
+
+    rounds->list = mem_alloc((snapshot->target_count + 1) * sizeof(struct round *));
+    for (size_t i = 0; i < snapshot->target_count; i++) {
+        const struct snapshot_target *target = &snapshot->targets[i];
+        if (target->interval_us == 0)
+            continue;
+        struct round *r = take(old, before, target->name);
+        rounds->list[i] = r != NULL ? r : new_round(rounds);
+        rounds->list[i]->target = target;
+        set_timer(rounds->list[i]);
+    }
+    drop_all(before, old != NULL ? old->target_count : 0);
+}
+
+struct rounds *rounds_new(const struct rounds_order *order)
+{
+    struct rounds *rounds = mem_alloc(sizeof *rounds);
+
+    rounds->order = *order;
+    snapshot_ref(order->snapshot);
+    fill(rounds, order->snapshot, NULL);
+    return rounds;
+}
+
+void rounds_reload(struct rounds *rounds, struct snapshot *snapshot)
+{
+    struct snapshot *old = rounds->order.snapshot;
+
+    rounds->order.snapshot = snapshot_ref(snapshot);
+    fill(rounds, snapshot, old);
+    snapshot_unref(old);
+}
+
+void rounds_free(struct rounds *rounds)
+{
+    if (rounds == NULL)
+        return;
+    drop_all(rounds->list, rounds->order.snapshot->target_count);
+    snapshot_unref(rounds->order.snapshot);
+    free(rounds);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_ROUNDS_H
+#define SERVER_ROUNDS_H
+
+#include "config/snapshot.h"
+#include "server/drains.h"
+#include "server/jobs.h"
+
+#include <uv.h>
+
+/*
+ * Targets that run by themselves, each once in its interval. When in it follows from the target's name alone,
+ * so they are spread over it, a start is no burst, and a reload changes nothing. One run at a time: while the
+ * last one is under way the next turn is left out. A target out of service is passed over.
+ */
+struct rounds;
+
+struct rounds_order {
+    uv_loop_t *loop;
+    struct snapshot *snapshot; /* that of the jobs; takes a reference of its own */
+    struct jobs *jobs;
+    const struct drains *drains;
+};
+
+struct rounds *rounds_new(const struct rounds_order *order);
+
+/* Right after jobs_reload. */
+void rounds_reload(struct rounds *rounds, struct snapshot *snapshot);
+
+/* The first turn that is later than now: monotonic times, pure. */
+int64_t rounds_next_us(const char *name, int64_t interval_us, int64_t now_us);
+
+/* Before jobs_stop. Runs that have begun go on. Memory follows from the loop. */
+void rounds_free(struct rounds *rounds); /* null is fine */
+
+#endif
