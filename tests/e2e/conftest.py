@@ -81,8 +81,8 @@ def postfix():
 
 @pytest.fixture
 def haproxy(tmp_path, cleanup):
-    def start(ehlod_port, servers):
-        program = HAProxy(tmp_path, ehlod_port, servers)
+    def start(ehlod_port, servers, *config):
+        program = HAProxy(tmp_path, ehlod_port, servers, *config)
         cleanup.callback(program.stop)
         return program
     return start

@@ -23,27 +23,38 @@ def snippet(name, replaced):
 
 
 class HAProxy(Program):
-    def __init__(self, folder, ehlod_port, servers):
-        """servers: {"mx1": "127.0.0.1:2501", "mx2": ...}"""
+    def __init__(self, folder, ehlod_port, servers, name="haproxy.cfg", replaced=None):
+        """With docker/NAME, and more in it replaced. servers: {"mx1": "127.0.0.1:2501", "mx2": ...}"""
         self.port = free_port()
         # Socket paths are short (108 bytes), pytest's folders may not be: a relative one in its folder.
         self.folder = str(folder)
         config = os.path.join(self.folder, "haproxy.cfg")
         with open(config, "w", encoding="utf-8") as f:
-            f.write("global\n    stats socket unix@stats.sock\n\n")
-            f.write(snippet("haproxy.cfg", {
-                EHLOD_IN_SNIPPETS: f"{HOST}:{ehlod_port}",
+            f.write("global\n    stats socket unix@stats.sock level admin\n\n")
+            f.write(snippet(name, {
+                **({EHLOD_IN_SNIPPETS: f"{HOST}:{ehlod_port}"} if name == "haproxy.cfg" else
+                   {"agent-port 8026": f"agent-port {ehlod_port}"}),
                 "bind :25": f"bind {HOST}:{self.port}",
                 "192.0.2.11:25": servers["mx1"],
                 "192.0.2.12:25": servers["mx2"],
+                **(replaced or {}),
             }))
         super().__init__(["haproxy", "-db", "-f", config], os.path.join(self.folder, "haproxy.log"),
                          cwd=self.folder, env=with_sbin())
-        self.wait_for(lambda: accepts(self.port), 10, "HAProxy listens")
+        socket_path = os.path.join(self.folder, "stats.sock")  # there a moment later
+        self.wait_for(lambda: accepts(self.port) and os.path.exists(socket_path), 10, "HAProxy listens")
 
     def state(self, server):
         """"UP" or "DOWN"; on the way from one to the other HAProxy says "UP 2/3"."""
         return self._row(server)["status"].split(" ")[0]
+
+    def agent(self, server):
+        """What the agent has said last: (status of the check, what it means for the server)."""
+        row = self._row(server)
+        return row["agent_status"], row["last_agt"]
+
+    def command(self, text):
+        return self._ask(text)
 
     def last_check(self, server):
         """("L7OK", "200"), ("L7STS", "503"), ..."""
