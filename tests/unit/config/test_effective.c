@@ -57,6 +57,7 @@ static void test_what_is_said_and_what_holds_by_itself(void **state)
                                  "    tls: \"off\"\n"
                                  "    cache_ttl: 1s\n"
                                  "    stale_if_error: 5m\n"
+                                 "    interval: 0\n"
                                  "    wait: 2s\n"
                                  "    timeouts:\n"
                                  "      dns: 5s\n"
