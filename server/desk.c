@@ -237,30 +237,33 @@ static unsigned method_of(const char *name)
     return 0;
 }
 
+/* The row's path, with that where any name may stand. */
+static const char *path_with(struct arena *arena, const struct row *row, const char *name)
+{
+    size_t len = strcspn(row->path, "*");
+
+    return row->any != NULL ? arena_printf(arena, "%.*s%s%s", (int)len, row->path, name, row->path + len + 1)
+                            : row->path;
+}
+
 /* "/check, /check/{target}, /probe" */
 static const char *list_paths(struct arena *arena)
 {
     const char *list = "";
 
-    for (size_t i = 0; i < ROW_COUNT; i++) {
-        size_t len = strcspn(rows[i].path, "*");
-        const char *rest = rows[i].path[len] != '\0' ? rows[i].path + len + 1 : "";
-        if (len > 0)
-            list = arena_printf(arena, "%s%s%.*s%s%s", list, *list != '\0' ? ", " : "", (int)len,
-                                rows[i].path, rows[i].any != NULL ? rows[i].any : "", rest);
-    }
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (rows[i].path[0] == '/')
+            list = arena_printf(arena, "%s%s%s", list, *list != '\0' ? ", " : "",
+                                path_with(arena, &rows[i], rows[i].any));
     return list;
 }
 
-/* The row's path, with what was asked for where any name may stand. */
+/* The row's path, with what was asked for where any name may stand: that is the second segment. */
 static const char *filled_in(struct arena *arena, const struct row *row, const struct url *url)
 {
-    size_t len = strcspn(row->path, "*");
-    const char *last = url->segments[url->segment_count - 1];
+    bool has_name = url->segment_count > 1 && *url->segments[1] != '\0';
 
-    if (row->any == NULL || url->segment_count < 2 || *last == '\0')
-        return row->path;
-    return arena_printf(arena, "%.*s%s", (int)len, row->path, last);
+    return has_name && row->any != NULL ? path_with(arena, row, url->segments[1]) : row->path;
 }
 
 static void refuse_path(struct question *q)
@@ -300,7 +303,7 @@ static bool is_open(const struct row *row)
 
 static struct openapi_path describe(struct arena *arena, const struct row *row)
 {
-    struct openapi_path path = {.path = row->path,
+    struct openapi_path path = {.path = path_with(arena, row, row->any),
                                 .any = row->any,
                                 .parameters = row->parameters,
                                 .parameter_count = count_parameters(row),
@@ -308,8 +311,6 @@ static struct openapi_path describe(struct arena *arena, const struct row *row)
                                 .open = is_open(row)};
     size_t count = 0;
 
-    if (row->any != NULL)
-        path.path = arena_printf(arena, "%.*s%s", (int)strcspn(row->path, "*"), row->path, row->any);
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if ((row->methods & methods[i].method) != 0)
             path.methods[count++] = methods[i].name;

@@ -260,7 +260,7 @@ def test_a_drain_that_is_asked_for_in_another_way_is_refused(service):
         assert service.get(path).status == 405
         assert service.get(path, method="OPTIONS").headers["Allow"] == "OPTIONS, POST"
     assert "good" in assert_problem(service.get("/targets/goood/drain", method="POST"), 404)["detail"]
-    assert "/targets/{target}/drain" in assert_problem(service.get("/targets/good/drian", method="POST"), 404)["detail"]
+    assert "Did you mean /targets/good/drain?" in assert_problem(service.get("/targets/good/drian", method="POST"), 404)["detail"]
     assert service.get("/targets/good/drain?reason=" + "x" * 200, method="POST").status == 200
 
 

@@ -25,13 +25,18 @@ SCENES = {
     "/sd": {200: "/sd", 400: "/sd?x=1"},
     "/runs/{id}": {200: "/runs/ID", 404: "/runs/01", 400: "/runs/ID?x=1"},
     "/targets": {200: "/targets", 400: "/targets?x=1"},
+    "/targets/{target}/drain": {200: "/targets/drained/drain", 404: "/targets/nobody/drain",
+                                400: "/targets/drained/drain?x=1"},
+    "/targets/{target}/undrain": {200: "/targets/drained/undrain", 404: "/targets/nobody/undrain",
+                                  400: "/targets/drained/undrain?x=1"},
     "/config": {200: "/config", 400: "/config?x=1"},
     "/openapi.json": {200: "/openapi.json", 400: "/openapi.json?x=1"},
     "/-/healthy": {200: "/-/healthy", 400: "/-/healthy?x=1"},
     "/-/ready": {200: "/-/ready", 400: "/-/ready?x=1"},
     "/-/reload": {200: "/-/reload", 400: "/-/reload?x=1"},
 }
-ELSEWHERE = {("/-/ready", 503), ("/-/reload", 403), ("/-/reload", 500)}
+ELSEWHERE = {("/-/ready", 503), ("/-/reload", 403), ("/-/reload", 500),
+             ("/targets/{target}/drain", 403), ("/targets/{target}/undrain", 403)}
 
 # Where the description has no example, since it depends on the config.
 VALUES = {"target": "good", "tag": "good", "module": "m", "hostname": "mx.example.org"}
@@ -39,7 +44,8 @@ VALUES = {"target": "good", "tag": "good", "module": "m", "hostname": "mx.exampl
 
 def config(good, bad, **server):
     return {"modules": {"m": {"timeout": "5s"}},
-            "targets": {"good": {"module": "m", **target(good.address, cache_ttl=KEPT, tags=["good"])},
+            "targets": {"drained": target(good.address, cache_ttl=KEPT),
+                        "good": {"module": "m", **target(good.address, cache_ttl=KEPT, tags=["good"])},
                         "bad": target(bad.address, cache_ttl=KEPT, tags=["bad"]),
                         "ours": target(good.address, source="192.0.2.7", cache_ttl=KEPT, tags=["ours"])},
             "server": server}
@@ -58,7 +64,8 @@ def operations(document):
 
 def query_of(path, name, value):
     """A question whose only doubtful part is that parameter."""
-    question = {"/check": "/check?", "/check/{target}": "/check/good?", "/runs/{id}": "/runs/ID?"}.get(path, f"{path}?")
+    question = {"/check": "/check?", "/check/{target}": "/check/good?", "/runs/{id}": "/runs/ID?",
+                "/targets/{target}/drain": "/targets/drained/drain?"}.get(path, f"{path}?")
     if path == "/probe" and name != "target":
         question += "target=good&"
     return f"{question}{name}={value}"
