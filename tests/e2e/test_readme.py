@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -293,6 +294,36 @@ def test_what_the_service_is_told_is_good(certificates, tmp_path, name):
     text = next(block for block in blocks("yaml") if block.startswith(f"# {name}"))
     done = run_ehlod("validate", "--config", write_config(str(tmp_path), text + "targets: {mx1: {address: mx1.example.org:25}}\n"))
     assert (done.returncode, done.stderr) == (0, ""), done
+
+
+def test_what_balancers_and_people_are_told(ehlod, demo):
+    """Agent-check, drains, health+json and a refusal, with the sink as the mail server."""
+    agent, web = free_port(), free_port()
+    routes = [{"name": "inbound", "from": "", "to": "www@probe.example.org"},
+              {"name": "no-relay", "from": "", "to": "x@example.com", "expect": ["rejected", "deferred"]}]
+    service = ehlod({"server": {"name": "fra1", "listen": f"{HOST}:{web}", "agent_listen": f"{HOST}:{agent}"},
+                     "mailboxes": {"more": {"sink": f"{HOST}:{free_port()}", "domains": ["example.net"]}},
+                     "targets": {"mx1": {"address": demo.sink, "interval": "10s", "routes": routes},
+                                 "mx2": {"address": demo.sink, "routes": [{**routes[0], "to": "www@example.com"}]}}}, port=web)
+    talk = re.split(r"^\$ ", "".join(block for block in blocks("console") if "8026" in block), flags=re.M)[1:]
+    told = {line.partition("\n")[0]: line.partition("\n")[2] for line in talk}
+
+    def shape(text):
+        return re.sub(r'"age_ms":\d+|(?<=observedValue":)[\d.]+|(?<="address":")[^"]+', "N", same_shape(text))
+
+    def ask_agent(name):
+        with socket.create_connection((HOST, agent), timeout=scaled(10)) as s:
+            s.sendall(f"{name}\n".encode())
+            return s.makefile().read().strip("\n") + "\n"
+    assert service.get("/check/mx1").json["status"] == "pass", service.get("/check/mx1")
+    answers = {"printf 'mx2": ask_agent("mx2"), "curl -s -X POST": service.get(
+        "/targets/mx1/drain?for=30m&reason=kernel%20update", method="POST").text, "printf 'mx1": ask_agent("mx1")}
+    for command, answer in answers.items():
+        assert shape(answer) == shape(next(shown for typed, shown in told.items() if typed.startswith(command)))
+    service.get("/targets/mx1/undrain", method="POST")
+    shown = example("curl -s 'http://127.0.0.1:8025/check/mx1?format=health'").splitlines()
+    assert shape(service.get("/check/mx1?format=health").text.strip()) == shape(shown[0])
+    assert service.get("/check/mx1?q=1").text.strip() == shown[2]
 
 
 def test_every_command_line_is_understood(fake, tmp_path):
