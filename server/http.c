@@ -115,14 +115,15 @@ void http_turn_soon(struct http *http)
 
 /* ---- what the library tells of a connection ---- */
 
-/* Who has been served and asks for nothing makes room. */
+/* Who asks for nothing makes room, be it after an answer or from the beginning. */
 static void hasten_idle(void *context, struct caller *caller)
 {
     struct connection *c = connection_of_caller(caller);
+    int64_t since_us = c->served_us != 0 ? c->served_us : c->opened_us;
 
     (void)context;
-    if (c->state == CONNECTION_HEAD && c->served_us != 0)
-        caller->deadline_us = c->served_us + HTTP_HASTE_US;
+    if (c->state == CONNECTION_HEAD)
+        caller->deadline_us = since_us + HTTP_HASTE_US;
 }
 
 static void complain_of_rush(struct http *http, const struct address *peer, int64_t now_us)
@@ -147,6 +148,7 @@ static void open_connection(struct http *http, struct MHD_Connection *mhd, void 
 
     c->http = http;
     c->mhd = mhd;
+    c->opened_us = now_us;
     if (http->taking != NULL) {
         c->https = https_ref(http->taking);
         c->handshaking = true;

@@ -32,6 +32,7 @@ struct connection {
     bool last;     /* the request could be misread about where it ends: its answer closes */
     int status;
     int64_t asked_us;
+    int64_t opened_us;
     int64_t served_us; /* when the last answer went out; 0 = none has */
     char *target;
     const char *target_end; /* where it ended in the library's buffer: only to compare with */
