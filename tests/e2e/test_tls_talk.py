@@ -46,11 +46,12 @@ class Drips(TlsMta):
     def _secure(self, s):
         came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = self.context.wrap_bio(came, goes, server_side=True)
-        came.write(s.recv(65536))
-        assert not self._is_shaken(tls)
+        while not goes.pending:  # its ClientHello may come in parts
+            came.write(s.recv(65536))
+            assert not self._is_shaken(tls)
         for octet in goes.read()[:-1]:
             s.sendall(bytes([octet]))
-            if select.select([s], [], [], 0.02)[0]:  # the client ends it
+            if select.select([s], [], [], 0.02)[0] and not s.recv(65536):  # the client ends it
                 break
         raise OSError("has dripped")
 

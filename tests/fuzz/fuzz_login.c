@@ -84,7 +84,14 @@ static bool shows_secret(struct span text)
 
 void fuzz_login_said(struct fuzz_login *login, struct span bytes)
 {
-    login->leaked = login->leaked || (!login->asked && bytes.len && shows_secret(bytes));
+    size_t most = sizeof(login->said) - 1;
+
+    for (size_t i = 0; i < bytes.len && !login->leaked && !login->asked; i++) {
+        if (login->said_len == most)
+            memmove(login->said, login->said + 1, --login->said_len);
+        login->said[login->said_len++] = bytes.data[i];
+        login->leaked = shows_secret((struct span){login->said, login->said_len});
+    }
 }
 
 static bool is_response(const char *line)

@@ -17,9 +17,11 @@
 
 struct fuzz_login {
     struct mask *mask;
-    bool asked;  /* the client has had an answer */
-    bool leaked; /* the server said the secret before: no mask can help then */
-    bool heard;  /* AUTH was said */
+    bool asked;                           /* the client has had an answer */
+    bool leaked;                          /* the server said the secret before: no mask can help then */
+    char said[sizeof FUZZ_SECRET_BASE64]; /* the end of what it has said, whatever the segments */
+    size_t said_len;
+    bool heard; /* AUTH was said */
 };
 
 void fuzz_login_begin(struct fuzz_login *login);
