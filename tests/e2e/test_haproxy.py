@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real HAProxy takes a mail server out when its RCPT breaks and back in: by `option httpchk /check/NAME` alone, and by
 agent-check."""
+import re
+import time
+
 import pytest
 from conftest import target
 from postfix import Postfix
-from support import HOST, free_port, wait_until
+from support import HOST, SCALE, free_port, wait_until
 
 BROKEN = {"www@example.test": "451 4.3.0 The user data base is gone"}
 
@@ -93,6 +96,33 @@ def test_what_ehlod_cannot_tell_counts_as_it_is_said(ehlod, fake, haproxy, statu
     code = ("L7OK" if status == 200 else "L7STS", str(status))
     wait_until(lambda: balancer.last_check("check-mx1/ehlod") == code, 20, "HAProxy has asked")
     wait_for(balancer, state)
+
+
+def test_haproxy_and_prometheus_together_start_one_run_a_cache_ttl(ehlod, fake, haproxy, prometheus):
+    """More than 200 requests a second of both: HAProxy asks about each target every 8 ms, Prometheus every 100 ms."""
+    mtas = {"mx1": fake(), "mx2": fake()}
+    service = ehlod({"targets": {name: target(mta.address, cache_ttl="1s") for name, mta in mtas.items()}})
+    often, path = "timeout connect 5s\n    timeout check 5s\n    default-server inter 8ms", "metrics_path: /probe"
+    balancer = haproxy(service.port, {name: mta.address for name, mta in mtas.items()}, "haproxy.cfg",
+                       {"timeout connect 5s": often})
+    scraper = prometheus(service.port, "prometheus.yml",
+                         {path: f"{path}\n    scrape_interval: 100ms\n    scrape_timeout: 100ms"})
+    wait_until(lambda: scraper.value("sum(probe_success)") == 2, 30, "Prometheus has asked")
+    wait_for(balancer, "UP", ("mx1", "mx2"))
+
+    def asked(handler):
+        text = service.get("/metrics").text
+        found = re.search(rf'^ehlod_http_requests_total{{handler="{re.escape(handler)}",code="200"}} (\d+)$', text, re.M)
+        return int(found[1])
+    runs, begun = {name: mta.connections() for name, mta in mtas.items()}, time.monotonic()
+    checks, scrapes = asked("/check/*"), asked("/probe")
+    wait_until(lambda: time.monotonic() > begun + 5, 20, "five seconds have passed")
+    checks, scrapes = asked("/check/*") - checks, asked("/probe") - scrapes
+    took = time.monotonic() - begun
+    for name, mta in mtas.items():
+        assert 2 <= mta.connections() - runs[name] <= took + 1, (name, took)
+    assert scrapes > took * 10 / SCALE and checks > took * 200 / SCALE, (checks, scrapes, took)
+    assert balancer.state("mail/mx1") == balancer.state("mail/mx2") == "UP"
 
 
 # ---- agent-check ----
