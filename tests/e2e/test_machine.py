@@ -232,10 +232,10 @@ def test_l04_a_client_of_the_sink_that_is_gone_before_the_reply(ehlod, reset):
 # ---- L06: the wall clock jumps ----
 
 class Clock:
-    """The wall clock of a service; the monotonic one goes on as ever."""
+    """The wall clock of a service; the monotonic one goes on as ever, or (both) jumps with it."""
 
-    def __init__(self, folder):
-        self.path = os.path.join(str(folder), "clock")
+    def __init__(self, folder, both=False):
+        self.path, self.both = os.path.join(str(folder), "clock"), both
         self.jump("+0")
 
     def jump(self, offset):
@@ -247,7 +247,7 @@ class Clock:
         library, = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
         sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         return ["env", f"LD_PRELOAD={library}", f"FAKETIME_TIMESTAMP_FILE={self.path}", "FAKETIME_NO_CACHE=1",
-                "FAKETIME_DONT_FAKE_MONOTONIC=1", f"ASAN_OPTIONS={sanitizer}"]
+                f"FAKETIME_DONT_FAKE_MONOTONIC={0 if self.both else 1}", f"ASAN_OPTIONS={sanitizer}"]
 
 
 class Relay:
@@ -329,6 +329,32 @@ def day_of(result):
     """A result's beginning, in days since 1970."""
     whole = time.strptime(result["started_at"].partition(".")[0], "%Y-%m-%dT%H:%M:%S")
     return (time.mktime(whole) - time.timezone) / 86400
+
+
+# ---- L07: the monotonic clock steps back ----
+
+def test_l07_the_monotonic_clock_steps_back(tmp_path, ehlod, fake):
+    """What is under way takes as much longer, and no time is below 0; afterwards all is as before."""
+    clock, gate = Clock(tmp_path, both=True), Gate("250 2.1.5 Ok")
+    service = ehlod({"targets": {"kept": target(fake().address, cache_ttl="0"),
+                                 "slow": target(fake(RCPT=gate).address, timeouts={"reply": "20s"}),
+                                 "silent": target(fake(RCPT=None).address, timeouts={"reply": "2s"})}},
+                    wrapper=clock.wrapper())
+    assert service.get("/check/kept").json["status"] == "pass"
+    slow = service.ask("/check/slow", timeout=30)
+    silent = service.ask("/check/silent", timeout=30)
+    wait_until(lambda: gate.waiting, 10, "a run is under way")
+    for offset in ("-0.5", "-1", "-3"):
+        clock.jump(offset)
+        assert service.get("/-/healthy").status == 200
+        result = service.get("/check/kept").json
+        assert result["status"] == "pass" and 0 <= result["duration_ms"] < 2000 * SCALE and result["age_ms"] >= 0
+    gate.open()
+    for result, status in ((slow.answer().json, "pass"), (silent.answer().json, "fail")):
+        assert result["status"] == status and result["duration_ms"] >= 0
+        assert all(t is None or t >= 0 for t in result["timing_ms"].values()), result["timing_ms"]
+        assert all(c["at_ms"] >= 0 for c in result["commands"])
+    assert service.get("/check/kept").json["status"] == "pass"
 
 
 # ---- L10: what a child process would inherit ----
