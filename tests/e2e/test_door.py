@@ -332,7 +332,7 @@ def verdicts(answers):
 
 
 @pytest.mark.parametrize("threads, each, targets", [(20, 50, 1), (100, 10, 20), (1000, 1, 50)])
-def test_a_thousand_requests_with_few_descriptors(ehlod, mta, threads, each, targets):
+def test_h07_a_thousand_requests_with_few_descriptors(ehlod, mta, threads, each, targets):
     """Nobody's mail server is blamed for it, health answers throughout, and afterwards all is well again."""
     service = ehlod({"targets": {f"mx{n}": target(mta.address, cache_ttl="0") for n in range(targets)}}, wrapper=FEW)
     health, over = [], threading.Event()

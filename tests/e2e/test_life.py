@@ -145,6 +145,17 @@ def test_every_mistake_of_a_config_is_told_at_once(tmp_path, command):
 TWINS = {"targets": {"a": {"address": "mx.example.org:25"}, "b": {"address": "mx.example.org:25"}}}
 
 
+def test_f24_validate_touches_no_network(tmp_path, fake):
+    """Nothing is dialled, and nothing is listened at: every place is somebody else's."""
+    with socket.create_server((HOST, 0)) as taken:
+        place, mta = f"{HOST}:{taken.getsockname()[1]}", fake()
+        path = write_config(str(tmp_path), {
+            "server": {"listen": [place]}, "mailboxes": {"there": {"imap": f"imap://{mta.address}", "username": "u", "password": "p"}},
+            "targets": {"mx": {"address": mta.address}, "domain": {"mx": "no-such-name.example.test"}}})
+        done = run_ehlod("validate", "--config", path)
+    assert done.returncode == 0 and mta.connections() == 0, done
+
+
 def test_a_log_of_json_is_nothing_but_json(ehlod, tmp_path):
     """Mistakes and warnings of the config too; a log of text has them as validate says them."""
     bad = write_config(str(tmp_path), "targets:\n  mx:\n    address: mx.example.org\n    tls: maybe\n")

@@ -209,7 +209,7 @@ def test_by_target(ehlod, mta):
 
 # ---- bounded ----
 
-def test_no_label_of_ours_comes_from_a_server(ehlod, fake):
+def test_h45_no_label_of_ours_comes_from_a_server(ehlod, fake):
     """Whatever a server says of itself, the labels of smtp_* are words of the config and of closed lists."""
     words = "".join(f"250-X-KEYWORD-{i} a\"b\\c\r\n" for i in range(50))
     mta = fake(BANNER='220 evil"host} 1 ESMTP', EHLO=words + "250 SIZE 5", RCPT='550 5.1.1 "evil\\"} 1')

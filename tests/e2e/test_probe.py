@@ -54,7 +54,8 @@ def test_what_may_be_dialled(ehlod, fake):
     assert mta.connections() == 2
 
 
-def test_a_name_that_leads_where_nobody_may_go(ehlod, mta):
+def test_h27_a_name_that_leads_where_nobody_may_go(ehlod, mta):
+    """What counts is the address that would be dialled, whatever name led to it."""
     service = ehlod({"server": {"probe_allow": ["192.0.2.0/24", "localhost"]}, "modules": {"plain": {"family": "ipv4"}},
                      "targets": {}})
     answer = read(service.get(f"/probe?target=localhost:{mta.port}&module=plain"))
@@ -117,6 +118,10 @@ def test_the_result_is_found_by_its_address(probed):
     ("target=127.1:25&module=plain", "target", "neither"),
     ("target=0x7f000001:25&module=plain", "target", "neither"),
     ("target=0177.0.0.1:25&module=plain", "target", "neither"),
+    ("target=2130706433:25&module=plain", "target", "neither"),
+    ("target=mx1%EF%BC%8Eexample.org:25&module=plain", "target", "neither"),  # H21: a full-width dot, an ideographic one
+    ("target=mx1%E3%80%82example.org:25&module=plain", "target", "neither"),
+    ("target=mx1.example.org%E2%80%A8:25&module=plain", "target", "neither"),  # H21: U+2028
     ("target=127.0.0.1:0&module=plain", "target", "neither"),
     ("target=unix:/tmp/x&module=plain", "target", "neither"),
     ("target=mx1.example.org:&module=plain", "target", "neither"),

@@ -352,7 +352,7 @@ def test_from_loopback_to_every_address_and_back(service, mta):
             assert len(listeners(service, service.port)) == 1
 
 
-def test_two_services_never_share_a_port(service, tmp_path, mta):
+def test_l13_two_services_never_share_a_port(service, tmp_path, mta):
     """Not even right after the port was shared with the listener that it replaced."""
     put(service, {"server": {"listen": [f"0.0.0.0:{service.port}"]}, "targets": {"a": target(mta.address)}})
     assert post(service).status == 200

@@ -88,7 +88,8 @@ def test_sockets_are_listened_at(handed, sockets, tmp_path):
         pass  # it waits in the queue for the next one
 
 
-def test_nobody_is_refused_over_a_restart(handed, sockets):
+def test_l13_nobody_is_refused_over_a_restart(handed, sockets):
+    """So an upgrade needs no second service beside the first."""
     service = handed(sockets).ready()
     service.stop_cleanly()
     with socket.create_connection((HOST, service.port), timeout=scaled(20)) as s:

@@ -48,7 +48,7 @@ static void test_dup(void **state)
     assert_null(mem_dup(NULL));
 }
 
-/* In a child, which must say so on standard error and abort. */
+/* R03: in a child, which must say so on standard error and abort. */
 static void test_none_left(void **state)
 {
     int pipes[2];
