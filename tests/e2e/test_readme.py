@@ -326,6 +326,14 @@ def test_what_balancers_and_people_are_told(ehlod, demo):
     assert service.get("/check/mx1?q=1").text.strip() == shown[2]
 
 
+def test_the_config_for_balancers_is_good(tmp_path):
+    """What docs/load-balancers.md shows of ehlod.yaml."""
+    with open(os.path.join(ROOT, "docs", "load-balancers.md"), encoding="utf-8") as f:
+        text, = re.findall(r"^```yaml\n(targets:\n.*?)^```$", f.read(), re.S | re.M)
+    done = run_ehlod("validate", "--config", write_config(str(tmp_path), text))
+    assert (done.returncode, done.stderr) == (0, ""), done
+
+
 def test_every_command_line_is_understood(fake, tmp_path):
     """`ehlod validate` and `check` as in the README; serve is what every other test starts."""
     mta = fake()
