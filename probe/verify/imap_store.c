@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An IMAP account as a store: when it is looked into (pace.h), with which login (link.h, oauth.h), and what
+ * An IMAP account as a store: when it is looked into (pace.h), with which login (logon.h), and what
  * is known of its folders already (imap_copies.h). What is said in a session is probe/proto/imap.c's. A
  * connection that was kept and turns out to be dead is replaced once, within the same look.
  */
@@ -14,8 +14,7 @@
 #include "probe/proto/message.h"
 #include "probe/proto/report.h"
 #include "probe/verify/imap_copies.h"
-#include "probe/verify/link.h"
-#include "probe/verify/oauth.h"
+#include "probe/verify/logon.h"
 #include "probe/verify/pace.h"
 #include "probe/verify/trouble.h"
 
@@ -43,11 +42,10 @@ struct imap_store {
     bool looking;
     unsigned look; /* its number */
     int64_t began_us;
-    bool kept;         /* the connection is of an earlier look, and has not been heard in this one */
-    bool retried;      /* with another token */
-    bool full;         /* there was no room for a copy */
-    struct link *link; /* null: not yet, or not any more */
-    bool in_session;   /* session is live */
+    bool kept;           /* the connection is of an earlier look, and has not been heard in this one */
+    bool full;           /* there was no room for a copy */
+    struct logon *logon; /* null: there is no connection, and none is made */
+    bool in_session;     /* session is live */
     struct imap session;
     int64_t listed_us; /* the headers of the present folder came */
     struct imap_copies *folders;
@@ -195,12 +193,10 @@ static void set_timer(struct imap_store *s, int64_t due_us)
 
 static void hang_up(struct imap_store *s)
 {
-    if (s->oauth)
-        oauth_cancel(s->oauth);
     if (s->in_session && s->session.state == IMAP_IDLE)
-        link_send(s->link, span_of("E0 LOGOUT\r\n"));
-    link_free(s->link);
-    s->link = NULL;
+        logon_send(s->logon, span_of("E0 LOGOUT\r\n"));
+    logon_free(s->logon);
+    s->logon = NULL;
     if (s->in_session)
         imap_free(&s->session);
     s->in_session = s->kept = false;
@@ -248,7 +244,7 @@ static void speak(struct imap_store *s)
     struct span out = imap_output(&s->session);
 
     if (out.len > 0)
-        link_send(s->link, out);
+        logon_send(s->logon, out);
     imap_sent(&s->session);
 }
 
@@ -277,53 +273,22 @@ static void on_bytes(void *context, struct span bytes)
         speak(s);
 }
 
-static void ask_token(struct imap_store *s);
-
 static void on_down(void *context, const char *why, bool is_login)
 {
-    struct imap_store *s = context;
-
-    if (!is_login || !s->oauth || s->retried) {
-        broken(s, why);
-        return;
-    }
-    s->retried = true;
-    oauth_refused(s->oauth);
-    hang_up(s);
-    ask_token(s);
+    (void)is_login;
+    broken(context, why);
 }
 
 static const struct link_events link_events = {on_up, on_bytes, on_down};
 
-static void dial(struct imap_store *s, struct span token)
-{
-    s->link = link_open(&(struct link_order){.loop = s->loop,
-                                             .dns = s->dns,
-                                             .account = s->account,
-                                             .token = token,
-                                             .deadline_us = clock_mono_us() + LOGIN_US},
-                        &link_events, s);
-}
-
-static void on_token(void *context, struct span token, const char *why)
-{
-    if (why)
-        end(context, why);
-    else
-        dial(context, token);
-}
-
-static void ask_token(struct imap_store *s)
-{
-    oauth_ask(s->oauth, clock_mono_us() + LOGIN_US, on_token, s);
-}
-
 static void connect_anew(struct imap_store *s)
 {
-    if (s->oauth)
-        ask_token(s);
-    else
-        dial(s, (struct span){0});
+    s->logon = logon_open(&(struct logon_order){.loop = s->loop,
+                                                .dns = s->dns,
+                                                .account = s->account,
+                                                .oauth = s->oauth,
+                                                .deadline_us = clock_mono_us() + LOGIN_US},
+                          &link_events, s);
 }
 
 static void begin(uv_timer_t *timer)
@@ -331,7 +296,7 @@ static void begin(uv_timer_t *timer)
     struct imap_store *s = timer->data;
 
     s->looking = true;
-    s->retried = s->full = false;
+    s->full = false;
     s->look++;
     s->began_us = clock_mono_us();
     pace_begin(&s->pace);

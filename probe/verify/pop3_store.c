@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A POP3 mailbox as a store: when it is looked into (pace.h), with which login (link.h, oauth.h), and what is
+ * A POP3 mailbox as a store: when it is looked into (pace.h), with which login (logon.h), and what is
  * done with its messages, which are known by their unique ids (pop3_known.h; RFC 1939 section 7). What is
  * said in a session is probe/proto/pop3.c's. A look is one session, or as many as it takes to read all that
  * is new.
@@ -14,8 +14,7 @@
 #include "probe/proto/message.h"
 #include "probe/proto/pop3.h"
 #include "probe/proto/report.h"
-#include "probe/verify/link.h"
-#include "probe/verify/oauth.h"
+#include "probe/verify/logon.h"
 #include "probe/verify/pace.h"
 #include "probe/verify/pop3_known.h"
 #include "probe/verify/trouble.h"
@@ -42,10 +41,9 @@ struct pop3_store {
     uv_timer_t *timer; /* to the next look, or to the end of this one */
     int64_t due_us;
     bool looking;
-    bool retried; /* with another token */
     int64_t began_us;
-    int64_t listed_us; /* CLOCK_NONE = the list has not come */
-    struct link *link; /* null: not yet, or not any more */
+    int64_t listed_us;   /* CLOCK_NONE = the list has not come */
+    struct logon *logon; /* null: no look is under way */
     bool in_session;
     struct pop3 session;
     struct pop3_known known;
@@ -141,10 +139,8 @@ static void set_timer(struct pop3_store *s, int64_t due_us)
 
 static void hang_up(struct pop3_store *s)
 {
-    if (s->oauth != NULL)
-        oauth_cancel(s->oauth);
-    link_free(s->link);
-    s->link = NULL;
+    logon_free(s->logon);
+    s->logon = NULL;
     if (s->in_session)
         pop3_free(&s->session);
     s->in_session = false;
@@ -195,7 +191,7 @@ static void speak(struct pop3_store *s)
     struct span out = pop3_output(&s->session);
 
     if (out.len > 0)
-        link_send(s->link, out);
+        logon_send(s->logon, out);
     pop3_sent(&s->session);
 }
 
@@ -221,63 +217,31 @@ static void on_bytes(void *context, struct span bytes)
         end(s, pop3_why(&s->session));
 }
 
-static void ask_token(struct pop3_store *s);
-
 static void on_down(void *context, const char *why, bool is_login)
 {
-    struct pop3_store *s = context;
-
-    if (!is_login || s->oauth == NULL || s->retried) {
-        end(s, why);
-        return;
-    }
-    s->retried = true;
-    oauth_refused(s->oauth);
-    hang_up(s);
-    ask_token(s);
+    (void)is_login;
+    end(context, why);
 }
 
 static const struct link_events link_events = {on_up, on_bytes, on_down};
-
-static void dial(struct pop3_store *s, struct span token)
-{
-    s->link = link_open(&(struct link_order){.loop = s->loop,
-                                             .dns = s->dns,
-                                             .account = s->account,
-                                             .token = token,
-                                             .deadline_us = s->began_us + LOGIN_US},
-                        &link_events, s);
-}
-
-static void on_token(void *context, struct span token, const char *why)
-{
-    if (why != NULL)
-        end(context, why);
-    else
-        dial(context, token);
-}
-
-static void ask_token(struct pop3_store *s)
-{
-    oauth_ask(s->oauth, s->began_us + LOGIN_US, on_token, s);
-}
 
 static void begin(uv_timer_t *timer)
 {
     struct pop3_store *s = timer->data;
 
     s->looking = true;
-    s->retried = false;
     s->began_us = clock_mono_us();
     s->listed_us = CLOCK_NONE;
     s->full = false;
     pop3_known_begin(&s->known);
     pace_begin(&s->pace);
     handle_at(s->timer, on_overdue, s->began_us + LOOK_US);
-    if (s->oauth != NULL)
-        ask_token(s);
-    else
-        dial(s, (struct span){0});
+    s->logon = logon_open(&(struct logon_order){.loop = s->loop,
+                                                .dns = s->dns,
+                                                .account = s->account,
+                                                .oauth = s->oauth,
+                                                .deadline_us = s->began_us + LOGIN_US},
+                          &link_events, s);
 }
 
 /* ---- the store ---- */
