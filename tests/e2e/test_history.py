@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import os
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -343,7 +342,6 @@ def service_task_tracer(pid, task):
         return int(re.search(r"^TracerPid:\s*(\d+)", f.read(), re.M)[1]) != 0
 
 
-@pytest.mark.skipif(not shutil.which("unshare"), reason="no unshare")
 def test_r05_a_disk_that_is_full(life, holder, tmp_path):
     """A small file system of the service's own, filled to the brim and emptied again."""
     relay = holder()
