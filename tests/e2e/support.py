@@ -2,6 +2,7 @@
 """What every end-to-end test needs: time limits that stretch, free ports, programs that are ended for sure."""
 import os
 import random
+import select
 import signal
 import socket
 import subprocess
@@ -26,6 +27,14 @@ def wait_until(condition, timeout, what):
             return answer
         assert time.monotonic() < end, f"not within {scaled(timeout):g} s: {what}"
         time.sleep(0.02)
+
+
+def is_readable(s, seconds):
+    """Whether the socket has something to read, its end included, within that time. select() refuses the descriptors of
+    a test process that has many."""
+    poll = select.poll()
+    poll.register(s, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def free_port():

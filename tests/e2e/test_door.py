@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import re
-import select
 import signal
 import socket
 import stat
@@ -17,7 +16,7 @@ import pytest
 from conftest import target
 from fake_mta import Gate
 from service import Service, parse_only_reply, read_to_end, run_ehlod, write_config
-from support import EHLOD, HOST, accepts, free_port, scaled, wait_until
+from support import EHLOD, HOST, accepts, free_port, is_readable, scaled, wait_until
 
 CHECK = b"GET /check/mx HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -153,7 +152,7 @@ def test_h01_a_dripping_head_is_cut_off(tmp_path, ehlod, mta, family):
         s.connect(path if family == "unix" else (HOST, port))
         s.sendall(b"GET /check/mx HTTP/1.1\r\nHost: x\r\nX: ")
         with contextlib.suppress(ConnectionError):  # the end may come between the look and the byte
-            while not select.select([s], [], [], 0.5)[0]:
+            while not is_readable(s, 0.5):
                 s.sendall(b"x")
                 assert time.monotonic() - begun < scaled(7)
             assert s.recv(1) == b""

@@ -3,7 +3,6 @@
 our certificate (T26)."""
 import datetime
 import re
-import select
 import ssl
 import time
 
@@ -11,7 +10,7 @@ import pytest
 from certificates import NAME
 from conftest import target
 from postfix import Postfix
-from support import scaled, wait_until
+from support import is_readable, scaled, wait_until
 from tls_mta import TlsMta, assert_fails, openssl_says, run, secured
 
 
@@ -51,7 +50,7 @@ class Drips(TlsMta):
             assert not self._is_shaken(tls)
         for octet in goes.read()[:-1]:
             s.sendall(bytes([octet]))
-            if select.select([s], [], [], 0.02)[0] and not s.recv(65536):  # the client ends it
+            if is_readable(s, 0.02) and not s.recv(65536):  # the client ends it
                 break
         raise OSError("has dripped")
 
