@@ -60,6 +60,8 @@ def test_t10_a_dripped_handshake(ehlod, cleanup, certificates, implicit):
     mta = started(cleanup, Drips(certificates.good(), implicit=implicit))
     mx = secured(mta, certificates, "implicit" if implicit else "starttls", timeouts={"tls": "300ms"})
     answer = run(ehlod, mx)
+    wait_until(lambda: mta.ends, 10, "the server sees the end")
+    assert mta.ends == ["OSError('has dripped')"] * len(mta.ends), mta.ends
     failure = assert_fails(answer, "tls", "timeout")
     assert failure["limit_ms"] == 300 and 300 <= answer.json["timing_ms"]["tls"] < 300 + scaled(250)
 

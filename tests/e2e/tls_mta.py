@@ -26,6 +26,7 @@ class TlsMta(FakeMta):
         self.implicit, self.close_notify, self.cut = implicit, close_notify, cut
         self.early, self.plain, self.hangs_up_after = early, plain, hangs_up_after
         self.eager, self.waits, self.hangs = eager, waits, hangs
+        self.ends = []  # why it broke off, for a test that fails
         if client_ca:
             self.context.verify_mode = ssl.CERT_REQUIRED
             self.context.load_verify_locations(client_ca)
@@ -41,8 +42,8 @@ class TlsMta(FakeMta):
                 s = self._secure(s)
             self._answer(s, "BANNER", "")
             self._talk(s, dialogue)
-        except (OSError, ValueError):
-            pass
+        except (OSError, ValueError) as why:
+            self.ends.append(repr(why))
         finally:
             s.close()
 
