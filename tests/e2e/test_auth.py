@@ -168,6 +168,7 @@ def test_A01_offered_only_inside_TLS(ehlod, submission, certificates, tmp_path):
     """So it is with Postfix (smtpd_tls_auth_only); in TLS the others here log in."""
     mx = target(submission.address, auth={"username": "probe", "allow_plaintext": True,
                                           "password_file": password_file(tmp_path, PASSWORD)})
+    wait_until(lambda: submission.log().count(": connect from") == submission.log().count("disconnect from"), 5, "all are over")
     seen = len(submission.log())
     answer = ehlod({"targets": {"mx": mx}}).get("/check/mx")
     failure = answer.json["failure"]

@@ -70,7 +70,7 @@ def test_delivered(ehlod, dovecot, postfix, box, scheme):
                                                                                             answer.json["id"], [])
     assert 0 < delivery["latency_ms"] < scaled(20000) and delivery["hops"][0]["by"] == "mail.example.test"
     wait_until(lambda: dovecot.ours(WWW) == 0, 20, "it was removed")
-    assert re.search(rf"pop3-login: Info: Login: user=<{WWW}>, method=PLAIN, .* TLS", dovecot.log())
+    wait_until(lambda: re.search(rf"pop3-login: Info: Login: user=<{WWW}>, method=PLAIN, .* TLS", dovecot.log()), 10, "Dovecot says so")
 
 
 def test_check_on_the_command_line_leaves_nothing(dovecot, postfix, box, tmp_path):

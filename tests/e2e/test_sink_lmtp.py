@@ -56,7 +56,7 @@ def test_postfix_delivers_by_lmtp(ehlod, postfix, folder, to):
     shown = answer.json["routes"][0]
     assert (answer.status, shown["state"], shown["ok"], shown["delivery"]["flags"]) == (200, "delivered", True, []), answer
     queue_id = shown["queue_id"]
-    wait_until(lambda: queue_id not in postfix.queue(), 10, "Postfix is rid of it")
+    wait_until(lambda: queue_id not in postfix.queue() and f"{queue_id}: removed" in postfix.log(), 10, "Postfix is rid of it")
     said = re.findall(rf"postfix/lmtp\[\d+\]: {queue_id}: to=<(\S+)>,.* status=sent \((.*)\)$", postfix.log(), re.M)
     wanted = ["www@unix.example.org"] if "alias" in to[0] else to
     assert sorted(said) == [(name, f"250 2.0.0 <{name}> Ok") for name in wanted], postfix.log()
