@@ -14,6 +14,10 @@ from service import Service
 KEPT = "1h"
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures time or load, so that no other test may run beside it (tests/run)")
+
+
 @pytest.fixture
 def cleanup():
     with contextlib.ExitStack() as stack:

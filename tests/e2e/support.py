@@ -11,6 +11,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EHLOD = os.path.abspath(os.environ.get("EHLOD_BIN", os.path.join(ROOT, "build", "ehlod")))
 SCALE = float(os.environ.get("EHLOD_TEST_SCALE", "1"))
+# Which of the processes that run tests beside each other this is, and how many there are.
+JOBS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+JOB = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % JOBS
 HOST = "127.0.0.1"
 
 
@@ -39,12 +42,12 @@ def is_readable(s, seconds):
 
 def free_port():
     """A port that nobody has. It is below those that the system gives to whoever names none (a client's, say), so that
-    none of these takes it before it is used."""
+    none of these takes it before it is used; and nobody else of the tests beside us is given it."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
         end = int(f.read().split()[0])
     while True:
         with socket.socket() as s:
-            port = random.randrange(end // 2, end) if end > 2048 else 0
+            port = random.randrange(end // 2 + JOB, end, JOBS) if end > 2048 else 0
             try:
                 s.bind((HOST, port))
             except OSError:

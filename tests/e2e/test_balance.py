@@ -147,6 +147,7 @@ def reload_with(service, config):
     assert answer.status == 200, answer
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("interval", [None, "5s"])
 def test_200_requests_a_second_start_one_run_a_cache_ttl(ehlod, mta, interval):
     """From callers as HAProxy (OPTIONS by HTTP/1.0) and Prometheus (/probe) are, together."""

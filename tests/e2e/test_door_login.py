@@ -135,6 +135,7 @@ def seconds(service, headers):
     return time.monotonic() - begun
 
 
+@pytest.mark.alone
 def test_h47_an_unknown_user_takes_as_long(locked):
     service = locked({USER: bcrypt(PASSWORD, 11)})
     known = sorted(seconds(service, basic(password=f"a{n}")) for n in range(7))[3]
@@ -142,6 +143,7 @@ def test_h47_an_unknown_user_takes_as_long(locked):
     assert known > 0.02 and 0.5 < unknown / known < 2, (known, unknown)
 
 
+@pytest.mark.alone
 def test_a_good_password_is_hashed_once(locked):
     service = locked({USER: bcrypt(PASSWORD, 12)})
     first = seconds(service, basic())
@@ -166,6 +168,7 @@ def ask_side_by_side(service, all_headers):
     return answers
 
 
+@pytest.mark.alone
 def test_the_same_password_at_once_is_hashed_once(locked):
     service = locked({USER: bcrypt(PASSWORD, 12)})
     alone = seconds(service, basic(password="other"))
@@ -174,6 +177,7 @@ def test_the_same_password_at_once_is_hashed_once(locked):
     assert time.monotonic() - begun < alone * 20, "not sixty times as long"
 
 
+@pytest.mark.alone
 def test_a_flood_of_wrong_passwords(locked):
     """Health answers, and so does whoever was let in before; of the flood some are told to come again."""
     service = locked({USER: bcrypt(PASSWORD, 11)})
@@ -198,6 +202,7 @@ def test_a_flood_of_wrong_passwords(locked):
     assert service.get("/targets", headers=basic()).status == 200
 
 
+@pytest.mark.alone
 def test_clients_that_leave_while_their_password_is_looked_at(locked):
     service = locked({USER: bcrypt(PASSWORD, 13)})
     before = service.descriptors()
@@ -210,6 +215,7 @@ def test_clients_that_leave_while_their_password_is_looked_at(locked):
     assert service.get("/targets", headers=basic()).status == 200
 
 
+@pytest.mark.alone
 def test_l01_stopping_while_passwords_are_looked_at(locked):
     """Who asked has an answer, whatever it is, and the end is clean."""
     service = locked({USER: bcrypt(PASSWORD, 12)})

@@ -98,6 +98,7 @@ def test_what_ehlod_cannot_tell_counts_as_it_is_said(ehlod, fake, haproxy, statu
     wait_for(balancer, state)
 
 
+@pytest.mark.alone
 def test_haproxy_and_prometheus_together_start_one_run_a_cache_ttl(ehlod, fake, haproxy, prometheus):
     """More than 200 requests a second of both: HAProxy asks about each target every 8 ms, Prometheus every 100 ms."""
     mtas = {"mx1": fake(), "mx2": fake()}

@@ -34,6 +34,7 @@ def silent_fixture(many_descriptors):
         s.close()
 
 
+@pytest.mark.alone
 def test_s07_a_thousand_targets_that_never_greet(ehlod, silent):
     port, connections = silent
     targets = {f"t{i}": {"address": f"127.0.{i // 250}.{i % 250 + 1}:{port}", "timeout": f"{TIMEOUT_S:g}s",

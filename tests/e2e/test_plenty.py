@@ -109,6 +109,7 @@ def without_age(body):
 
 
 # A byte that is no UTF-8 is kept as four (\xHH), and shown in JSON as five.
+@pytest.mark.alone
 @pytest.mark.parametrize("byte, runs, kept, shown", [(b"x", 1000, 1, 1), (b"\xff", 200, 4, 5)], ids=["text", "no text"])
 def test_r10_memory_is_bounded_when_all_servers_flood(ehlod, cleanup, many_descriptors, byte, runs, kept, shown):
     del many_descriptors
@@ -141,6 +142,7 @@ def test_r10_memory_is_bounded_when_all_servers_flood(ehlod, cleanup, many_descr
         wait_until(lambda: service.status_field("VmRSS") < before + 4096 + 4 * runs, 10, "memory falls back")
 
 
+@pytest.mark.alone
 def test_r11_of_many_runs_the_newest_are_kept(ehlod):
     port, side_by_side = free_port(), 50
     route = {"name": "in", "from": "a@example.org", "to": "www@probe.example.org"}
@@ -164,6 +166,7 @@ def test_r11_of_many_runs_the_newest_are_kept(ehlod):
         assert rss[6000] - rss[2000] < 512, "nothing grows from run to run"
 
 
+@pytest.mark.alone
 def test_r12_ten_thousand_targets(tmp_path, cleanup, mta):
     port, count = free_port(), 10000
     config = [f'server: {{listen: ["{HOST}:{port}"]}}',
