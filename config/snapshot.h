@@ -106,6 +106,7 @@ struct snapshot_target {
     int64_t stale_if_error_us; /* 0 = never */
     int64_t wait_us;           /* how long an answer waits for a delivery */
     int64_t interval_us;       /* it runs by itself this often; 0 = on demand alone */
+    uint64_t plan_hash;        /* what the plan was made of (config/alike.h) */
 };
 
 /* A module, as it stands in for a target of its own (config/guest.h). */

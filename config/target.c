@@ -6,6 +6,7 @@
  */
 #include "config/target.h"
 
+#include "config/alike.h"
 #include "config/endpoint.h"
 #include "config/nearest.h"
 #include "config/path.h"
@@ -236,6 +237,7 @@ static void read_target(struct load *l, struct node *node, struct target *t)
     *t = module ? *module : *l->defaults;
     t->module = module;
     t->is.module = module ? module->is.name : NULL;
+    t->is.plan_hash = alike_hash(l, node, module ? module->own : NULL);
     read_map(l, node, t);
     if (node->kind == NODE_MAP) {
         target_check_complete(l, t);

@@ -104,6 +104,20 @@ static void hang_up(struct caller *c, const char *line, size_t len)
 
 /* ---- answering ---- */
 
+/* As it is by now: while others were waited for, one may have come back for which nobody was asked. */
+static struct agent_verdict verdict_of(const struct drains *drains, const struct part *part)
+{
+    const struct drain *drain = drains_find(drains, part->target->name);
+    bool was_drained = part->result != NULL && part->result->failure.reason == REASON_DRAINED;
+
+    return (struct agent_verdict){
+        .result = drain == NULL && was_drained ? NULL : part->result,
+        .drained = drain != NULL,
+        .maint = drain != NULL && drain->mode == DRAIN_MODE_MAINT,
+        .back = drains_was(drains, part->target->name),
+    };
+}
+
 static void answer(struct caller *c)
 {
     struct agent_verdict *verdicts = mem_alloc((c->count + 1) * sizeof *verdicts);
@@ -111,12 +125,7 @@ static void answer(struct caller *c)
     char line[AGENT_LINE_SIZE];
 
     for (size_t i = 0; i < c->count; i++) {
-        const char *name = c->parts[i].target->name;
-        verdicts[i] = (struct agent_verdict){
-            .result = c->parts[i].result,
-            .drained = drains_find(c->agent->order.drains, name) != NULL,
-            .back = drains_was(c->agent->order.drains, name),
-        };
+        verdicts[i] = verdict_of(c->agent->order.drains, &c->parts[i]);
     }
     size_t len = agent_line(verdicts, c->count, unknown_is_bad, line);
     free(verdicts);
@@ -220,7 +229,7 @@ static void begin(struct caller *c)
     c->snapshot = snapshot_ref(snapshot);
     if (c->len == 0)
         ask_for(c, snapshot->targets, snapshot->target_count);
-    else if (target != NULL)
+    else if (target != NULL && strlen(c->name) == c->len)
         ask_for(c, target, 1);
     else
         refuse_name(c);
@@ -229,6 +238,16 @@ static void begin(struct caller *c)
 static void on_silence(uv_timer_t *timer)
 {
     begin(timer->data);
+}
+
+/* The octets before the first CR or LF. */
+static size_t line_len(const char *bytes, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len && bytes[at] != '\r' && bytes[at] != '\n')
+        at++;
+    return at;
 }
 
 /* A name ends with its line, with the end of what is sent, or where it is longer than any. */
@@ -247,7 +266,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
     c->len += (size_t)got;
     c->name[c->len] = '\0';
-    size_t line = strcspn(c->name, "\r\n");
+    size_t line = line_len(c->name, c->len);
     bool over = got == 0 || line < c->len || c->len == MOST_NAME;
     if (!over)
         return;

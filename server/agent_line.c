@@ -2,11 +2,11 @@
 /*
  * The language of agent-check (HAProxy's configuration manual, "agent-check"):
  *
- *   line = [ "ready" SP ] [ "up" / "drain" / "down" SP "#" text ] LF
+ *   line = [ "ready" SP ] [ "up" / "drain" / "maint" / "down" SP "#" text ] LF
  *
- * drain and ready set the administrative state, up and down the other one; what is not said stays as it is.
- * "maint" is never said: HAProxy would stop its own checks, which nobody has asked for. A text is printable
- * ASCII, as it ends up in log lines, in a table with commas and on a web page.
+ * drain, maint and ready set the administrative state, up and down the other one; what is not said stays as
+ * it is. In maint HAProxy stops its own checks, but goes on asking the agent. A text is printable ASCII, as
+ * it ends up in log lines, in a table with commas and on a web page.
  */
 #include "server/agent_line.h"
 
@@ -77,16 +77,17 @@ static size_t say_worst(bool back, bool several, const struct result *worst, boo
 size_t agent_line(const struct agent_verdict *verdicts, size_t count, bool unknown_is_bad,
                   char out_r[AGENT_LINE_SIZE])
 {
-    size_t drained = 0;
+    size_t drained = 0, maint = 0;
     bool back = false;
 
     for (size_t i = 0; i < count; i++) {
         drained += verdicts[i].drained;
+        maint += verdicts[i].drained && verdicts[i].maint;
         back = back || verdicts[i].back;
     }
     if (count == 0)
         return say(false, "", "", out_r);
     if (drained == count)
-        return say(false, "drain", "", out_r);
+        return say(false, maint == count ? "maint" : "drain", "", out_r);
     return say_worst(back, count > 1, worst_of(verdicts, count), unknown_is_bad, out_r);
 }

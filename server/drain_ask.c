@@ -5,6 +5,7 @@
  */
 #include "server/drain_ask.h"
 
+#include "config/nearest.h"
 #include "config/value.h"
 #include "probe/base/clock.h"
 #include "server/check.h"
@@ -46,6 +47,22 @@ static int read_reason(struct question *q, const char **reason_r)
     return -1;
 }
 
+static int read_mode(struct question *q, enum drain_mode *mode_r)
+{
+    const char *text = url_value(&q->url, "mode");
+    const char *names[DRAIN_MODE_COUNT];
+
+    *mode_r = text != NULL ? drain_mode_by_name(text) : DRAIN_MODE_DRAIN;
+    if (*mode_r != DRAIN_MODE_COUNT)
+        return 0;
+    for (enum drain_mode m = 0; m < DRAIN_MODE_COUNT; m++)
+        names[m] = drain_mode_name(m);
+    const char *near = nearest(text, names, DRAIN_MODE_COUNT);
+    return question_refuse_value(
+        q, "mode",
+        near != NULL ? arena_printf(&q->arena, "drain or maint (did you mean %s?)", near) : "drain or maint");
+}
+
 const struct render_drain *drain_ask_shown(const struct desk *desk, struct question *q, const char *target)
 {
     const struct drain *drain = drains_find(desk->drains, target);
@@ -53,7 +70,8 @@ const struct render_drain *drain_ask_shown(const struct desk *desk, struct quest
     if (drain == NULL)
         return NULL;
     struct render_drain *shown = arena_alloc(&q->arena, sizeof *shown);
-    *shown = (struct render_drain){.since_wall_us = drain->since_us,
+    *shown = (struct render_drain){.mode = drain_mode_name(drain->mode),
+                                   .since_wall_us = drain->since_us,
                                    .until_wall_us = drain->until_us,
                                    .reason = arena_dup(&q->arena, drain->reason)};
     return shown;
@@ -85,12 +103,14 @@ static void answer(struct desk *desk, struct question *q, const struct snapshot_
 void drain_ask_begin(struct desk *desk, struct question *q)
 {
     const struct snapshot_target *target = find_target(desk, q);
+    enum drain_mode mode;
     const char *reason;
     int64_t for_us;
 
-    if (target == NULL || read_for(q, &for_us) != 0 || read_reason(q, &reason) != 0)
+    if (target == NULL || read_for(q, &for_us) != 0 || read_reason(q, &reason) != 0 ||
+        read_mode(q, &mode) != 0)
         return;
-    drains_begin(desk->drains, target->name, for_us, reason);
+    drains_begin(desk->drains, target->name, mode, for_us, reason);
     answer(desk, q, target);
 }
 

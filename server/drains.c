@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A list, as few targets are out of service at a time. A drain ends by the monotonic clock; the wall clock
- * tells people when, and a later process how much of it is left. The result that balancers get is made once
- * for each config. When a target comes back, what was known of it from before is outdated: a server that was
- * worked on may not be what it was.
+ * A list, sorted by name. A drain ends by the monotonic clock; the wall clock tells people when, and a later
+ * process how much of it is left. The result that balancers get is made once for each config. When a target
+ * comes back, what was known of it from before is outdated: a server that was worked on may not be what it
+ * was. A drain outlives its target for a day: only who has taken a server out can say that it is back, and a
+ * config that lacks it may be a mistake.
  */
 #include "server/drains.h"
 
+#include "config/load.h"
 #include "probe/base/mem.h"
 #include "probe/base/text.h"
 #include "probe/net/handle.h"
@@ -15,10 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GONE_US (24 * 3600 * CLOCK_US_PER_S)
+
 struct entry {
-    struct entry *next;
     struct drain is; /* its texts are copies */
     int64_t due_us;  /* monotonic: in force it ends, else it is forgotten; CLOCK_NEVER */
+    int64_t gone_us; /* likewise: since then there has been no such target; CLOCK_NEVER: there is one */
     struct result *result;
 };
 
@@ -26,10 +30,13 @@ struct drains {
     struct log *log;
     struct snapshot *snapshot;
     struct jobs *jobs;
-    struct entry *first;
+    struct entry **list; /* by name */
+    size_t count;
     uv_timer_t *timer; /* for the next that is due */
     drains_keep *keep;
     void *keep_context;
+    drains_back *back;
+    void *back_context;
 };
 
 static bool is_in_force(const struct entry *e)
@@ -37,12 +44,26 @@ static bool is_in_force(const struct entry *e)
     return e->is.ended_us == CLOCK_NONE;
 }
 
+/* Where the target's stands, or would stand. */
+static size_t place_of(const struct drains *d, const char *target)
+{
+    size_t low = 0, high = d->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(d->list[middle]->is.target, target) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static struct entry *find(const struct drains *d, const char *target)
 {
-    for (struct entry *e = d->first; e != NULL; e = e->next)
-        if (strcmp(e->is.target, target) == 0)
-            return e;
-    return NULL;
+    size_t at = place_of(d, target);
+
+    return at < d->count && strcmp(d->list[at]->is.target, target) == 0 ? d->list[at] : NULL;
 }
 
 static void free_entry(struct entry *e)
@@ -56,11 +77,15 @@ static void free_entry(struct entry *e)
 static struct entry *add(struct drains *d, const char *target)
 {
     struct entry *e = mem_alloc(sizeof *e);
+    size_t at = place_of(d, target);
 
     e->is.target = mem_dup(target);
     e->is.reason = mem_dup("");
-    e->next = d->first;
-    d->first = e;
+    e->gone_us = CLOCK_NEVER;
+    d->list = mem_resize(d->list, (d->count + 1) * sizeof(struct entry *));
+    memmove(d->list + at + 1, d->list + at, (d->count - at) * sizeof(struct entry *));
+    d->list[at] = e;
+    d->count++;
     return e;
 }
 
@@ -76,17 +101,12 @@ static void set_reason(struct entry *e, const char *reason)
 
 static void keep(struct drains *d)
 {
-    size_t count = 0;
-
     if (d->keep == NULL)
         return;
-    for (struct entry *e = d->first; e != NULL; e = e->next)
-        count++;
-    struct drain *list = mem_alloc((count + 1) * sizeof *list);
-    count = 0;
-    for (struct entry *e = d->first; e != NULL; e = e->next)
-        list[count++] = e->is;
-    d->keep(d->keep_context, list, count);
+    struct drain *list = mem_alloc((d->count + 1) * sizeof *list);
+    for (size_t i = 0; i < d->count; i++)
+        list[i] = d->list[i]->is;
+    d->keep(d->keep_context, list, d->count);
     free(list);
 }
 
@@ -96,9 +116,9 @@ static void set_timer(struct drains *d)
 {
     int64_t due_us = CLOCK_NEVER;
 
-    for (struct entry *e = d->first; e != NULL; e = e->next)
-        if (e->due_us < due_us)
-            due_us = e->due_us;
+    for (size_t i = 0; i < d->count; i++)
+        if (d->list[i]->due_us < due_us)
+            due_us = d->list[i]->due_us;
     handle_at(d->timer, on_due, due_us);
 }
 
@@ -116,20 +136,21 @@ static void end(struct drains *d, struct entry *e, const char *how)
     e->due_us = clock_mono_us() + DRAINS_AFTER_US;
     outdate(d, e->is.target);
     log_event(d->log, LOG_LEVEL_INFO, "target is back in service", "target", e->is.target, "why", how, NULL);
+    if (d->back != NULL)
+        d->back(d->back_context, e->is.target);
 }
 
 /* Those for which the call says so. */
 static void forget(struct drains *d, bool (*is_gone)(const struct drains *d, const struct entry *e))
 {
-    for (struct entry **at = &d->first; *at != NULL;) {
-        struct entry *e = *at;
-        if (!is_gone(d, e)) {
-            at = &e->next;
-            continue;
-        }
-        *at = e->next;
-        free_entry(e);
-    }
+    size_t kept = 0;
+
+    for (size_t i = 0; i < d->count; i++)
+        if (is_gone(d, d->list[i]))
+            free_entry(d->list[i]);
+        else
+            d->list[kept++] = d->list[i];
+    d->count = kept;
 }
 
 static bool is_past(const struct drains *d, const struct entry *e)
@@ -138,22 +159,27 @@ static bool is_past(const struct drains *d, const struct entry *e)
     return !is_in_force(e) && e->due_us <= clock_mono_us();
 }
 
-static void on_due(uv_timer_t *timer)
+static void end_due(struct drains *d)
 {
-    struct drains *d = timer->data;
     int64_t now_us = clock_mono_us();
 
     forget(d, is_past);
-    for (struct entry *e = d->first; e != NULL; e = e->next)
-        if (is_in_force(e) && e->due_us <= now_us)
-            end(d, e, "its time was over");
+    for (size_t i = 0; i < d->count; i++)
+        if (is_in_force(d->list[i]) && d->list[i]->due_us <= now_us)
+            end(d, d->list[i], "its time was over");
     set_timer(d);
     keep(d);
 }
 
+static void on_due(uv_timer_t *timer)
+{
+    end_due(timer->data);
+}
+
 /* ---- what others see ---- */
 
-void drains_begin(struct drains *d, const char *target, int64_t for_us, const char *reason)
+void drains_begin(struct drains *d, const char *target, enum drain_mode mode, int64_t for_us,
+                  const char *reason)
 {
     struct entry *e = find(d, target);
     int64_t now_us = clock_wall_us();
@@ -163,6 +189,7 @@ void drains_begin(struct drains *d, const char *target, int64_t for_us, const ch
         e = add(d, target);
     else if (is_in_force(e))
         now_us = e->is.since_us;
+    e->is.mode = mode;
     e->is.since_us = now_us;
     e->is.ended_us = CLOCK_NONE;
     e->is.until_us = for_us == CLOCK_NONE ? CLOCK_NONE : clock_wall_us() + for_us;
@@ -170,8 +197,9 @@ void drains_begin(struct drains *d, const char *target, int64_t for_us, const ch
     set_reason(e, reason);
     if (for_us != CLOCK_NONE)
         text_time(e->is.until_us, until);
-    log_event(d->log, LOG_LEVEL_INFO, "target is out of service", "target", target, "reason",
-              *reason != '\0' ? reason : NULL, "until", *until != '\0' ? until : NULL, NULL);
+    log_event(d->log, LOG_LEVEL_INFO, "target is out of service", "target", target, "mode",
+              drain_mode_name(mode), "reason", *reason != '\0' ? reason : NULL, "until",
+              *until != '\0' ? until : NULL, NULL);
     set_timer(d);
     keep(d);
 }
@@ -221,9 +249,14 @@ static struct result *make_result(struct drains *d, const struct snapshot_target
 
 struct result *drains_result(struct drains *d, const struct snapshot_target *target)
 {
-    if (d == NULL || drains_find(d, target->name) == NULL)
+    struct entry *e = d != NULL ? find(d, target->name) : NULL;
+
+    if (e == NULL || !is_in_force(e))
         return NULL;
-    struct entry *e = find(d, target->name);
+    if (e->due_us <= clock_mono_us()) { /* before its timer was told: what was known is outdated as of now */
+        end_due(d);
+        return NULL;
+    }
     if (e->result == NULL)
         e->result = make_result(d, target, &e->is);
     return result_ref(e->result);
@@ -231,11 +264,18 @@ struct result *drains_result(struct drains *d, const struct snapshot_target *tar
 
 /* ---- over restarts and reloads ---- */
 
+/* No time is so far away that it could not be reckoned with. */
+static bool is_time(int64_t us)
+{
+    return us == CLOCK_NONE || (us >= 0 && us < CLOCK_NEVER - DRAINS_MAX_US);
+}
+
 static bool makes_sense(const struct drains *d, const struct drain *drain)
 {
-    return snapshot_target(d->snapshot, drain->target) != NULL && find(d, drain->target) == NULL &&
-           strlen(drain->reason) <= DRAIN_MAX_REASON && text_is_clean(span_of(drain->reason)) &&
-           drain->since_us >= 0;
+    return load_name_is_good(drain->target) && find(d, drain->target) == NULL &&
+           drain->mode < DRAIN_MODE_COUNT && strlen(drain->reason) <= DRAIN_MAX_REASON &&
+           text_is_clean(span_of(drain->reason)) && drain->since_us >= 0 && is_time(drain->since_us) &&
+           is_time(drain->until_us) && is_time(drain->ended_us);
 }
 
 /* How long it goes on. Whatever has happened to the clock meanwhile, no longer than is allowed. */
@@ -247,6 +287,14 @@ static int64_t left_of(const struct drain *drain, int64_t now_us)
     if (drain->ended_us == CLOCK_NONE && drain->until_us == CLOCK_NONE)
         return CLOCK_NEVER;
     return end_us - now_us < most_us ? end_us - now_us : most_us;
+}
+
+static void note_target(const struct drains *d, struct entry *e)
+{
+    if (snapshot_target(d->snapshot, e->is.target) != NULL)
+        e->gone_us = CLOCK_NEVER;
+    else if (e->gone_us == CLOCK_NEVER)
+        e->gone_us = clock_mono_us();
 }
 
 void drains_restore(struct drains *d, const struct drain *drain)
@@ -262,11 +310,13 @@ void drains_restore(struct drains *d, const struct drain *drain)
     if (left_us <= 0)
         return;
     struct entry *e = add(d, is.target);
+    e->is.mode = is.mode;
     e->is.since_us = is.since_us;
     e->is.until_us = is.until_us;
     e->is.ended_us = is.ended_us;
     e->due_us = left_us == CLOCK_NEVER ? CLOCK_NEVER : clock_mono_us() + left_us;
     set_reason(e, is.reason);
+    note_target(d, e);
     set_timer(d);
 }
 
@@ -276,9 +326,16 @@ void drains_set_keeper(struct drains *d, drains_keep *call, void *context)
     d->keep_context = context;
 }
 
-static bool has_no_target(const struct drains *d, const struct entry *e)
+void drains_set_back(struct drains *d, drains_back *call, void *context)
 {
-    return snapshot_target(d->snapshot, e->is.target) == NULL;
+    d->back = call;
+    d->back_context = context;
+}
+
+static bool is_long_gone(const struct drains *d, const struct entry *e)
+{
+    (void)d;
+    return e->gone_us != CLOCK_NEVER && clock_mono_us() - e->gone_us >= GONE_US;
 }
 
 void drains_reload(struct drains *d, struct snapshot *snapshot)
@@ -287,11 +344,12 @@ void drains_reload(struct drains *d, struct snapshot *snapshot)
 
     d->snapshot = snapshot_ref(snapshot);
     snapshot_unref(old);
-    forget(d, has_no_target);
-    for (struct entry *e = d->first; e != NULL; e = e->next) {
-        result_unref(e->result);
-        e->result = NULL;
+    for (size_t i = 0; i < d->count; i++) {
+        note_target(d, d->list[i]);
+        result_unref(d->list[i]->result);
+        d->list[i]->result = NULL;
     }
+    forget(d, is_long_gone);
     set_timer(d);
     keep(d);
 }
@@ -321,6 +379,7 @@ void drains_free(struct drains *d)
     if (d == NULL)
         return;
     forget(d, always);
+    free(d->list);
     handle_close_timer(d->timer);
     snapshot_unref(d->snapshot);
     free(d);

@@ -23,14 +23,19 @@ typedef void drains_keep(void *context, const struct drain *list, size_t count);
 
 struct drains *drains_new(uv_loop_t *loop, struct log *log, struct snapshot *snapshot, struct jobs *jobs);
 
-/* What was kept by a service before; before anybody keeps them. What is over since, or makes no sense, or
- * whose target is gone is passed over. */
+/* A target is in service again, and what was known of it is outdated. */
+typedef void drains_back(void *context, const char *target);
+
+/* What was kept by a service before; before anybody keeps them. What is over since, or makes no sense, is
+ * passed over. */
 void drains_restore(struct drains *drains, const struct drain *drain);
 void drains_set_keeper(struct drains *drains, drains_keep *keep, void *context);
+void drains_set_back(struct drains *drains, drains_back *back, void *context);
 
-/* Out of service from now on, for so long (CLOCK_NONE: until drains_end), for that reason. A drain that is in
- * force is replaced, but for its beginning. */
-void drains_begin(struct drains *drains, const char *target, int64_t for_us, const char *reason);
+/* Out of service from now on, in that mode, for so long (CLOCK_NONE: until drains_end), for that reason. A
+ * drain that is in force is replaced, but for its beginning. */
+void drains_begin(struct drains *drains, const char *target, enum drain_mode mode, int64_t for_us,
+                  const char *reason);
 
 /* Back in service, if it was out. */
 void drains_end(struct drains *drains, const char *target);
@@ -45,7 +50,7 @@ bool drains_was(const struct drains *drains, const char *target);
  * null. */
 struct result *drains_result(struct drains *drains, const struct snapshot_target *target);
 
-/* Right after jobs_reload. Targets that are gone are forgotten. */
+/* Right after jobs_reload. Drains of targets that are gone go on, and are forgotten a day later. */
 void drains_reload(struct drains *drains, struct snapshot *snapshot);
 
 /* Memory follows from the loop. */

@@ -95,7 +95,7 @@ static void on_run_done(void *context, struct result *result)
     log_run(jobs->order.log, result);
     metrics_run(jobs->metrics, job->guest ? NULL : jobs_known_name(jobs, result->target), result);
     struct record *record = keep_record(job, result);
-    shelf_keep(job->place, record);
+    shelf_keep(job->shelf, job->place, record);
     /* From here on a waiter that is answered may ask again, and begins another run. */
     unlink_job(job);
     jobs->telling = true;

@@ -7,6 +7,7 @@
  */
 #include "server/jobs.h"
 
+#include "config/alike.h"
 #include "config/route.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
@@ -246,14 +247,25 @@ static int64_t max_age_of(const struct place *place, const struct jobs_ask *ask)
     return sends && ask->max_age_us < target->cache_ttl_us ? target->cache_ttl_us : ask->max_age_us;
 }
 
+/* Whether a run of that target answers the ask: one of the present config. Where runs come by themselves, so
+ * that nobody has to wait, also one of another config in which the target had the same plan. */
+static bool is_of_plan(const struct jobs *jobs, const struct place *place, const struct jobs_ask *ask,
+                       const struct snapshot *snapshot, const struct snapshot_target *target)
+{
+    const struct snapshot *present = jobs_snapshot(jobs, ask);
+
+    return snapshot == present ||
+           (is_regular(place, ask) && alike_plan(snapshot, target, present, ask->target));
+}
+
 /* The kept result that answers the ask; or null. */
 static struct record *recall(const struct jobs *jobs, const struct place *place, const struct jobs_ask *ask)
 {
     struct record *latest = place->latest;
     int64_t max_age_us = max_age_of(place, ask);
 
-    if (latest == NULL || ask->fresh || latest->snapshot != jobs_snapshot(jobs, ask) ||
-        latest->result->ended_mono_us < shelf_of_ask(jobs, ask)->outdated_us ||
+    if (latest == NULL || ask->fresh || !is_of_plan(jobs, place, ask, latest->snapshot, latest->target) ||
+        latest->result->started_mono_us < shelf_of_ask(jobs, ask)->outdated_us ||
         clock_mono_us() - latest->result->ended_mono_us >= max_age_us)
         return NULL;
     return latest;
@@ -268,6 +280,14 @@ static struct result *show_cached(const struct jobs *jobs, const struct place *p
     if ((shown->flags & UINT64_C(1) << FLAG_STALE) == 0)
         metrics_share(jobs->metrics, METRICS_CACHED);
     return shown;
+}
+
+bool jobs_knows(const struct jobs *jobs, const struct jobs_ask *ask)
+{
+    struct plan plan;
+    const struct place *place = place_of_ask(jobs, ask, &plan);
+
+    return recall(jobs, place, ask) != NULL;
 }
 
 struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
@@ -332,7 +352,7 @@ struct result *jobs_drained(struct jobs *jobs, const struct snapshot_target *tar
 
 void jobs_outdate(struct jobs *jobs, const struct snapshot_target *target)
 {
-    shelf_of(jobs, target)->outdated_us = clock_mono_us();
+    shelf_outdate(shelf_of(jobs, target));
 }
 
 struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target)
@@ -353,10 +373,13 @@ struct result *jobs_find(const struct jobs *jobs, const char *id)
     return record != NULL ? show_record(jobs, record) : NULL;
 }
 
-/* The run to join: one of the present config. */
-static struct job *job_under_way(const struct place *place, const struct snapshot *snapshot)
+/* The run to join; or null. */
+static struct job *job_under_way(const struct jobs *jobs, const struct place *place,
+                                 const struct jobs_ask *ask)
 {
-    return place->job != NULL && place->job->snapshot == snapshot ? place->job : NULL;
+    struct job *job = place->job;
+
+    return job != NULL && is_of_plan(jobs, place, ask, job->snapshot, job->target) ? job : NULL;
 }
 
 struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done, void *context)
@@ -365,7 +388,7 @@ struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, job
     struct shelf *shelf = shelf_of_ask(jobs, ask);
     struct place *place = place_of_ask(jobs, ask, &plan);
     struct record *record = recall(jobs, place, ask);
-    struct job *job = job_under_way(place, jobs_snapshot(jobs, ask));
+    struct job *job = job_under_way(jobs, place, ask);
     struct jobs_waiter *w = waiter_new(jobs, shelf, place, ask, wait_of(place, ask), done, context);
 
     if (record != NULL && jobs_is_worth_waiting(jobs, record, w->wait_us)) {

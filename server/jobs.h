@@ -38,17 +38,20 @@ struct jobs_ask {
     const struct snapshot_target *target; /* of the jobs' present snapshot, or the guest's */
     const struct guest *guest;            /* null: the target is of the config */
     enum phase stop_after;                /* PHASE_COUNT: as the target says */
-    int64_t max_age_us; /* how old a kept result may be; CLOCK_NONE: the target's cache_ttl, or its interval and
-                           timeout where it runs by itself */
+    int64_t max_age_us; /* how old a kept result may be; CLOCK_NONE: the target's cache_ttl, or its interval
+                           and timeout where it runs by itself */
     int64_t timeout_us; /* how long this caller waits in all; CLOCK_NEVER: as long as the run takes */
-    int64_t wait_us;    /* and, from the run's end, for deliveries; CLOCK_NONE: the target's wait, or not at all
-                           where it runs by itself */
-    bool fresh;         /* a run of its own, with all its messages whatever min_send_interval says */
+    int64_t wait_us; /* and, from the run's end, for deliveries; CLOCK_NONE: the target's wait, or not at all
+                        where it runs by itself */
+    bool fresh;      /* a run of its own, with all its messages whatever min_send_interval says */
 };
 
 /* A kept result of an equal plan that is young enough (its age counts from the run's end) and for which
  * nothing is left to wait; or null. */
 struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask);
+
+/* Whether there is such a result, be there something left to wait for or not. */
+bool jobs_knows(const struct jobs *jobs, const struct jobs_ask *ask);
 
 /* What can be said at once, without a run: a kept result as jobs_recall gives it, the last known verdict as
  * stale, or unknown with the reason in that sentence. Never null. */
@@ -57,7 +60,8 @@ struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const
 /* The same for a target that is out of service: failed with reason and flag drained, and that message. */
 struct result *jobs_drained(struct jobs *jobs, const struct snapshot_target *target, const char *message);
 
-/* What is kept of the target shows it as it was and not as it is: no ask is answered with it any more. */
+/* What is kept of the target, and what its runs under way will show, tells how it was and not how it is: no
+ * ask from now on is answered with it. */
 void jobs_outdate(struct jobs *jobs, const struct snapshot_target *target);
 
 /* Called once, from the loop, never from inside jobs_wait. */
@@ -111,7 +115,8 @@ void jobs_restore(struct jobs *jobs, const struct ledger_row *row);
 /* The save of that serial, of that token, is safe, and with it each one before. */
 void jobs_saved(struct jobs *jobs, const char *token, uint64_t serial);
 
-/* From now on this is the config. Runs under way keep theirs. max_runs as in the order. */
+/* From now on this is the config. Runs under way keep theirs. What was kept answers no ask any more, but for
+ * targets that run by themselves and whose plan stays. max_runs as in the order. */
 void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs);
 
 /* No run gets any further than its beginning any more. Those under way have the grace to end, then they are

@@ -3,7 +3,7 @@
  * A timer for each target that has an interval. A turn is a moment of the monotonic clock that leaves a
  * certain rest when it is divided by the interval; the rest is made of the name. So nothing has to be
  * remembered over a reload but the run that is under way. What a run shows is kept by the jobs, where callers
- * find it.
+ * find it; where they would find nothing, and so would have to wait, a turn comes early.
  */
 #include "server/rounds.h"
 
@@ -17,6 +17,7 @@ struct round {
     struct rounds *rounds;
     const struct snapshot_target *target;
     uv_timer_t *timer;
+    bool first;                 /* the next turn comes early, as there is nothing to answer with */
     struct jobs_waiter *waiter; /* null: no run of ours is under way */
 };
 
@@ -51,35 +52,80 @@ static void on_result(void *context, struct result *result)
     result_unref(result);
 }
 
+static struct jobs_ask ask_of(const struct round *r, int64_t max_age_us)
+{
+    return (struct jobs_ask){.target = r->target,
+                             .stop_after = PHASE_COUNT,
+                             .max_age_us = max_age_us,
+                             .timeout_us = CLOCK_NEVER,
+                             .wait_us = 0};
+}
+
+/* Whether callers have an answer without waiting. */
+static bool has_answer(const struct round *r)
+{
+    struct jobs_ask ask = ask_of(r, CLOCK_NONE);
+
+    return jobs_knows(r->rounds->order.jobs, &ask);
+}
+
+static bool is_drained(const struct round *r)
+{
+    return drains_find(r->rounds->order.drains, r->target->name) != NULL;
+}
+
 /* A run that somebody else has asked for will do as well; so does what a dialogue that sends a message has
  * kept, which is not to be sent more often than its target says. */
 static void run(struct round *r)
 {
-    struct jobs_ask ask = {.target = r->target,
-                           .stop_after = PHASE_COUNT,
-                           .max_age_us = 0,
-                           .timeout_us = CLOCK_NEVER,
-                           .wait_us = 0};
-    struct result *kept = jobs_recall(r->rounds->order.jobs, &ask);
+    struct jobs_ask ask = ask_of(r, 0);
 
-    if (kept == NULL)
+    if (!jobs_knows(r->rounds->order.jobs, &ask))
         r->waiter = jobs_wait(r->rounds->order.jobs, &ask, on_result, r);
-    result_unref(kept);
 }
 
 static void on_turn(uv_timer_t *timer);
 
+/* Turns of a shorter interval are spread as well: where nobody has an answer yet, one of those comes first.
+ */
 static void set_timer(struct round *r)
 {
-    handle_at(r->timer, on_turn, rounds_next_us(r->target->name, r->target->interval_us, clock_mono_us()));
+    int64_t now_us = clock_mono_us();
+    int64_t turn_us = rounds_next_us(r->target->name, r->target->interval_us, now_us);
+    int64_t early_us = rounds_next_us(r->target->name, ROUNDS_FIRST_US, now_us);
+
+    r->first = early_us < turn_us && r->waiter == NULL && !is_drained(r) && !has_answer(r);
+    handle_at(r->timer, on_turn, r->first ? early_us : turn_us);
 }
 
+/* Before the first turn somebody may have asked. */
 static void on_turn(uv_timer_t *timer)
 {
     struct round *r = timer->data;
 
-    if (r->waiter == NULL && drains_find(r->rounds->order.drains, r->target->name) == NULL)
+    if (r->waiter == NULL && !is_drained(r) && !(r->first && has_answer(r)))
         run(r);
+    set_timer(r);
+}
+
+/* That of the target; or null. */
+static struct round *find(const struct rounds *rounds, const char *name)
+{
+    const struct snapshot *snapshot = rounds->order.snapshot;
+    const struct snapshot_target *target = snapshot_target(snapshot, name);
+
+    return target != NULL ? rounds->list[target - snapshot->targets] : NULL;
+}
+
+void rounds_again(struct rounds *rounds, const char *target)
+{
+    struct round *r = rounds != NULL ? find(rounds, target) : NULL;
+
+    if (r == NULL)
+        return;
+    if (r->waiter != NULL)
+        jobs_leave(r->waiter);
+    r->waiter = NULL;
     set_timer(r);
 }
 

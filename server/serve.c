@@ -492,11 +492,19 @@ static int start_jobs(struct serve *s)
     return -1;
 }
 
+static void on_back(void *context, const char *target)
+{
+    struct serve *s = context;
+
+    rounds_again(s->rounds, target);
+}
+
 /* What balancers are for: targets that run by themselves, and the other way to ask. */
 static int start_balance(struct serve *s)
 {
     s->rounds = rounds_new(&(struct rounds_order){
         .loop = &s->loop, .snapshot = s->snapshot, .jobs = s->jobs, .drains = s->drains});
+    drains_set_back(s->drains, on_back, s);
     s->agent = agent_new(
         &(struct agent_order){
             .loop = &s->loop, .log = s->log, .snapshot = s->snapshot, .jobs = s->jobs, .drains = s->drains},

@@ -2,6 +2,7 @@
 /* Shelves and their places: few for each target, so a list will do. Who shares what is server/jobs.c's. */
 #include "server/shelf.h"
 
+#include "probe/base/clock.h"
 #include "probe/base/mem.h"
 
 #include <stdlib.h>
@@ -58,16 +59,29 @@ static void replace(struct record **slot, struct record *record)
     *slot = record_ref(record);
 }
 
-void shelf_keep(struct place *place, struct record *record)
+void shelf_keep(const struct shelf *shelf, struct place *place, struct record *record)
 {
     enum status status = record->result->status;
 
+    /* Of an older config, or from before it was outdated, and overtaken. */
+    if (place->latest != NULL && record->result->started_mono_us < place->latest->result->started_mono_us)
+        return;
     replace(&place->latest, record);
-    if (status != STATUS_UNKNOWN)
+    if (status != STATUS_UNKNOWN && record->result->started_mono_us >= shelf->outdated_us)
         replace(&place->last_known, record);
     if (status == STATUS_PASS || status == STATUS_WARN) {
         result_unref(place->last_ok);
         place->last_ok = result_ref(record->result);
+    }
+}
+
+void shelf_outdate(struct shelf *shelf)
+{
+    shelf->outdated_us = clock_mono_us();
+    for (struct place *p = shelf->places; p != NULL; p = p->next) {
+        p->job = NULL;
+        record_unref(p->last_known);
+        p->last_known = NULL;
     }
 }
 

@@ -23,7 +23,7 @@ struct place {
 
 struct shelf {
     unsigned references;
-    int64_t outdated_us; /* what ended before is no answer any more */
+    int64_t outdated_us; /* what began before is no answer any more */
     struct place *places;
 };
 
@@ -34,8 +34,12 @@ void shelf_unref(struct shelf *shelf); /* null is fine */
 /* The place of that kind, made when it is not there. */
 struct place *shelf_place(struct shelf *shelf, enum phase stop_after, bool fresh);
 
-/* A run of the place's kind has ended. */
-void shelf_keep(struct place *place, struct record *record);
+/* A run of the place's kind has ended. One that began before the latest did is older news, and not kept. */
+void shelf_keep(const struct shelf *shelf, struct place *place, struct record *record);
+
+/* What began until now is no answer any more, nor does it stand in for one. Runs under way are left to those
+ * who wait for them. */
+void shelf_outdate(struct shelf *shelf);
 
 /* One for each target of the snapshot, in its order, with one reference each; those of the old snapshot go on
  * where the name is the same (old may be null), and the old array is freed. */

@@ -327,6 +327,7 @@ static json_t *drained(struct doc *d, const struct render_drain *from)
     doc_set(d, o, "until",
             from->until_wall_us == CLOCK_NONE ? json_null() : doc_wall_time(from->until_wall_us));
     doc_set(d, o, "reason", doc_string(d, *from->reason ? from->reason : NULL));
+    doc_set(d, o, "mode", doc_string(d, from->mode));
     return o;
 }
 

@@ -88,6 +88,8 @@ static const struct openapi_parameter parameters[] = {
     {"min_pass", "so many that pass are enough", "^[1-9][0-9]*$", "1", NULL},
     {"for", "how long; without it until undrain", DURATION, "30m", NULL},
     {"reason", "why, to be shown", NULL, "maintenance", NULL},
+    {"mode", "what agent-check says: drain, or maint (no connections and no checks at all)",
+     "^(drain|maint)$", "maint", NULL},
     {"module", "the module by which host:port is asked", NULL, NULL, NULL},
     {"hostname", "whom the certificate must be for, where the module does not say", NULL, NULL, NULL},
     {"debug", "true: a report instead of metrics", "^(true|false)$", "true", NULL},

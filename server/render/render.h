@@ -39,6 +39,7 @@ void json_set(struct buffer *out, const struct render_set *set, int64_t now_us);
 
 /* A target that is out of service. */
 struct render_drain {
+    const char *mode;
     int64_t since_wall_us;
     int64_t until_wall_us; /* CLOCK_NONE = until somebody says so */
     const char *reason;    /* "" = none was given */

@@ -32,6 +32,7 @@ static void test_one(void **state)
     check(&(struct agent_verdict){.result = &unknown}, 1, false, "\n");
     check(&(struct agent_verdict){.result = NULL}, 1, true, "\n");
     check(&(struct agent_verdict){.result = &fail, .drained = true}, 1, true, "drain\n");
+    check(&(struct agent_verdict){.result = &fail, .drained = true, .maint = true}, 1, true, "maint\n");
 }
 
 static void test_one_that_is_back(void **state)
@@ -56,6 +57,10 @@ static void test_several(void **state)
           "down #c rcpt/timeout: no reply\n");
     check((struct agent_verdict[]){{.result = &pass, .drained = true}, {.result = &pass, .drained = true}}, 2,
           true, "drain\n");
+    struct agent_verdict out[] = {{.drained = true, .maint = true}, {.drained = true}};
+    check(out, 2, true, "drain\n");
+    out[1].maint = true;
+    check(out, 2, true, "maint\n");
 }
 
 static void test_reasons_stay_one_short_line(void **state)

@@ -31,6 +31,7 @@ struct run {
     const char *last_ok; /* the id that it was lent; null = none */
     const char *target;
     enum phase stop_after;
+    int64_t began_us;
     bool over;
     bool stopped;
     bool waiting; /* in line */
@@ -86,6 +87,7 @@ struct run *run_start(struct run_net *net, const struct run_order *order, run_do
         .target = order->plan->target,
         .last_ok = order->last_ok != NULL ? order->last_ok->id : NULL,
         .stop_after = order->plan->stop_after,
+        .began_us = clock_mono_us(),
     };
     strcpy(run->id, order->id);
     return run;
@@ -108,6 +110,7 @@ static struct result *make_result(const struct run *run, enum status status, int
         .id = run->id,
         .vantage = "here",
         .summary = "done",
+        .started_mono_us = run->began_us,
         .ended_mono_us = clock_mono_us(),
         .failure = {.limit_us = limit_us},
     };
@@ -390,6 +393,88 @@ static void test_what_is_outdated_is_no_answer(void **state)
     assert_ptr_equal(kept, caller.result);
     result_unref(kept);
     drop(&caller);
+}
+
+/* A server that was worked on is not what it was when the run began. */
+static void test_what_is_outdated_under_way_is_no_answer(void **state)
+{
+    struct stage *stage = *state;
+    struct caller before, after;
+
+    targets[0].cache_ttl_us = CLOCK_US_PER_S * 3600;
+    targets[0].stale_if_error_us = CLOCK_US_PER_S * 3600;
+    ask(stage, &before, 0, PHASE_COUNT, CLOCK_NEVER);
+    pass_time(stage, 1);
+    jobs_outdate(stage->jobs, &targets[0]);
+    ask(stage, &after, 0, PHASE_COUNT, CLOCK_NEVER);
+    assert_int_equal(run_count, 2); /* nobody joins the old one */
+    end_run(&runs[0], STATUS_FAIL);
+    assert_int_equal(before.result->status, STATUS_FAIL);
+    assert_null(recall(stage, CLOCK_NONE, PHASE_COUNT));
+    end_run(&runs[1], STATUS_UNKNOWN);
+    assert_int_equal(after.result->status, STATUS_UNKNOWN); /* nor does it stand in */
+    drop(&before);
+    drop(&after);
+}
+
+/* The older run is over later. */
+static void test_older_news_do_not_take_the_place_of_newer(void **state)
+{
+    struct stage *stage = *state;
+    struct caller before, after;
+
+    targets[0].cache_ttl_us = CLOCK_US_PER_S * 3600;
+    ask(stage, &before, 0, PHASE_COUNT, CLOCK_NEVER);
+    pass_time(stage, 1);
+    jobs_outdate(stage->jobs, &targets[0]);
+    ask(stage, &after, 0, PHASE_COUNT, CLOCK_NEVER);
+    end_run(&runs[1], STATUS_PASS);
+    end_run(&runs[0], STATUS_FAIL);
+    struct result *kept = recall(stage, CLOCK_NONE, PHASE_COUNT);
+    assert_string_equal(kept->id, runs[1].id);
+    assert_string_equal(latest_id(stage), runs[1].id);
+    result_unref(kept);
+    drop(&before);
+    drop(&after);
+}
+
+/* Of a target that runs by itself what was known stays over a reload, where its plan does. */
+static void test_a_regular_result_outlives_a_reload(void **state)
+{
+    struct stage *stage = *state;
+    static struct snapshot_target new_targets[2];
+    static struct snapshot reloaded = {.server_name = "here", .targets = new_targets, .target_count = 2};
+    struct jobs_ask question = {.target = &new_targets[0],
+                                .stop_after = PHASE_COUNT,
+                                .max_age_us = CLOCK_NONE,
+                                .timeout_us = CLOCK_NEVER,
+                                .wait_us = CLOCK_NONE};
+    struct caller before, after = {0};
+
+    targets[0].interval_us = CLOCK_US_PER_S;
+    memcpy(new_targets, targets, sizeof targets);
+    ask(stage, &before, 0, PHASE_COUNT, CLOCK_NEVER);
+    jobs_reload(stage->jobs, &reloaded, 0);
+    assert_false(jobs_knows(stage->jobs, &question));
+    after.waiter = jobs_wait(stage->jobs, &question, on_result, &after);
+    assert_int_equal(run_count, 1); /* the run under way is joined */
+    end_run(&runs[0], STATUS_PASS);
+    assert_ptr_equal(before.result, after.result);
+    assert_true(jobs_knows(stage->jobs, &question));
+    question.stop_after = PHASE_BANNER; /* no regular run is of that plan */
+    assert_false(jobs_knows(stage->jobs, &question));
+    question.stop_after = PHASE_COUNT;
+    new_targets[0].plan_hash = 1;
+    assert_false(jobs_knows(stage->jobs, &question));
+    new_targets[0].plan_hash = 0;
+    reloaded.server_name = "there"; /* results name it */
+    assert_false(jobs_knows(stage->jobs, &question));
+    reloaded.server_name = "here";
+    new_targets[0].interval_us = 0;
+    assert_false(jobs_knows(stage->jobs, &question));
+    jobs_reload(stage->jobs, &snapshot, 0);
+    drop(&before);
+    drop(&after);
 }
 
 static void test_kept_result_is_shared_while_young(void **state)
@@ -894,6 +979,9 @@ int main(void)
         JOBS_TEST(test_only_equal_plans_share),
         JOBS_TEST(test_a_regular_result_stands_until_the_next),
         JOBS_TEST(test_what_is_outdated_is_no_answer),
+        JOBS_TEST(test_what_is_outdated_under_way_is_no_answer),
+        JOBS_TEST(test_older_news_do_not_take_the_place_of_newer),
+        JOBS_TEST(test_a_regular_result_outlives_a_reload),
         JOBS_TEST(test_kept_result_is_shared_while_young),
         JOBS_TEST(test_timeout_ends_only_the_waiting),
         JOBS_TEST(test_run_outlives_its_callers),

@@ -200,8 +200,9 @@ static void note_drain(void *context, const struct drain *drain)
 {
     char *text = context;
 
-    snprintf(text + strlen(text), 200, "%s/%s/%lld/%lld/%lld ", drain->target, drain->reason,
-             (long long)drain->since_us, (long long)drain->until_us, (long long)drain->ended_us);
+    snprintf(text + strlen(text), 200, "%s/%s/%s/%lld/%lld/%lld ", drain->target,
+             drain_mode_name(drain->mode), drain->reason, (long long)drain->since_us,
+             (long long)drain->until_us, (long long)drain->ended_us);
 }
 
 /* All there are take the place of all there were. */
@@ -210,7 +211,7 @@ static void test_drains_are_kept(void **state)
     struct stage *s = *state;
     const struct drain list[] = {
         {.target = "a", .reason = "why", .since_us = 1, .until_us = CLOCK_NONE, .ended_us = CLOCK_NONE},
-        {.target = "b", .reason = "", .since_us = 2, .until_us = 3, .ended_us = 4}};
+        {.target = "b", .mode = DRAIN_MODE_MAINT, .reason = "", .since_us = 2, .until_us = 3, .ended_us = 4}};
     char text[1000] = "", expected[1000];
 
     keeper_set_drains(s->keeper, list, 1);
@@ -219,7 +220,7 @@ static void test_drains_are_kept(void **state)
     stop(s);
     struct history *h = history_open(history_stage_path(), error);
     assert_int_equal(history_read_drains(h, note_drain, text, error), 0);
-    snprintf(expected, sizeof expected, "a/why/1/%lld/%lld b//2/3/4 ", (long long)CLOCK_NONE,
+    snprintf(expected, sizeof expected, "a/drain/why/1/%lld/%lld b/maint//2/3/4 ", (long long)CLOCK_NONE,
              (long long)CLOCK_NONE);
     assert_string_equal(text, expected);
     history_close(h);

@@ -601,7 +601,7 @@ static void test_targets(void **state)
     struct result *passed = pass();
     const struct result *latest[] = {passed, NULL};
     const struct render_drain drain = {
-        .since_wall_us = 0, .until_wall_us = CLOCK_US_PER_S, .reason = "kernel \"update\""};
+        .since_wall_us = 0, .until_wall_us = CLOCK_US_PER_S, .reason = "kernel \"update\"", .mode = "maint"};
     const struct render_drain *const drains[] = {NULL, &drain};
     const char *const tags[] = {"eu", "inbound"};
     struct snapshot_target targets[] = {
@@ -620,7 +620,7 @@ static void test_targets(void **state)
         "{\"name\":\"six\",\"tags\":[],\"address\":\"[2001:db8::1]:2525\",\"status\":null,"
         "\"age_ms\":null,\"id\":null,\"summary\":null,"
         "\"drained\":{\"since\":\"1970-01-01T00:00:00.000000Z\",\"until\":\"1970-01-01T00:00:01.000000Z\","
-        "\"reason\":\"kernel \\\"update\\\"\"}}]}");
+        "\"reason\":\"kernel \\\"update\\\"\",\"mode\":\"maint\"}}]}");
     buffer_free(&out);
     result_unref(passed);
 }
