@@ -147,6 +147,116 @@ def reload_with(service, config):
     assert answer.status == 200, answer
 
 
+# How early the first turn is.
+FIRST = 10
+
+
+def lazy(address, **more):
+    """Its turn does not come while the test goes on, but for one that comes early."""
+    return target(address, interval="24h", timeout="50s", timeouts={"reply": "40s"}, **more)
+
+
+def status_of(service, name="mx1"):
+    return next(t["status"] for t in service.get("/targets").json["targets"] if t["name"] == name)
+
+
+def test_the_first_turn_comes_early_and_once(ehlod, mta):
+    """After a start there is nothing to answer with, so nobody is left to wait for a turn that is a day away."""
+    service = ehlod({"targets": {"mx1": lazy(mta.address)}})
+    wait_until(lambda: status_of(service) == "pass", FIRST + 5, "it has run by itself")
+    begun = time.monotonic()
+    wait_until(lambda: time.monotonic() > begun + FIRST + 1, FIRST + 10, "another early turn would have come")
+    assert service.get("/check/mx1").json["age_ms"] > 1000 * FIRST and mta.connections() == 1
+
+
+def test_first_turns_are_no_burst(ehlod, mta):
+    count = 60
+    service = ehlod({"targets": {f"mx{i}": target(mta.address, interval="1h") for i in range(count)},
+                     "server": {"max_per_address": 100}})
+    at = []
+    while len(at) < count:
+        wait_until(lambda: mta.connections() > len(at), 20, "the next one runs")
+        at += [time.monotonic()] * (mta.connections() - len(at))
+    assert service.get("/-/healthy").status == 200
+    busiest = max(sum(begin <= t < begin + 1 for t in at) for begin in at)
+    assert at[-1] - at[0] > FIRST / 2 and busiest < count / 2, [round(t - at[0], 2) for t in at]
+
+
+def test_who_asks_before_the_first_turn_waits_for_a_run_and_spares_the_turn(ehlod, fake):
+    """What the server is like is worth the time that it takes: no guess is made of a start of ehlod's."""
+    gate = Gate("250 2.1.5 Ok")
+    mta = fake(RCPT=gate)
+    service = ehlod({"targets": {"mx1": lazy(mta.address)}})
+    asked = [service.ask("/check/mx1") for _ in range(3)]
+    wait_until(lambda: gate.waiting, 10, "a run is under way")
+    begun = time.monotonic()
+    wait_until(lambda: time.monotonic() > begun + FIRST + 1, FIRST + 10, "the early turn has passed")
+    gate.open()
+    assert [a.answer().json["status"] for a in asked] == ["pass"] * 3
+    assert mta.connections() == 1
+
+
+@pytest.fixture(name="hanging")
+def hanging_fixture(fake):
+    """(mta, gate): whose RCPT hangs where the gate is closed."""
+    gate = Gate("250 2.1.5 Ok")
+    gate.open()
+    yield fake(RCPT=gate), gate
+    gate.open()
+
+
+def test_after_a_reload_nobody_waits(ehlod, hanging):
+    """What was known stays, where the plan does: also for agents and probes."""
+    mta, gate = hanging
+    config = {"targets": {"mx1": lazy(mta.address)}, "server": {"agent_listen": f"{HOST}:{free_port()}"}}
+    service = ehlod(config)
+    agent = Agent(int(config["server"]["agent_listen"].split(":")[1]))
+    before = service.get("/check/mx1").json
+    gate.event.clear()
+    for more in ({"tags": ["eu"]}, {"cache_ttl": "5s", "wait": "0"}, {}):
+        reload_with(service, {**config, "targets": {"mx2": target("127.0.0.1:1"), "mx1": lazy(mta.address, **more)}})
+        answer, took = timed(lambda: service.get("/check/mx1"))
+        assert answer.status == 200 and answer.json["id"] == before["id"] and took < scaled(AT_ONCE), (took, answer)
+        assert agent.ask(b"mx1\n") == "up\n" and "probe_success 1" in service.get("/probe?target=mx1").text
+    assert mta.connections() == 1
+
+
+def test_a_reload_while_a_run_hangs_begins_no_second_one(ehlod, hanging):
+    mta, gate = hanging
+    gate.event.clear()
+    config = {"targets": {"mx1": lazy(mta.address)}}
+    service = ehlod(config)
+    asked = [service.ask("/check/mx1")]
+    wait_until(lambda: gate.waiting, 10, "the first run hangs")
+    reload_with(service, {"targets": {**config["targets"], "mx2": target("127.0.0.1:1")}})
+    asked.append(service.ask("/check/mx1"))
+    wait_until(lambda: "ehlod_runs_shared_total{how=\"joined\"} 1" in service.get("/metrics").text, 10, "it has joined")
+    gate.open()
+    assert [a.answer().json["status"] for a in asked] == ["pass", "pass"] and mta.connections() == 1
+    assert service.get("/check/mx1").status == 200 and mta.connections() == 1
+
+
+@pytest.mark.parametrize("change", ["helo", "renamed", "file", "timeout"])
+def test_another_plan_is_run_soon(ehlod, mta, tmp_path, change):
+    """What was known was of another question."""
+    dialogue = tmp_path / "to_www.smtp"
+    dialogue.write_text("EHLO a.example.org\n")
+
+    def config(name="mx1", **more):
+        one = {"address": mta.address, "interval": "24h", **more}
+        return {"targets": {name: {**one, "dialogue": str(dialogue)} if change == "file" else {**lazy(mta.address), **one}}}
+    service = ehlod(config())
+    before = service.get("/check/mx1").json["id"]
+    name = "mx2" if change == "renamed" else "mx1"
+    if change == "file":
+        dialogue.write_text("EHLO b.example.org\n")
+    reload_with(service, config(name, **{"helo": {"helo": "b.example.org"}, "timeout": {"timeout": "45s"}}.get(change, {})))
+    wait_until(lambda: mta.connections() == 2, FIRST + 5, "it has run by itself")
+    answer, took = timed(lambda: service.get(f"/check/{name}"))
+    assert answer.status == 200 and answer.json["id"] != before and took < scaled(AT_ONCE), (took, answer)
+    assert mta.connections() == 2
+
+
 @pytest.mark.alone
 @pytest.mark.parametrize("interval", [None, "5s"])
 def test_200_requests_a_second_start_one_run_a_cache_ttl(ehlod, mta, interval):
@@ -231,6 +341,35 @@ def test_what_was_known_before_a_drain_is_no_answer_after_it(ehlod, mta):
     assert service.get("/check/mx1").json["failure"]["reason"] == "deferred"
 
 
+@pytest.mark.parametrize("query", ["", "?for=1s"])
+def test_one_that_is_back_in_service_runs_soon(ehlod, mta, query):
+    service = ehlod({"targets": {"mx1": lazy(mta.address)}})
+    assert service.get("/check/mx1").status == 200
+    service.get("/targets/mx1/drain" + query, method="POST")
+    if not query:
+        service.get("/targets/mx1/undrain", method="POST")
+    wait_until(lambda: mta.connections() == 2, FIRST + 5, "it has run by itself")
+    wait_until(lambda: service.get("/check/mx1").status == 200, 5, "it is back in service")
+    assert mta.connections() == 2
+
+
+@pytest.mark.parametrize("more", [{}, {"interval": "24h"}])
+def test_a_run_from_before_the_end_of_a_drain_is_nobodys_answer_after_it(ehlod, hanging, more):
+    """It has met the server while that was worked on."""
+    mta, gate = hanging
+    gate.event.clear()
+    service = ehlod({"targets": {"mx1": {**hour(mta.address, timeout="50s", timeouts={"reply": "40s"}), **more}}})
+    asked = service.ask("/check/mx1")
+    wait_until(lambda: gate.waiting, 10, "a run hangs")
+    service.get("/targets/mx1/drain", method="POST")
+    service.get("/targets/mx1/undrain", method="POST")
+    mta.answers["RCPT"] = "550 5.1.1 No such user"
+    assert service.get("/check/mx1").json["failure"]["reason"] == "rejected"
+    gate.open()
+    assert asked.answer().json["status"] == "pass"
+    assert service.get("/check/mx1").json["failure"]["reason"] == "rejected" and mta.connections() == 2
+
+
 def test_a_drain_ends_by_itself(ehlod, mta):
     service = ehlod({"targets": {"mx1": target(mta.address)}})
     assert service.get("/targets/mx1/drain?for=1s", method="POST").json["drained"]["reason"] is None
@@ -243,11 +382,14 @@ def test_a_second_drain_replaces_the_first(ehlod, mta):
     service = ehlod({"targets": {"mx1": target(mta.address)}})
     first = service.get("/targets/mx1/drain?for=1s&reason=one", method="POST").json["drained"]
     second = service.get("/targets/mx1/drain?reason=two", method="POST").json["drained"]
-    assert second == {"since": first["since"], "until": None, "reason": "two"}
+    assert second == {"since": first["since"], "until": None, "reason": "two", "mode": "drain"}
+    third = service.get("/targets/mx1/drain?mode=maint", method="POST").json["drained"]
+    assert third == {"since": first["since"], "until": None, "reason": None, "mode": "maint"}
 
 
 @pytest.mark.parametrize("query, parameter", [
     ("for=0", "for"), ("for=31d", "for"), ("for=10", "for"), ("for=", "for"), ("for=-1s", "for"),
+    ("mode=main", "mode"), ("mode=", "mode"), ("mode=ready", "mode"), ("mode=maint&mode=maint", "mode"),
     ("reason=" + "x" * 201, "reason"), ("reason=a%0Ab", "reason"), ("reason=%ff", "reason"), ("reason=%00", "reason"),
     ("until=1h", "until"), ("for=1h&for=2h", "for"), ("reason=a&reason=b", "reason")])
 def test_a_drain_that_cannot_be_meant_is_refused(service, query, parameter):
@@ -261,6 +403,7 @@ def test_a_drain_that_is_asked_for_in_another_way_is_refused(service):
         assert service.get(path).status == 405
         assert service.get(path, method="OPTIONS").headers["Allow"] == "OPTIONS, POST"
     assert "good" in assert_problem(service.get("/targets/goood/drain", method="POST"), 404)["detail"]
+    assert "(did you mean maint?)" in assert_problem(service.get("/targets/good/drain?mode=main", method="POST"), 400, "mode")["detail"]
     assert "Did you mean /targets/good/drain?" in assert_problem(service.get("/targets/good/drian", method="POST"), 404)["detail"]
     assert service.get("/targets/good/drain?reason=" + "x" * 200, method="POST").status == 200
 
@@ -288,7 +431,7 @@ def test_a_drain_outlives_a_restart(tmp_path, cleanup, mta, how):
         return service.ready()
     service = start()
     drained = {name: service.get(f"/targets/{name}/drain?{query}", method="POST").json["drained"]
-               for name, query in (("gone", ""), ("kept", "for=1h&reason=%C3%A9tat"), ("short", "for=1s"), ("back", ""))}
+               for name, query in (("gone", "mode=maint"), ("kept", "for=1h&reason=%C3%A9tat&mode=maint"), ("short", "for=1s"), ("back", ""))}
     service.get("/targets/back/undrain", method="POST")
     if how == signal.SIGKILL:
         wait_until(lambda: len(rows(tmp_path)) == 4 and rows(tmp_path)["back"] is not None, 10, "it is in the file")
@@ -300,6 +443,10 @@ def test_a_drain_outlives_a_restart(tmp_path, cleanup, mta, how):
     shown = {t["name"]: t["drained"] for t in service.get("/targets").json["targets"]}
     assert shown == {"kept": drained["kept"], "short": None, "back": None}
     assert service.get("/check/kept").status == 503 and service.get("/check/short").status == 200
+    config["targets"]["gone"] = target(mta.address)
+    reload_with(service, config)
+    shown = {t["name"]: t["drained"] for t in service.get("/targets").json["targets"]}
+    assert shown["gone"] == drained["gone"], "nobody has taken it back"
 
 
 def rows(tmp_path):
@@ -318,24 +465,49 @@ def test_a_file_from_before_has_no_drains_and_gets_them(tmp_path, ehlod, mta):
     wait_until(lambda: rows(tmp_path) == {"mx1": None}, 10, "it is in the file")
 
 
-def test_rows_that_nobody_wrote_are_passed_over(tmp_path, ehlod, mta):
-    config = {"history": {"path": "history.db"}, "targets": {n: target(mta.address) for n in "abcdef"}}
+def test_drains_of_a_file_from_before_modes_are_known(tmp_path, ehlod, mta):
+    config = {"history": {"path": "history.db"}, "targets": {"mx1": target(mta.address), "mx2": target(mta.address)}}
     ehlod(config).stop_cleanly()
-    far = 1 << 62
     with sqlite3.connect(f"{tmp_path}/history.db") as db:
-        db.executemany("INSERT INTO drain VALUES (?, ?, ?, ?, ?)", [
+        db.executescript("DROP TABLE drain; CREATE TABLE drain (target TEXT PRIMARY KEY, reason TEXT NOT NULL, since_us INTEGER"
+                         " NOT NULL, until_us INTEGER, ended_us INTEGER) WITHOUT ROWID;"
+                         "INSERT INTO drain VALUES ('mx1', 'old', 1, NULL, NULL)")
+    service = ehlod(config)
+    drained = service.get("/targets").json["targets"][0]["drained"]
+    assert (drained["reason"], drained["mode"]) == ("old", "drain")
+    service.get("/targets/mx2/drain?mode=maint", method="POST")
+    wait_until(lambda: rows(tmp_path) == {"mx1": None, "mx2": None}, 10, "it is in the file")
+    service.stop_cleanly()
+    shown = {t["name"]: t["drained"]["mode"] for t in ehlod(config).get("/targets").json["targets"]}
+    assert shown == {"mx1": "drain", "mx2": "maint"}
+
+
+def test_rows_that_nobody_wrote_are_passed_over(tmp_path, ehlod, mta):
+    config = {"history": {"path": "history.db"}, "targets": {n: target(mta.address) for n in "abcdefgh"}}
+    ehlod(config).stop_cleanly()
+    far, last = 1 << 62, (1 << 63) - 1
+    with sqlite3.connect(f"{tmp_path}/history.db") as db:
+        db.execute("INSERT INTO drain VALUES ('g', '', 1, NULL, NULL, 'none of ours')")
+        db.executemany("INSERT INTO drain (target, reason, since_us, until_us, ended_us) VALUES (?, ?, ?, ?, ?)", [
             ("a", "x" * 201, 1, None, None), ("b", "two\nlines", 1, None, None), ("c", b"\xff", 1, None, None),
-            ("d", "far", 1, far, None), ("e", "", -5, None, None), ("f", "", 1, None, far), ("other", "", 1, None, None)])
+            ("d", "far", 1, far, None), ("e", "", -5, None, None), ("f", "", 1, None, far), ("h", "", 1, None, last),
+            ("a target", "", 1, None, None), ("other", "", 1, last, None)])
     shown = {t["name"]: t["drained"] for t in ehlod(config).get("/targets").json["targets"]}
     assert [name for name in shown if shown[name]] == ["d"]
 
 
-def test_a_reload_keeps_drains_of_targets_that_stay(ehlod, mta):
+def test_a_reload_keeps_drains_of_targets_that_are_missing_for_a_while(ehlod, mta):
+    """Nobody has said that the server is back, and HAProxy, which was told drain, has not been told ready."""
     config = {"targets": {"mx1": target(mta.address), "mx2": target(mta.address)}}
     service = ehlod(config)
     for name in config["targets"]:
         service.get(f"/targets/{name}/drain", method="POST")
     reload_with(service, {"targets": {"mx1": config["targets"]["mx1"]}})
+    reload_with(service, config)
+    assert [bool(t["drained"]) for t in service.get("/targets").json["targets"]] == [True, True]
+    service.get("/targets/mx2/undrain", method="POST")
+    reload_with(service, {"targets": {"mx1": config["targets"]["mx1"]}})
+    assert_problem(service.get("/targets/mx2/undrain", method="POST"), 404)
     reload_with(service, config)
     assert [bool(t["drained"]) for t in service.get("/targets").json["targets"]] == [True, False]
 
@@ -351,6 +523,8 @@ def test_the_agent_says_how_a_target_is(with_agent, mta, fake):
     assert line.startswith("down #rcpt/rejected: ") and line.count("\n") == 1 and line.isascii(), line
     service.get("/targets/good/drain", method="POST")
     assert agent.ask(b"good\n") == "drain\n"
+    service.get("/targets/good/drain?mode=maint", method="POST")
+    assert agent.ask(b"good\n") == "maint\n"
     service.get("/targets/good/undrain", method="POST")
     assert agent.ask(b"good\n") == "ready up\n"
 
@@ -360,6 +534,8 @@ def test_a_name_that_there_is_not_is_down(with_agent, mta):
     assert agent.ask(b"goood\n") == "down #ehlod has no target of that name: goood\n"
     for data in (b"x" * 5000, b"\xff\x01#\n", b"good\0\n" + b"x" * 100000):
         assert agent.ask(data).count("\n") == 1
+    for data in (b"good\0\n", b"good\0evil\n", b"\0\n", b"\0good\n", b" good\n", b"good \n"):
+        assert agent.ask(data).startswith("down #ehlod has no target of that name: "), data
     assert agent.ask(b"good\n") == "up\n"
 
 
@@ -376,6 +552,10 @@ def test_without_a_name_all_targets_are_meant(with_agent, mta, fake):
     for name in ("good", "bad"):
         service.get(f"/targets/{name}/drain", method="POST")
     assert agent.ask() == "drain\n"
+    service.get("/targets/good/drain?mode=maint", method="POST")
+    assert agent.ask() == "drain\n", "of both the mildest"
+    service.get("/targets/bad/drain?mode=maint", method="POST")
+    assert agent.ask() == "maint\n"
 
 
 def test_the_agent_answers_in_time_whatever_the_mail_server_does(with_agent, fake):

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real HAProxy takes a mail server out when its RCPT breaks and back in: by `option httpchk /check/NAME` alone, and by
 agent-check."""
+import json
 import re
 import time
 
 import pytest
 from conftest import target
 from postfix import Postfix
+from service import write_config
 from support import HOST, SCALE, free_port, wait_until
 
 BROKEN = {"www@example.test": "451 4.3.0 The user data base is gone"}
@@ -165,6 +167,55 @@ def test_a_drain_reaches_haproxy_both_ways(ehlod, haproxy, with_agent, fake):
     assert by_agent.state("mail/mx2") == "UP"
     service.get("/targets/mx1/undrain", method="POST")
     wait_for(by_agent, "UP")
+
+
+def test_maintenance_reaches_haproxy_and_ends(ehlod, haproxy, with_agent, fake):
+    """HAProxy stops its own checks then, but goes on asking the agent, whose ready brings the server back. What is
+    drained, in maintenance, drained again and back in service is so for HAProxy, whatever was before."""
+    mta = fake()
+    servers = {"mx1": mta.address, "mx2": mta.address}
+    service, balancer = with_agent({"targets": {name: target(address) for name, address in servers.items()}}, servers)
+    wait_until(lambda: balancer.agent("mail/mx1")[0].startswith("L7OK"), 20, "the agent was asked")
+    for query, state in (("?mode=maint&reason=kernel", "MAINT"), ("", "DRAIN"), ("?mode=maint", "MAINT")):
+        service.get("/targets/mx1/drain" + query, method="POST")
+        wait_for(balancer, state)
+    assert admin_state(balancer, "mx1") & FMAINT and not admin_state(balancer, "mx2")
+    assert balancer.state("mail/mx2") == "UP"
+    service.get("/targets/mx1/undrain", method="POST")
+    wait_for(balancer, "UP")
+    assert admin_state(balancer, "mx1") == 0
+
+
+FMAINT = 1  # srv_admin_state: somebody, or the agent, has said so
+
+
+def admin_state(balancer, server):
+    """srv_admin_state of `show servers state`, whose columns its second line names."""
+    lines = balancer.command("show servers state mail").splitlines()
+    names = lines[1].removeprefix("# ").split()
+    rows = [dict(zip(names, line.split())) for line in lines[2:]]
+    return int(next(row for row in rows if row["srv_name"] == server)["srv_admin_state"])
+
+
+def test_a_target_that_is_missing_for_a_while_comes_back_for_haproxy(ehlod, haproxy, with_agent, fake, tmp_path):
+    """HAProxy was told drain, and hears ready once somebody says that the server is back, whatever was reloaded."""
+    mta = fake()
+    servers = {"mx1": mta.address, "mx2": mta.address}
+    config = {"targets": {name: target(address) for name, address in servers.items()}}
+    service, balancer = with_agent(config, servers)
+    wait_until(lambda: balancer.agent("mail/mx1")[0].startswith("L7OK"), 20, "the agent was asked")
+    service.get("/targets/mx1/drain", method="POST")
+    wait_for(balancer, "DRAIN")
+    with open(service.config_path, encoding="utf-8") as f:
+        whole = f.read()
+    without = json.loads(whole)
+    del without["targets"]["mx1"]
+    for text in (json.dumps(without), whole):
+        write_config(str(tmp_path), text)
+        assert service.get("/-/reload", method="POST").status == 200
+    assert service.get("/targets").json["targets"][0]["drained"]
+    service.get("/targets/mx1/undrain", method="POST")
+    wait_for(balancer, "UP")
 
 
 def test_a_drain_is_503_for_httpchk(ehlod, haproxy, fake):
