@@ -130,10 +130,16 @@ static void outdate(struct drains *d, const char *target)
         jobs_outdate(d->jobs, t);
 }
 
+/* How long it is known from now on: HAProxy cannot be told of a target that is not there. */
+static void set_after(struct entry *e)
+{
+    e->due_us = e->gone_us == CLOCK_NEVER ? clock_mono_us() + DRAINS_AFTER_US : CLOCK_NEVER;
+}
+
 static void end(struct drains *d, struct entry *e, const char *how)
 {
     e->is.ended_us = clock_wall_us();
-    e->due_us = clock_mono_us() + DRAINS_AFTER_US;
+    set_after(e);
     outdate(d, e->is.target);
     log_event(d->log, LOG_LEVEL_INFO, "target is back in service", "target", e->is.target, "why", how, NULL);
     if (d->back != NULL)
@@ -291,10 +297,13 @@ static int64_t left_of(const struct drain *drain, int64_t now_us)
 
 static void note_target(const struct drains *d, struct entry *e)
 {
-    if (snapshot_target(d->snapshot, e->is.target) != NULL)
-        e->gone_us = CLOCK_NEVER;
-    else if (e->gone_us == CLOCK_NEVER)
-        e->gone_us = clock_mono_us();
+    bool was_gone = e->gone_us != CLOCK_NEVER, is_gone = snapshot_target(d->snapshot, e->is.target) == NULL;
+
+    if (is_gone == was_gone)
+        return;
+    e->gone_us = is_gone ? clock_mono_us() : CLOCK_NEVER;
+    if (!is_in_force(e))
+        set_after(e);
 }
 
 void drains_restore(struct drains *d, const struct drain *drain)

@@ -7,6 +7,7 @@
  */
 #include "server/rounds.h"
 
+#include "config/alike.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "probe/net/handle.h"
@@ -108,6 +109,14 @@ static void on_turn(uv_timer_t *timer)
     set_timer(r);
 }
 
+/* What the run under way will show is no news. */
+static void forsake(struct round *r)
+{
+    if (r->waiter != NULL)
+        jobs_leave(r->waiter);
+    r->waiter = NULL;
+}
+
 /* That of the target; or null. */
 static struct round *find(const struct rounds *rounds, const char *name)
 {
@@ -123,9 +132,7 @@ void rounds_again(struct rounds *rounds, const char *target)
 
     if (r == NULL)
         return;
-    if (r->waiter != NULL)
-        jobs_leave(r->waiter);
-    r->waiter = NULL;
+    forsake(r);
     set_timer(r);
 }
 
@@ -133,8 +140,7 @@ void rounds_again(struct rounds *rounds, const char *target)
 
 static void drop(struct round *r)
 {
-    if (r->waiter != NULL)
-        jobs_leave(r->waiter);
+    forsake(r);
     handle_close_timer(r->timer);
     free(r);
 }
@@ -156,14 +162,19 @@ static struct round *new_round(struct rounds *rounds)
     return r;
 }
 
-/* That of the same target before the reload, taken out of its list; or null. */
-static struct round *take(const struct snapshot *old, struct round **list, const char *name)
+/* That of the same target before the reload, taken out of its list; or null. A run of another plan is not
+ * ours any more. */
+static struct round *take(const struct snapshot *old, struct round **list, const struct snapshot *snapshot,
+                          const struct snapshot_target *target)
 {
-    const struct snapshot_target *before = old != NULL ? snapshot_target(old, name) : NULL;
+    const struct snapshot_target *before = old != NULL ? snapshot_target(old, target->name) : NULL;
     struct round *r = before != NULL ? list[before - old->targets] : NULL;
 
-    if (r != NULL)
-        list[before - old->targets] = NULL;
+    if (r == NULL)
+        return NULL;
+    list[before - old->targets] = NULL;
+    if (!alike_plan(old, before, snapshot, target))
+        forsake(r);
     return r;
 }
 
@@ -176,7 +187,7 @@ static void fill(struct rounds *rounds, const struct snapshot *snapshot, const s
         const struct snapshot_target *target = &snapshot->targets[i];
         if (target->interval_us == 0)
             continue;
-        struct round *r = take(old, before, target->name);
+        struct round *r = take(old, before, snapshot, target);
         rounds->list[i] = r != NULL ? r : new_round(rounds);
         rounds->list[i]->target = target;
         set_timer(rounds->list[i]);

@@ -236,6 +236,21 @@ def test_a_reload_while_a_run_hangs_begins_no_second_one(ehlod, hanging):
     assert service.get("/check/mx1").status == 200 and mta.connections() == 1
 
 
+def test_another_plan_is_run_soon_while_a_run_of_the_old_one_hangs(ehlod, hanging):
+    mta, gate = hanging
+    gate.event.clear()
+    service = ehlod({"targets": {"mx1": lazy(mta.address)}})
+    asked = service.ask("/check/mx1")
+    wait_until(lambda: gate.waiting, FIRST + 5, "the first run hangs")
+    wait_until(lambda: "ehlod_runs_shared_total{how=\"joined\"} 1" in service.get("/metrics").text, FIRST + 5, "its turn has come")
+    mta.answers["RCPT"] = "550 5.1.1 No such user"
+    reload_with(service, {"targets": {"mx1": lazy(mta.address, helo="b.example.org")}})
+    wait_until(lambda: status_of(service) == "fail", FIRST + 5, "it has run by itself")
+    gate.open()
+    assert asked.answer().json["status"] == "pass"
+    assert service.get("/check/mx1").status == 503 and mta.connections() == 2
+
+
 @pytest.mark.parametrize("change", ["helo", "renamed", "file", "timeout"])
 def test_another_plan_is_run_soon(ehlod, mta, tmp_path, change):
     """What was known was of another question."""
