@@ -26,6 +26,8 @@
 #define PAUSE_US  (10 * CLOCK_US_PER_S)
 #define MOST_NAME 255
 #define LAST_READ 4096
+/* From so many on one who comes is taken where another makes room; that one may have asked by now. */
+#define CROWD (AGENT_CONNECTIONS - 1)
 
 struct caller;
 
@@ -60,6 +62,28 @@ struct agent {
     size_t count;
 };
 
+/* ---- room ---- */
+
+/* Of those who have not asked yet; or null. */
+static struct caller *oldest_silent(const struct agent *a)
+{
+    struct caller *oldest = NULL;
+
+    for (struct caller *c = a->first; c != NULL; c = c->next)
+        if (c->snapshot == NULL)
+            oldest = c;
+    return oldest;
+}
+
+/* Where everybody is being answered, others wait in the kernel's queue. */
+static void mind_room(const struct agent *a)
+{
+    if (a->listen != NULL && a->count >= CROWD && oldest_silent(a) == NULL)
+        listen_hold(a->listen);
+    else
+        listen_go(a->listen);
+}
+
 /* ---- the end ---- */
 
 static void unlink_caller(struct caller *c)
@@ -70,8 +94,7 @@ static void unlink_caller(struct caller *c)
     if (c->next != NULL)
         c->next->prev = c->prev;
     a->count--;
-    if (a->listen != NULL)
-        listen_go(a->listen);
+    mind_room(a);
 }
 
 static void drop(struct caller *c)
@@ -227,6 +250,7 @@ static void begin(struct caller *c)
 
     uv_poll_stop(c->poll);
     c->snapshot = snapshot_ref(snapshot);
+    mind_room(c->agent);
     if (c->len == 0)
         ask_for(c, snapshot->targets, snapshot->target_count);
     else if (target != NULL && strlen(c->name) == c->len)
@@ -250,29 +274,44 @@ static size_t line_len(const char *bytes, size_t len)
     return at;
 }
 
-/* A name ends with its line, with the end of what is sent, or where it is longer than any. */
-static void on_readable(uv_poll_t *poll, int status, int events)
+/* A name ends with its line, with the end of what is sent, or where it is longer than any. False: the caller
+ * has still to be waited for; else it has asked, or is gone. */
+static bool hear(struct caller *c, bool is_reset)
 {
-    struct caller *c = poll->data;
     ssize_t got = recv(c->fd, c->name + c->len, MOST_NAME - c->len, 0);
 
-    (void)status;
-    (void)events;
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got < 0 || (got == 0 && c->len == 0)) {
+    if (got < 0 && (errno == EAGAIN || errno == EINTR) && !is_reset)
+        return false;
+    if (got < 0 || is_reset || (got == 0 && c->len == 0)) {
         drop(c);
-        return;
+        return true;
     }
     c->len += (size_t)got;
     c->name[c->len] = '\0';
     size_t line = line_len(c->name, c->len);
-    bool over = got == 0 || line < c->len || c->len == MOST_NAME;
-    if (!over)
-        return;
+    if (got > 0 && line == c->len && c->len < MOST_NAME)
+        return false;
     c->name[line] = '\0';
     c->len = line;
     begin(c);
+    return true;
+}
+
+/* The status tells of a connection that was reset, which may have more to read still. */
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    (void)hear(poll->data, status != 0);
+}
+
+/* A crowd that says nothing keeps nobody out who does: whoever has been silent for the longest goes. */
+static void make_room(const struct agent *a)
+{
+    while (a->count >= CROWD && oldest_silent(a) != NULL)
+        if (!hear(oldest_silent(a), false)) {
+            drop(oldest_silent(a));
+            return;
+        }
 }
 
 static void take(void *context, int fd, const struct address *peer)
@@ -281,6 +320,7 @@ static void take(void *context, int fd, const struct address *peer)
     struct caller *c = mem_alloc(sizeof *c);
 
     (void)peer;
+    make_room(a);
     c->poll = a->count < AGENT_CONNECTIONS ? handle_poll(a->order.loop, fd, c) : NULL;
     if (c->poll == NULL) { /* also those in the queue of a listener that goes */
         close(fd);
@@ -295,8 +335,7 @@ static void take(void *context, int fd, const struct address *peer)
     if (c->next != NULL)
         c->next->prev = c;
     a->first = c;
-    if (++a->count >= AGENT_CONNECTIONS)
-        listen_hold(a->listen);
+    a->count++;
     handle_at(c->timer, on_silence, c->taken_us + NAME_US);
     uv_poll_start(c->poll, UV_READABLE, on_readable);
 }
@@ -349,7 +388,7 @@ void agent_free(struct agent *a)
 {
     if (a == NULL)
         return;
-    listen_free(a->listen);
+    listen_free(a->listen); /* those in its queue are taken still */
     a->listen = NULL;
     while (a->first != NULL)
         drop(a->first);

@@ -9,11 +9,12 @@
 /*
  * HAProxy's agent-check, over TCP or a Unix socket: who connects may send the name of a target and a line
  * feed (agent-send), gets one line, and is hung up on. Who sends nothing for a second asks for all targets.
- * The line comes before HAProxy's own default limit of 2 s, whatever the mail server does.
+ * The line comes before HAProxy's own default limit of 2 s, whatever the mail server does. When all places
+ * are taken, one who has not said anything yet makes room.
  */
 struct agent;
 
-#define AGENT_CONNECTIONS 64 /* at a time; more wait in the kernel's queue */
+#define AGENT_CONNECTIONS 65 /* at a time; more wait in the kernel's queue */
 
 struct agent_order {
     uv_loop_t *loop;

@@ -35,8 +35,8 @@ struct drains {
     uv_timer_t *timer; /* for the next that is due */
     drains_keep *keep;
     void *keep_context;
-    drains_back *back;
-    void *back_context;
+    drains_told *told;
+    void *told_context;
 };
 
 static bool is_in_force(const struct entry *e)
@@ -136,14 +136,19 @@ static void set_after(struct entry *e)
     e->due_us = e->gone_us == CLOCK_NEVER ? clock_mono_us() + DRAINS_AFTER_US : CLOCK_NEVER;
 }
 
+static void tell(const struct drains *d, const struct entry *e)
+{
+    if (d->told != NULL)
+        d->told(d->told_context, e->is.target);
+}
+
 static void end(struct drains *d, struct entry *e, const char *how)
 {
     e->is.ended_us = clock_wall_us();
     set_after(e);
     outdate(d, e->is.target);
     log_event(d->log, LOG_LEVEL_INFO, "target is back in service", "target", e->is.target, "why", how, NULL);
-    if (d->back != NULL)
-        d->back(d->back_context, e->is.target);
+    tell(d, e);
 }
 
 /* Those for which the call says so. */
@@ -206,6 +211,7 @@ void drains_begin(struct drains *d, const char *target, enum drain_mode mode, in
     log_event(d->log, LOG_LEVEL_INFO, "target is out of service", "target", target, "mode",
               drain_mode_name(mode), "reason", *reason != '\0' ? reason : NULL, "until",
               *until != '\0' ? until : NULL, NULL);
+    tell(d, e);
     set_timer(d);
     keep(d);
 }
@@ -335,10 +341,10 @@ void drains_set_keeper(struct drains *d, drains_keep *call, void *context)
     d->keep_context = context;
 }
 
-void drains_set_back(struct drains *d, drains_back *call, void *context)
+void drains_set_told(struct drains *d, drains_told *call, void *context)
 {
-    d->back = call;
-    d->back_context = context;
+    d->told = call;
+    d->told_context = context;
 }
 
 static bool is_long_gone(const struct drains *d, const struct entry *e)

@@ -23,14 +23,14 @@ typedef void drains_keep(void *context, const struct drain *list, size_t count);
 
 struct drains *drains_new(uv_loop_t *loop, struct log *log, struct snapshot *snapshot, struct jobs *jobs);
 
-/* A target is in service again, and what was known of it is outdated. */
-typedef void drains_back(void *context, const char *target);
+/* A target was taken out of service, or is back in it: what its run under way shows is no news any more. */
+typedef void drains_told(void *context, const char *target);
 
 /* What was kept by a service before; before anybody keeps them. What is over since, or makes no sense, is
  * passed over. */
 void drains_restore(struct drains *drains, const struct drain *drain);
 void drains_set_keeper(struct drains *drains, drains_keep *keep, void *context);
-void drains_set_back(struct drains *drains, drains_back *back, void *context);
+void drains_set_told(struct drains *drains, drains_told *told, void *context);
 
 /* Out of service from now on, in that mode, for so long (CLOCK_NONE: until drains_end), for that reason. A
  * drain that is in force is replaced, but for its beginning. */

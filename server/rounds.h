@@ -32,7 +32,8 @@ struct rounds *rounds_new(const struct rounds_order *order);
 /* Right after jobs_reload. */
 void rounds_reload(struct rounds *rounds, struct snapshot *snapshot);
 
-/* What was known of the target, and what its run under way will show, was outdated. Rounds may be null. */
+/* The target was taken out of service, or is back in it. A run that is in line for it alone is not begun.
+ * Rounds may be null. */
 void rounds_again(struct rounds *rounds, const char *target);
 
 /* The first turn that is later than now: monotonic times, pure. */

@@ -492,7 +492,7 @@ static int start_jobs(struct serve *s)
     return -1;
 }
 
-static void on_back(void *context, const char *target)
+static void on_drain(void *context, const char *target)
 {
     struct serve *s = context;
 
@@ -504,7 +504,7 @@ static int start_balance(struct serve *s)
 {
     s->rounds = rounds_new(&(struct rounds_order){
         .loop = &s->loop, .snapshot = s->snapshot, .jobs = s->jobs, .drains = s->drains});
-    drains_set_back(s->drains, on_back, s);
+    drains_set_told(s->drains, on_drain, s);
     s->agent = agent_new(
         &(struct agent_order){
             .loop = &s->loop, .log = s->log, .snapshot = s->snapshot, .jobs = s->jobs, .drains = s->drains},

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sqlite3
+import struct
 import threading
 import time
 
@@ -337,6 +338,21 @@ def test_a_drained_target_is_answered_without_the_mail_server(ehlod, mta):
     assert service.get("/check/mx1").status == 200 and mta.connections() > runs
 
 
+def test_what_is_in_line_when_a_target_is_drained_is_not_begun(ehlod, hanging):
+    mta, gate = hanging
+    gate.event.clear()
+    names = [f"mx{i}" for i in range(20)]
+    service = ehlod({"server": {"max_runs": 1}, "targets": {n: target(mta.address, interval="1s", timeout="50s", timeouts={
+        "reply": "40s"}) for n in names}})
+    wait_until(lambda: "\nehlod_runs_waiting 19\n" in service.get("/metrics").text, 10, "they are in line")
+    for name in names:
+        service.get(f"/targets/{name}/drain", method="POST")
+    wait_until(lambda: "\nehlod_runs_waiting 0\n" in service.get("/metrics").text, 10, "nobody waits for them")
+    gate.open()
+    wait_until(lambda: "\nehlod_runs_in_flight 0\n" in service.get("/metrics").text, 10, "the one is over")
+    assert mta.connections() == 1
+
+
 def test_who_wants_to_know_may_look_all_the_same(ehlod, mta):
     """Before it is taken back: a run by POST, and Prometheus, which watches the mail server and not the balancer."""
     service = ehlod({"targets": {"mx1": target(mta.address, cache_ttl="0")}})
@@ -599,7 +615,7 @@ def test_what_ehlod_cannot_tell_is_said_as_by_http(with_agent, unknown_status, l
 def test_slow_and_silent_agents_hold_up_nobody(with_agent, mta):
     service, agent = with_agent({"targets": {"good": hour(mta.address)}})
     assert agent.ask(b"good\n") == "up\n"
-    crowd = [socket.create_connection((HOST, agent.port), timeout=scaled(20)) for _ in range(150)]
+    crowd = [socket.create_connection((HOST, agent.port), timeout=scaled(20)) for _ in range(60)]
     for s in crowd[::2]:
         s.sendall(b"go")
     assert agent.ask(b"good\n") == "up\n"
@@ -612,6 +628,56 @@ def test_slow_and_silent_agents_hold_up_nobody(with_agent, mta):
         with socket.create_connection((HOST, agent.port)) as s:
             s.sendall(b"go")
     wait_until(lambda: service.descriptors() <= free, 10, "those who have left are forgotten")
+
+
+def test_a_flood_of_silent_agents_keeps_nobody_out(with_agent, mta):
+    """Whoever says nothing makes room; so HAProxy is answered before its own limit."""
+    service, agent = with_agent({"targets": {"good": hour(mta.address)}})
+    assert agent.ask(b"good\n") == "up\n"
+    crowd = []
+    for _ in range(500):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex((HOST, agent.port))
+        crowd.append(s)
+    for _ in range(5):
+        line, took = timed(lambda: agent.ask(b"good\n"))
+        assert line == "up\n" and took < scaled(2), took
+    assert service.get("/check/good").status == 200
+    for s in crowd:
+        s.close()
+
+
+def test_agents_that_are_all_being_answered_are_waited_for(with_agent, fake):
+    """Who has asked is not sent away for another who asks: that one waits in the kernel's queue."""
+    gate = Gate("250 2.1.5 Ok")
+    _, agent = with_agent({"targets": {"mx1": target(fake(RCPT=gate).address, timeout="50s", timeouts={"reply": "40s"})}})
+    crowd = []
+    for _ in range(100):
+        crowd.append(socket.create_connection((HOST, agent.port), timeout=scaled(20)))
+        crowd[-1].sendall(b"mx1\n")
+    wait_until(lambda: gate.waiting, 10, "a run hangs")
+    gate.open()
+    for s in crowd:
+        with s:
+            assert b"".join(iter(lambda s=s: s.recv(4096), b"")) in (b"up\n", b"\n")
+    assert agent.ask(b"mx1\n") == "up\n"
+
+
+def test_an_agent_whose_connection_is_reset_is_forgotten_at_once(with_agent, mta):
+    service, agent = with_agent({"targets": {"good": hour(mta.address)}})
+    assert agent.ask(b"good\n") == "up\n"
+    free, quickest = service.descriptors(), None
+    for _ in range(5):
+        crowd = [socket.create_connection((HOST, agent.port)) for _ in range(20)]
+        wait_until(lambda: service.descriptors() == free + 20, 10, "all are taken")
+        for s in crowd:
+            s.sendall(b"go")
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+        _, took = timed(lambda: wait_until(lambda: service.descriptors() <= free, 10, "they are forgotten"))
+        quickest = min(took, quickest or took)
+    assert quickest < 0.5, "not when their second is over"
 
 
 def test_the_agents_address_can_be_another_after_a_reload(with_agent, mta, tmp_path):

@@ -98,11 +98,10 @@ static struct drain kept; /* the last that was kept, of one */
 static size_t kept_count;
 static char kept_target[32], kept_reason[32];
 
-static void on_back(void *context, const char *target)
+static void on_told(void *context, const char *target)
 {
     (void)context;
-    assert_null(drains_find(drains, target));
-    told_back++;
+    told_back += drains_find(drains, target) == NULL;
 }
 
 static void on_keep(void *context, const struct drain *list, size_t count)
@@ -122,7 +121,7 @@ static void begin(void)
 {
     drains = drains_new(NULL, &logged, &whole, NULL);
     drains_set_keeper(drains, on_keep, NULL);
-    drains_set_back(drains, on_back, NULL);
+    drains_set_told(drains, on_told, NULL);
 }
 
 static int set_up(void **state)
@@ -168,7 +167,7 @@ static void restart(int64_t after_us)
     if (kept_count > 0)
         drains_restore(drains, &kept);
     drains_set_keeper(drains, on_keep, NULL);
-    drains_set_back(drains, on_back, NULL);
+    drains_set_told(drains, on_told, NULL);
 }
 
 static void drain(int64_t for_us)
