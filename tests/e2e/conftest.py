@@ -5,7 +5,7 @@ import resource
 
 import pytest
 from certificates import Certificates
-from fake_mta import FakeMta
+from fake_mta import FakeMta, Gate
 from peers import Blackbox, HAProxy, Prometheus
 from postfix import Postfix
 from service import Service
@@ -65,6 +65,15 @@ def tls_mta(cleanup):
 @pytest.fixture
 def mta(fake):
     return fake()
+
+
+@pytest.fixture
+def hanging(fake):
+    """(mta, gate): whose RCPT hangs where the gate is closed."""
+    gate = Gate("250 2.1.5 Ok")
+    gate.open()
+    yield fake(RCPT=gate), gate
+    gate.open()
 
 
 @pytest.fixture
