@@ -57,15 +57,6 @@ static void drop_results(struct check *c)
     }
 }
 
-static void show_one(struct shown *shown, const struct view *view, struct buffer *out, struct result *r,
-                     int64_t now_us)
-{
-    if (view->one == json_result)
-        shown_json(shown, out, r, now_us);
-    else
-        view->one(out, r, now_us);
-}
-
 static void show(struct check *c, struct buffer *out, struct question_answer *answer)
 {
     const struct result **results = arena_alloc(&c->q->arena, (c->count + 1) * sizeof(struct result *));
@@ -80,9 +71,9 @@ static void show(struct check *c, struct buffer *out, struct question_answer *an
     answer->status = http_status(c->unknown_status, render_set_status(&set));
     answer->content_type = c->view->content_type;
     if (c->whole)
-        c->view->set(out, &set, now_us);
+        shown_set(c->shown, c->view, out, &set, now_us);
     else
-        show_one(c->shown, c->view, out, c->parts[0].result, now_us);
+        shown_one(c->shown, c->view, out, results[0], now_us);
 }
 
 static void answer_check(struct check *c)
@@ -315,7 +306,7 @@ void check_past(struct desk *desk, struct question *q)
         return;
     }
     buffer_init(&body, RENDER_MAX_RESULT);
-    show_one(desk->shown, view, &body, r, clock_mono_us());
+    shown_one(desk->shown, view, &body, r, clock_mono_us());
     answer.content_type = view->content_type;
     answer.body = &body;
     answer.age_us = render_age_us(r, clock_mono_us());

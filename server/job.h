@@ -7,6 +7,7 @@
 #include "server/jobs.h"
 #include "server/letters.h"
 #include "server/shelf.h"
+#include "server/told.h"
 #include "server/ulid.h"
 
 /*
@@ -60,6 +61,7 @@ struct jobs {
     struct run_net *net;
     struct letters *letters;
     struct runs *runs;
+    struct told *stale;
     struct guests *guests;
     struct metrics *metrics;
     struct ulid ulid;

@@ -73,6 +73,7 @@ struct jobs *jobs_new(const struct jobs_order *order)
     if (!order->keep_leftovers)
         letters_set_longest(jobs->letters, longest_delivery_us(order->snapshot));
     jobs->runs = runs_new();
+    jobs->stale = told_new();
     jobs->guests = guests_new();
     jobs->metrics = metrics_new();
     metrics_follow(jobs->metrics, order->snapshot);
@@ -168,6 +169,18 @@ static struct result *show_record(const struct jobs *jobs, const struct record *
     return letters_show(jobs->letters, &plan, record->result);
 }
 
+static struct result *stale_of(const struct jobs *jobs, struct result *shown)
+{
+    const struct span way = {0}; /* there is one */
+    struct result *stale = told_recall(jobs->stale, shown, way);
+
+    if (stale == NULL) {
+        stale = conclude_stale(shown);
+        told_keep(jobs->stale, shown, way, stale);
+    }
+    return stale;
+}
+
 /* An older verdict stands in while ehlod itself cannot tell; one that is unknown by now, since nobody could
  * look for its message, is no better. */
 static struct result *stand_in(const struct jobs *jobs, const struct place *place,
@@ -179,7 +192,7 @@ static struct result *stand_in(const struct jobs *jobs, const struct place *plac
     if (known == NULL || now_us - known->result->ended_mono_us >= target->stale_if_error_us)
         return NULL;
     struct result *shown = show_record(jobs, known);
-    struct result *stale = shown->status != STATUS_UNKNOWN ? conclude_stale(shown) : NULL;
+    struct result *stale = shown->status != STATUS_UNKNOWN ? stale_of(jobs, shown) : NULL;
     result_unref(shown);
     return stale;
 }
@@ -431,6 +444,7 @@ static void close_handles(struct jobs *jobs)
     run_net_free(jobs->net);
     shelf_free_all(jobs->shelves, jobs->order.snapshot->target_count);
     runs_free(jobs->runs);
+    told_free(jobs->stale);
     guests_free(jobs->guests);
     metrics_free(jobs->metrics);
     letters_free(jobs->letters);

@@ -18,16 +18,21 @@
 #include "server/copies.h"
 #include "server/memories.h"
 #include "server/script.h"
+#include "server/told.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What became of a run's messages, as octets: of more nothing is kept. */
+#define LETTERS_MAX_WAY ((size_t)1024 * 1024)
 
 struct letters {
     struct token_key key;
     struct ledger *ledger;
     struct memories memories;
     struct copies *copies;
+    struct told *told;
     int64_t leftover_us; /* a token as old as that is nobody's any more */
     letters_settled *settled;
     void *context;
@@ -50,6 +55,7 @@ struct letters *letters_new(uv_loop_t *loop, const struct token_key *key, letter
 
     l->ledger = ledger_new(loop, on_changed, l);
     l->copies = copies_new();
+    l->told = told_new();
     l->leftover_us = CLOCK_NEVER;
     l->key = *key;
     l->settled = settled;
@@ -63,6 +69,7 @@ void letters_free(struct letters *l)
         return;
     ledger_free(l->ledger);
     copies_free(l->copies);
+    told_free(l->told);
     memories_free(&l->memories);
     free(l);
 }
@@ -353,6 +360,27 @@ static struct delivery own_delivery(const struct letters *l, const struct result
     return own;
 }
 
+/* A result with the same deliveries is the same one. */
+static struct result *conclude_once(const struct letters *l, const struct plan *plan, struct result *result,
+                                    const struct conclude_delivery *deliveries)
+{
+    struct buffer way;
+
+    buffer_init(&way, LETTERS_MAX_WAY);
+    for (size_t i = 0; i < plan->route_count; i++) {
+        told_put_delivery(&way, &deliveries[i].own);
+        told_put_delivery(&way, &deliveries[i].last);
+    }
+    struct result *made = way.full ? NULL : told_recall(l->told, result, buffer_span(&way));
+    if (made == NULL) {
+        made = conclude_delivered(result, plan, deliveries);
+        if (!way.full)
+            told_keep(l->told, result, buffer_span(&way), made);
+    }
+    buffer_free(&way);
+    return made;
+}
+
 struct result *letters_show(const struct letters *l, const struct plan *plan, struct result *result)
 {
     struct arena scratch = {0};
@@ -373,7 +401,7 @@ struct result *letters_show(const struct letters *l, const struct plan *plan, st
             deliveries[i].last = m->last;
         deliveries[i].own.last_good_us = deliveries[i].last.last_good_us = same_wish ? m->last_good_us : 0;
     }
-    result = deliveries != NULL ? conclude_delivered(result, plan, deliveries) : result_ref(result);
+    result = deliveries != NULL ? conclude_once(l, plan, result, deliveries) : result_ref(result);
     arena_free(&scratch);
     return result;
 }

@@ -10,14 +10,17 @@
 #include "config/guest.h"
 #include "config/nearest.h"
 #include "probe/base/clock.h"
+#include "server/accept.h"
 #include "server/check.h"
 #include "server/prometheus.h"
 #include "server/scrape.h"
+#include "server/shown.h"
 
 #include <string.h>
 
 struct probe {
     struct question *q;
+    struct shown *shown;
     struct snapshot *snapshot; /* that the target is of: one reference */
     const struct snapshot_target *target;
     struct jobs_waiter *waiter; /* null once there is a result */
@@ -49,24 +52,27 @@ static void show_debug(const struct probe *p, const struct result *r)
     question_answer(p->q, &answer);
 }
 
-static void show_metrics(struct question *q, const struct result *r)
+static void show_metrics(const struct probe *p, const struct result *r)
 {
-    enum exposition_format format = prometheus_format(q);
+    struct question *q = p->q;
+    const struct view *view =
+        views_scrape(prometheus_format(q), accept_gzip(q->request->accept_encoding) && !q->bodyless);
     struct buffer body;
 
     buffer_init(&body, RENDER_MAX_RESULT);
-    metrics_probe(&body, r, format);
+    shown_one(p->shown, view, &body, r, clock_mono_us());
     if (body.full) { /* cut short it could pass for whole */
         buffer_free(&body);
         question_refuse(q, 500, NULL, "There are too many series.");
         return;
     }
     question_answer(q, &(struct question_answer){.status = 200,
-                                                 .content_type = exposition_media_type(format),
+                                                 .content_type = view->content_type,
                                                  .body = &body,
                                                  .age_us = render_age_us(r, clock_mono_us()),
                                                  .negotiated = true,
-                                                 .compressed = true});
+                                                 .compressed = true,
+                                                 .packed = view->packed});
 }
 
 /* The probe itself lives in the question's arena. */
@@ -79,7 +85,7 @@ static void finish(struct probe *p, struct result *r)
     else if (r->status == STATUS_UNKNOWN)
         say_unknown(p->q, r);
     else
-        show_metrics(p->q, r);
+        show_metrics(p, r);
     snapshot_unref(snapshot);
     result_unref(r);
 }
@@ -241,6 +247,7 @@ void probe_run(struct desk *desk, struct question *q)
     const char *module;
 
     p->q = q;
+    p->shown = desk->shown;
     if (read_module(desk, q, &module) != 0 || read_timeout(q, &ask.timeout_us) != 0 ||
         read_debug(q, &p->debug) != 0 || find_target(desk, q, module, &ask) != 0)
         return;

@@ -65,6 +65,15 @@ static const char *vary_of(const struct question_answer *answer)
     return answer->negotiated ? "Accept" : NULL;
 }
 
+/* Whether the body, once it is whole, is sent packed. */
+static bool is_packed(struct question *q, const struct question_answer *answer)
+{
+    if (answer->packed)
+        return true;
+    end_line(answer->body);
+    return answer->compressed && accept_gzip(q->request->accept_encoding) && gzip_pack(answer->body) == 0;
+}
+
 void question_answer(struct question *q, const struct question_answer *answer)
 {
     struct http_header headers[QUESTION_MAX_HEADERS] = {{"Cache-Control", "no-store"}};
@@ -86,8 +95,7 @@ void question_answer(struct question *q, const struct question_answer *answer)
     } else {
         reply.content_type = answer->content_type;
         reply.body = answer->body;
-        end_line(reply.body);
-        if (answer->compressed && accept_gzip(q->request->accept_encoding) && gzip_pack(reply.body) == 0)
+        if (is_packed(q, answer))
             headers[reply.header_count++] = (struct http_header){"Content-Encoding", "gzip"};
     }
     if (q->metrics != NULL)

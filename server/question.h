@@ -36,6 +36,7 @@ struct question_answer {
     int64_t age_us;      /* of what is shown; CLOCK_NONE = it has none */
     bool negotiated;     /* on Accept: a cache must know */
     bool compressed;     /* where the client takes gzip */
+    bool packed;         /* and it was already */
 };
 
 /* Each of these answers the request and frees the question. */

@@ -1,42 +1,255 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A result never changes, but for its age: so the bytes before and behind that number are kept, and it is put
- * between. The number is found by its key, which stands in no string, where its quotes would be escaped. A
- * result with more than one age (that of a delivery), or a very long one, is not kept.
+ * A result never changes, and neither does what a view makes of it, but for ages: so a view is written once
+ * as a template (server/render/age.h), of which the text between its ages is kept. What a view makes of
+ * several results is kept by all of them. When there is no room, what was not asked for the longest goes;
+ * what is very large is never kept. A result with deliveries is found again where it is the same one:
+ * server/letters.c.
  */
 #include "server/shown.h"
 
-#include "probe/base/clock.h"
 #include "probe/base/mem.h"
-#include "server/render/render.h"
+#include "server/gzip.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SHOWN_KEPT 64
-#define SHOWN_MOST ((size_t)64 * 1024) /* octets */
-#define AGE_KEY    "\"age_ms\":"
+#define SHOWN_MOST_OF_ONE (SHOWN_MOST / 4)
 
-struct entry {
-    struct result *result; /* null: there is none */
+/* What is asked for; the set is of one result where it is not shown as a set. */
+struct ask {
+    const struct view *view;
+    const struct render_set *set;
+    bool whole;
+};
+
+/* An age: it stands at that offset of the bytes. */
+struct hole {
+    size_t at;
+    int64_t past_us;
+};
+
+/* A template, taken apart. */
+struct parts {
     char *bytes;
     size_t len;
-    size_t age_at;
-    size_t age_len;
+    struct hole *holes;
+    size_t hole_count;
+};
+
+struct entry {
+    const struct view *view; /* null: there is none */
+    bool whole;
+    size_t min_pass;
+    struct result **results;
+    size_t count;
+    struct parts parts;
+    size_t size;
+    uint64_t used;
 };
 
 struct shown {
-    struct entry ring[SHOWN_KEPT];
-    size_t next;
+    struct entry entries[SHOWN_KEPT];
+    size_t bytes;
+    uint64_t clock; /* counts what was asked for */
 };
 
-static void clear(struct entry *e)
+/* ---- templates ---- */
+
+static void parts_free(struct parts *p)
 {
-    result_unref(e->result);
-    free(e->bytes);
+    free(p->bytes);
+    free(p->holes);
+}
+
+/* Without ages it is whole: packed, it may hold any octets. */
+static void take_apart(const struct buffer *template, bool ages, struct parts *parts_r)
+{
+    struct span bytes = buffer_span(template);
+    struct parts p = {.bytes = mem_alloc(bytes.len + 1)};
+    size_t from = 0, at, len;
+    int64_t past_us;
+
+    while (ages && (len = age_find(bytes, from, &at, &past_us)) > 0) {
+        memcpy(p.bytes + p.len, bytes.data + from, at - from);
+        p.len += at - from;
+        p.holes = mem_resize(p.holes, (p.hole_count + 1) * sizeof *p.holes);
+        p.holes[p.hole_count++] = (struct hole){p.len, past_us};
+        from = at + len;
+    }
+    if (bytes.len > from)
+        memcpy(p.bytes + p.len, bytes.data + from, bytes.len - from);
+    p.len += bytes.len - from;
+    *parts_r = p;
+}
+
+static void put_together(struct buffer *out, const struct parts *p, age_tell *tell, int64_t now_us)
+{
+    char age[RENDER_NUMBER_SIZE];
+    size_t from = 0;
+
+    for (size_t i = 0; i < p->hole_count; i++) {
+        buffer_put(out, p->bytes + from, p->holes[i].at - from);
+        tell(p->holes[i].past_us, now_us, age);
+        buffer_puts(out, age);
+        from = p->holes[i].at;
+    }
+    buffer_put(out, p->bytes + from, p->len - from);
+}
+
+static void write_view(const struct ask *ask, struct buffer *out, int64_t now_us)
+{
+    if (ask->whole)
+        ask->view->set(out, ask->set, now_us);
+    else
+        ask->view->one(out, ask->set->results[0], now_us);
+    if (ask->view->packed && !out->full && gzip_pack(out) != 0)
+        out->full = true;
+}
+
+/* ---- what is kept ---- */
+
+static void drop(struct shown *s, struct entry *e)
+{
+    for (size_t i = 0; i < e->count; i++)
+        result_unref(e->results[i]);
+    free(e->results);
+    parts_free(&e->parts);
+    s->bytes -= e->size;
     *e = (struct entry){0};
 }
+
+/* A free place, or else that which was not asked for the longest. */
+static struct entry *oldest(struct shown *s)
+{
+    struct entry *oldest = &s->entries[0];
+
+    for (size_t i = 1; i < SHOWN_KEPT && oldest->view != NULL; i++)
+        if (s->entries[i].view == NULL || s->entries[i].used < oldest->used)
+            oldest = &s->entries[i];
+    return oldest;
+}
+
+static struct entry *oldest_kept(struct shown *s)
+{
+    struct entry *oldest = NULL;
+
+    for (size_t i = 0; i < SHOWN_KEPT; i++)
+        if (s->entries[i].view != NULL && (oldest == NULL || s->entries[i].used < oldest->used))
+            oldest = &s->entries[i];
+    return oldest;
+}
+
+static size_t size_of(const struct ask *ask, const struct parts *p)
+{
+    size_t size = p->len + p->hole_count * sizeof *p->holes + ask->set->count * sizeof(struct result *);
+
+    for (size_t i = 0; i < ask->set->count && size <= SHOWN_MOST_OF_ONE; i++)
+        size += result_size(ask->set->results[i]);
+    return size;
+}
+
+/* Takes the parts. */
+static void keep(struct shown *s, const struct ask *ask, struct parts *parts)
+{
+    size_t size = size_of(ask, parts);
+
+    if (size > SHOWN_MOST_OF_ONE) {
+        parts_free(parts);
+        return;
+    }
+    while (s->bytes + size > SHOWN_MOST)
+        drop(s, oldest_kept(s));
+    struct entry *e = oldest(s);
+    if (e->view != NULL)
+        drop(s, e);
+    *e = (struct entry){.view = ask->view,
+                        .whole = ask->whole,
+                        .min_pass = ask->set->min_pass,
+                        .results = mem_alloc((ask->set->count + 1) * sizeof(struct result *)),
+                        .count = ask->set->count,
+                        .parts = *parts,
+                        .size = size,
+                        .used = ++s->clock};
+    for (size_t i = 0; i < e->count; i++) /* a view only reads it; its count is not what it shows */
+        e->results[i] = result_ref((struct result *)(uintptr_t)ask->set->results[i]);
+    s->bytes += size;
+}
+
+static bool is_of(const struct entry *e, const struct ask *ask)
+{
+    return e->view == ask->view && e->whole == ask->whole && e->count == ask->set->count &&
+           e->min_pass == ask->set->min_pass &&
+           memcmp(e->results, ask->set->results, e->count * sizeof(struct result *)) == 0;
+}
+
+static struct entry *find(struct shown *s, const struct ask *ask)
+{
+    for (size_t i = 0; i < SHOWN_KEPT; i++)
+        if (is_of(&s->entries[i], ask))
+            return &s->entries[i];
+    return NULL;
+}
+
+/* ---- showing ---- */
+
+/* Where there is hardly room, a view leaves things out, and its template may leave out others. One without an
+ * age for each result has done so. */
+static bool is_whole(const struct ask *ask, const struct buffer *template, const struct parts *parts)
+{
+    return !template->full && template->len < template->limit / 2 &&
+           (ask->view->tell == NULL || parts->hole_count >= ask->set->count);
+}
+
+static void make(struct shown *s, const struct ask *ask, struct buffer *out, int64_t now_us)
+{
+    bool ages = ask->view->tell != NULL;
+    struct buffer template;
+    struct parts parts;
+
+    buffer_init(&template, out->limit - out->len);
+    write_view(ask, &template, ages ? AGE_NO_MOMENT : now_us);
+    take_apart(&template, ages, &parts);
+    bool whole = is_whole(ask, &template, &parts);
+    buffer_free(&template);
+    if (whole) {
+        put_together(out, &parts, ask->view->tell, now_us);
+        keep(s, ask, &parts);
+    } else {
+        parts_free(&parts);
+        write_view(ask, out, now_us);
+    }
+}
+
+static void show(struct shown *s, const struct ask *ask, struct buffer *out, int64_t now_us)
+{
+    struct entry *e = s != NULL ? find(s, ask) : NULL;
+
+    if (e != NULL) {
+        e->used = ++s->clock;
+        put_together(out, &e->parts, e->view->tell, now_us);
+    } else if (s != NULL && !out->full) {
+        make(s, ask, out, now_us);
+    } else {
+        write_view(ask, out, now_us);
+    }
+}
+
+void shown_one(struct shown *s, const struct view *view, struct buffer *out, const struct result *r,
+               int64_t now_us)
+{
+    const struct result *const results[] = {r};
+
+    show(s, &(struct ask){view, &(struct render_set){.results = results, .count = 1}, false}, out, now_us);
+}
+
+void shown_set(struct shown *s, const struct view *view, struct buffer *out, const struct render_set *set,
+               int64_t now_us)
+{
+    show(s, &(struct ask){view, set, true}, out, now_us);
+}
+
+/* ---- life ---- */
 
 struct shown *shown_new(void)
 {
@@ -46,7 +259,7 @@ struct shown *shown_new(void)
 void shown_free(struct shown *s)
 {
     for (size_t i = 0; s != NULL && i < SHOWN_KEPT; i++)
-        clear(&s->ring[i]);
+        drop(s, &s->entries[i]);
     free(s);
 }
 
@@ -55,69 +268,11 @@ size_t shown_count(const struct shown *s)
     size_t count = 0;
 
     for (size_t i = 0; i < SHOWN_KEPT; i++)
-        count += s->ring[i].result != NULL;
+        count += s->entries[i].view != NULL;
     return count;
 }
 
-/* The number behind the next key from there on; its length, 0 when there is none. */
-static size_t find_age(const char *bytes, size_t len, size_t from, size_t *at_r)
+size_t shown_bytes(const struct shown *s)
 {
-    static const size_t key_len = sizeof AGE_KEY - 1;
-    const char *key = memmem(bytes + from, len - from, AGE_KEY, key_len);
-
-    while (key != NULL) {
-        size_t at = (size_t)(key - bytes) + key_len, digits = 0;
-        while (at + digits < len && bytes[at + digits] >= '0' && bytes[at + digits] <= '9')
-            digits++;
-        *at_r = at;
-        if (digits > 0)
-            return digits;
-        key = memmem(bytes + at, len - at, AGE_KEY, key_len);
-    }
-    return 0;
-}
-
-static void keep(struct shown *s, struct result *r, const char *bytes, size_t len)
-{
-    size_t at, other;
-    size_t digits = len <= SHOWN_MOST ? find_age(bytes, len, 0, &at) : 0;
-
-    if (digits == 0 || find_age(bytes, len, at + digits, &other) != 0)
-        return;
-    struct entry *e = &s->ring[s->next];
-    s->next = (s->next + 1) % SHOWN_KEPT;
-    clear(e);
-    *e = (struct entry){result_ref(r), mem_alloc(len), len, at, digits};
-    memcpy(e->bytes, bytes, len);
-}
-
-static const struct entry *find(const struct shown *s, const struct result *r)
-{
-    for (size_t i = 0; i < SHOWN_KEPT; i++)
-        if (s->ring[i].result == r)
-            return &s->ring[i];
-    return NULL;
-}
-
-static void splice(struct buffer *out, const struct entry *e, int64_t now_us)
-{
-    size_t behind = e->age_at + e->age_len;
-
-    buffer_put(out, e->bytes, e->age_at);
-    buffer_printf(out, "%" PRId64, render_age_us(e->result, now_us) / CLOCK_US_PER_MS);
-    buffer_put(out, e->bytes + behind, e->len - behind);
-}
-
-void shown_json(struct shown *s, struct buffer *out, struct result *r, int64_t now_us)
-{
-    const struct entry *e = s != NULL ? find(s, r) : NULL;
-    size_t before = out->len;
-
-    if (e != NULL) {
-        splice(out, e, now_us);
-        return;
-    }
-    json_result(out, r, now_us);
-    if (s != NULL && !out->full)
-        keep(s, r, out->data + before, out->len - before);
+    return s->bytes;
 }

@@ -4,10 +4,12 @@
 
 #include "probe/base/buffer.h"
 #include "probe/result.h"
+#include "server/views.h"
 
 /*
- * JSON of results that many ask for: made once, and given to all with its age of the moment. Always what
- * json_result gives; some of the last are kept, each with a reference to its result.
+ * What many ask for: results as a view shows them, made once, and given to all with the ages of the moment.
+ * Always, byte for byte, what the view gives. What was asked for last is kept, each with a reference to its
+ * results, in a bounded number and size (their own counted in).
  */
 struct shown;
 
@@ -15,9 +17,15 @@ struct shown *shown_new(void);
 void shown_free(struct shown *shown); /* null is fine */
 
 /* Without any (null) it is made anew. */
-void shown_json(struct shown *shown, struct buffer *out, struct result *r, int64_t now_us);
+void shown_one(struct shown *shown, const struct view *view, struct buffer *out, const struct result *r,
+               int64_t now_us);
+void shown_set(struct shown *shown, const struct view *view, struct buffer *out, const struct render_set *set,
+               int64_t now_us);
 
-/* How many are kept now. */
+/* How many are kept now, and the octets that they hold. */
+#define SHOWN_KEPT 256
+#define SHOWN_MOST ((size_t)32 * 1024 * 1024)
 size_t shown_count(const struct shown *shown);
+size_t shown_bytes(const struct shown *shown);
 
 #endif

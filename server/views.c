@@ -74,22 +74,36 @@ static const struct row {
     struct view view;
     const char *media_type;
 } rows[] = {
-    {{"json", "application/json", json_result, json_set}, "application/json"},
-    {{"text", TYPE_TEXT, text_result, text_set}, "text/plain"},
-    {{"health", TYPE_HEALTH, show_health, show_health_set}, TYPE_HEALTH},
-    {{"prometheus", EXPOSITION_TYPE_OPENMETRICS, show_openmetrics, show_openmetrics_set},
+    {{"json", "application/json", json_result, json_set, age_milliseconds, false}, "application/json"},
+    {{"text", TYPE_TEXT, text_result, text_set, age_seconds, false}, "text/plain"},
+    {{"health", TYPE_HEALTH, show_health, show_health_set, NULL, false}, TYPE_HEALTH},
+    {{"prometheus", EXPOSITION_TYPE_OPENMETRICS, show_openmetrics, show_openmetrics_set, NULL, false},
      "application/openmetrics-text"},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
 _Static_assert(ROW_COUNT <= VIEWS_MAX, "as many as there is room for");
 
-static const struct view coloured_text = {"text", TYPE_TEXT, text_result_colour, text_set_colour};
+static const struct view coloured_text = {"text",          TYPE_TEXT,   text_result_colour,
+                                          text_set_colour, age_seconds, false};
 /* Where unknown is no error of HTTP. */
-static const struct view mild_health = {"health", TYPE_HEALTH, show_mild_health, show_mild_health_set};
+static const struct view mild_health = {"health", TYPE_HEALTH, show_mild_health, show_mild_health_set,
+                                        NULL,     false};
 /* For who does not ask for OpenMetrics. */
-static const struct view plain_prometheus = {"prometheus", EXPOSITION_TYPE_TEXT, show_prometheus,
-                                             show_prometheus_set};
+static const struct view plain_prometheus = {
+    "prometheus", EXPOSITION_TYPE_TEXT, show_prometheus, show_prometheus_set, NULL, false};
+/* For scrapers. */
+static const struct view scrapes[EXPOSITION_FORMAT_COUNT][2] = {
+    [EXPOSITION_TEXT] = {{"prometheus", EXPOSITION_TYPE_TEXT, show_prometheus, NULL, NULL, false},
+                         {"prometheus", EXPOSITION_TYPE_TEXT, show_prometheus, NULL, NULL, true}},
+    [EXPOSITION_OPENMETRICS] = {
+        {"prometheus", EXPOSITION_TYPE_OPENMETRICS, show_openmetrics, NULL, NULL, false},
+        {"prometheus", EXPOSITION_TYPE_OPENMETRICS, show_openmetrics, NULL, NULL, true}}};
+
+const struct view *views_scrape(enum exposition_format format, bool packed)
+{
+    return &scrapes[format][packed];
+}
 
 const char *views_name(size_t i)
 {

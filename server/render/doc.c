@@ -115,6 +115,13 @@ json_t *doc_when(int64_t wall_us)
     return wall_us == CLOCK_NONE ? json_null() : doc_wall_time(wall_us);
 }
 
+json_t *doc_age(int64_t past_us, int64_t now_us)
+{
+    if (now_us == AGE_NO_MOMENT)
+        return json_integer(past_us);
+    return json_integer(render_since_us(past_us, now_us) / CLOCK_US_PER_MS);
+}
+
 json_t *doc_flags(struct doc *d, uint64_t set_of)
 {
     json_t *list = json_array();
@@ -147,4 +154,10 @@ void doc_finish_without(struct doc *d, json_t *root, json_t *spare, struct buffe
 void doc_finish(struct doc *d, json_t *root, struct buffer *out)
 {
     doc_finish_without(d, root, NULL, out);
+}
+
+void doc_mark_ages(struct buffer *out, size_t from, int64_t now_us)
+{
+    if (now_us == AGE_NO_MOMENT)
+        age_mark_json(out, from);
 }

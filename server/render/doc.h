@@ -2,7 +2,7 @@
 #ifndef SERVER_RENDER_DOC_H
 #define SERVER_RENDER_DOC_H
 
-#include "server/render/render.h"
+#include "server/render/age.h"
 
 #include <jansson.h>
 
@@ -30,6 +30,7 @@ json_t *doc_code(int reply_code);
 json_t *doc_enhanced(struct enhanced value);
 json_t *doc_wall_time(int64_t wall_us); /* is never absent */
 json_t *doc_when(int64_t wall_us);
+json_t *doc_age(int64_t past_us, int64_t now_us); /* milliseconds; is never absent */
 json_t *doc_address(const struct address *a);
 json_t *doc_port(uint16_t number);
 json_t *doc_family(const struct address *a);
@@ -42,5 +43,8 @@ const char *doc_utf8(struct doc *d, const char *text);
  * does without what is in spare, an object in it. Takes root. */
 void doc_finish(struct doc *d, json_t *root, struct buffer *out);
 void doc_finish_without(struct doc *d, json_t *root, json_t *spare, struct buffer *out);
+
+/* Behind doc_finish, for a document that was perhaps written at no moment: now its ages have their marks. */
+void doc_mark_ages(struct buffer *out, size_t from, int64_t now_us);
 
 #endif

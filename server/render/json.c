@@ -10,7 +10,7 @@
 
 static json_t *age(const struct result *r, int64_t now_us)
 {
-    return json_integer(render_age_us(r, now_us) / CLOCK_US_PER_MS);
+    return doc_age(r->ended_mono_us, now_us);
 }
 
 static json_t *failure(struct doc *d, const struct result_failure *f, const char *last_ok_run)
@@ -257,7 +257,7 @@ static json_t *result(struct doc *d, const struct result *r, int64_t now_us)
     doc_set(d, o, "flags", doc_flags(d, r->flags));
     doc_set(d, o, "started_at", doc_wall_time(r->started_wall_us));
     doc_set(d, o, "duration_ms", doc_milliseconds(r->duration_us));
-    doc_set(d, o, "age_ms", age(r, now_us));
+    doc_set(d, o, AGE_KEY, age(r, now_us));
     doc_set(d, o, "peer", peer(d, r));
     doc_set(d, o, "local", local(d, r));
     doc_set(d, o, "claimed", claimed(d, &r->claimed));
@@ -275,7 +275,10 @@ static json_t *result(struct doc *d, const struct result *r, int64_t now_us)
 void json_result(struct buffer *out, const struct result *r, int64_t now_us)
 {
     struct doc d = {.share = render_share_whole};
+    size_t from = out->len;
+
     doc_finish(&d, result(&d, r, now_us), out);
+    doc_mark_ages(out, from, now_us);
 }
 
 static json_t *counts(struct doc *d, const struct render_set *of)
@@ -294,6 +297,7 @@ void json_set(struct buffer *out, const struct render_set *of, int64_t now_us)
 {
     struct doc d = {0};
     char summary[RENDER_SUMMARY_SIZE];
+    size_t from = out->len;
     json_t *root = json_object();
     json_t *targets = json_object();
 
@@ -307,6 +311,7 @@ void json_set(struct buffer *out, const struct render_set *of, int64_t now_us)
     doc_set(&d, root, "counts", counts(&d, of));
     doc_set(&d, root, "targets", targets);
     doc_finish_without(&d, root, targets, out);
+    doc_mark_ages(out, from, now_us);
 }
 
 static json_t *tags(struct doc *d, const struct snapshot_target *from)
@@ -342,7 +347,7 @@ static json_t *target(struct doc *d, const struct snapshot_target *from, const s
     doc_set(d, o, "tags", tags(d, from));
     doc_set(d, o, "address", doc_string(d, host));
     doc_set(d, o, "status", last ? json_string(status_name(last->status)) : json_null());
-    doc_set(d, o, "age_ms", last ? age(last, now_us) : json_null());
+    doc_set(d, o, AGE_KEY, last ? age(last, now_us) : json_null());
     doc_set(d, o, "id", last ? doc_string(d, last->id) : json_null());
     doc_set(d, o, "summary", last ? doc_string(d, last->summary) : json_null());
     doc_set(d, o, "drained", drained(d, drain));

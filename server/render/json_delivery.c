@@ -94,9 +94,7 @@ json_t *json_delivery(struct doc *d, const struct delivery *from, int64_t now_us
     doc_set(d, o, "state", json_string(route_state_name(from->state)));
     doc_set(d, o, "mailbox", doc_string(d, from->mailbox));
     doc_set(d, o, "latency_ms", doc_milliseconds(from->latency_us));
-    doc_set(d, o, "age_ms",
-            settled ? json_integer(render_since_us(from->settled_us, now_us) / CLOCK_US_PER_MS)
-                    : json_null());
+    doc_set(d, o, AGE_KEY, settled ? doc_age(from->settled_us, now_us) : json_null());
     doc_set(d, o, "run", doc_string(d, from->run));
     doc_set(d, o, "hops", hops(d, e));
     doc_set(d, o, "authentication_results", texts(d, e->auth, e->auth_count));

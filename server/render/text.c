@@ -6,6 +6,7 @@
  */
 #include "probe/base/text.h"
 #include "probe/base/clock.h"
+#include "server/render/age.h"
 #include "server/render/render.h"
 #include "server/render/text_claimed.h"
 #include "server/render/text_colour.h"
@@ -29,7 +30,7 @@ static void head(struct buffer *out, const struct result *r, int64_t now_us)
     render_host(r->host, r->port, host);
     text_time(r->started_wall_us, started);
     render_ms(r->duration_us, duration);
-    render_seconds(render_age_us(r, now_us) / 100000 * 100000, age);
+    age_seconds(r->ended_mono_us, now_us, age);
     buffer_printf(out, "%s  %s, seen from %s\n", r->target, host, r->vantage);
     buffer_printf(out, "run %s at %s: verdict in %s ms, ended %s s ago\n\n", r->id, started, duration, age);
 }

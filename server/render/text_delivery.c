@@ -7,6 +7,7 @@
 
 #include "probe/base/clock.h"
 #include "probe/base/text.h"
+#include "server/render/age.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static void state(struct buffer *out, const struct result *r, const struct deliv
     char ms[RENDER_NUMBER_SIZE], age[RENDER_NUMBER_SIZE];
 
     render_ms(d->latency_us, ms);
-    render_seconds(render_since_us(d->settled_us, now_us) / 100000 * 100000, age);
+    age_seconds(d->settled_us, now_us, age);
     buffer_printf(out, "  %s", name);
     if (d->latency_us != CLOCK_NONE)
         buffer_printf(out, ": seen in %s after %s ms", d->found ? d->found : mailbox, ms);

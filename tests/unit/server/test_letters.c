@@ -81,6 +81,29 @@ static void test_pending_then_delivered(void **state)
     clear(&between);
 }
 
+/* Who asks again gets the same result, until something becomes known. */
+static void test_what_is_shown_is_made_once(void **state)
+{
+    struct stage *s = *state;
+    struct played p;
+
+    begin(s, &p, "R1", false);
+    finish(s, &p, "R1", ROUTE_QUEUED);
+    struct result *pending = letters_show(s->letters, &p.plan, p.result);
+    struct result *again = letters_show(s->letters, &p.plan, p.result);
+    assert_ptr_equal(again, pending);
+    result_unref(again);
+    arrive(s, &p.plan.letters[ROUTE_DELIVER]);
+    struct result *delivered = letters_show(s->letters, &p.plan, p.result);
+    assert_ptr_not_equal(delivered, pending);
+    again = letters_show(s->letters, &p.plan, p.result);
+    assert_ptr_equal(again, delivered);
+    result_unref(again);
+    result_unref(delivered);
+    result_unref(pending);
+    clear(&p);
+}
+
 static void test_lost_stands_until_the_next_is_settled(void **state)
 {
     struct stage *s = *state;
@@ -413,6 +436,7 @@ int main(void)
         LETTERS_TEST(test_what_is_sent),
         LETTERS_TEST(test_the_interval),
         LETTERS_TEST(test_pending_then_delivered),
+        LETTERS_TEST(test_what_is_shown_is_made_once),
         LETTERS_TEST(test_lost_stands_until_the_next_is_settled),
         LETTERS_TEST(test_the_last_good_one_is_remembered),
         LETTERS_TEST(test_m15_uncertain_is_watched),

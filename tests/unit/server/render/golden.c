@@ -3,6 +3,7 @@
 
 #include "server/render/health.h"
 #include "server/render/metrics.h"
+#include "server/shown.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -90,6 +91,34 @@ static void check_colour(const struct result *r, int64_t now_us)
     buffer_free(&plain);
 }
 
+/* What is kept of a view (server/shown.c) is what it shows, at another moment too. */
+static void check_kept(const struct result *draft, int64_t now_us)
+{
+    static const struct view views[] = {
+        {"json", "", json_result, json_set, age_milliseconds, false},
+        {"text", "", text_result, text_set, age_seconds, false},
+        {"text", "", text_result_colour, text_set_colour, age_seconds, false}};
+    struct shown *shown = shown_new();
+    struct result *r = result_publish(draft);
+    struct buffer plain, kept;
+
+    buffer_init(&plain, RENDER_MAX_RESULT);
+    buffer_init(&kept, RENDER_MAX_RESULT);
+    for (size_t i = 0; i < 6; i++) {
+        int64_t moment_us = now_us + (int64_t)(i / 3) * 98765432;
+        views[i % 3].one(&plain, r, moment_us);
+        shown_one(shown, &views[i % 3], &kept, r, moment_us);
+        assert_string_equal(kept.data, plain.data);
+        buffer_clear(&plain);
+        buffer_clear(&kept);
+    }
+    assert_int_equal(shown_count(shown), 3);
+    buffer_free(&plain);
+    buffer_free(&kept);
+    shown_free(shown);
+    result_unref(r);
+}
+
 void golden_check(const char *name, const struct result *r, int64_t now_us)
 {
     const struct result *const results[] = {r};
@@ -104,6 +133,7 @@ void golden_check(const char *name, const struct result *r, int64_t now_us)
     text_result(&out, r, now_us);
     golden_check_bytes(name, "txt", &out);
     check_colour(r, now_us);
+    check_kept(r, now_us);
     nagios_set(&out, &set);
     golden_check_bytes(name, "nagios", &out);
     metrics_probe(&out, r, EXPOSITION_TEXT);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How old something is, in the words of each view, and templates in which that is left open. What is found in
+ * a template was written here: a number that is none ends the search.
+ */
+#include "server/render/age.h"
+
+#include "probe/base/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TENTH_US (CLOCK_US_PER_S / 10)
+
+static bool is_open(int64_t past_us, int64_t now_us, char out_r[RENDER_NUMBER_SIZE])
+{
+    if (now_us != AGE_NO_MOMENT)
+        return false;
+    snprintf(out_r, RENDER_NUMBER_SIZE, "%c%" PRId64 "%c", AGE_MARK, past_us, AGE_MARK);
+    return true;
+}
+
+void age_seconds(int64_t past_us, int64_t now_us, char out_r[RENDER_NUMBER_SIZE])
+{
+    if (!is_open(past_us, now_us, out_r))
+        render_seconds(render_since_us(past_us, now_us) / TENTH_US * TENTH_US, out_r);
+}
+
+void age_milliseconds(int64_t past_us, int64_t now_us, char out_r[RENDER_NUMBER_SIZE])
+{
+    if (!is_open(past_us, now_us, out_r))
+        snprintf(out_r, RENDER_NUMBER_SIZE, "%" PRId64, render_since_us(past_us, now_us) / CLOCK_US_PER_MS);
+}
+
+size_t age_find(struct span bytes, size_t from, size_t *at_r, int64_t *past_us_r)
+{
+    const char *mark = memchr(bytes.data + from, AGE_MARK, bytes.len - from);
+    char *end;
+
+    if (mark == NULL)
+        return 0;
+    int64_t past_us = strtoll(mark + 1, &end, 10);
+    if (end == mark + 1 || *end != AGE_MARK)
+        return 0;
+    *at_r = (size_t)(mark - bytes.data);
+    *past_us_r = past_us;
+    return (size_t)(end + 1 - mark);
+}
+
+void age_mark_json(struct buffer *out, size_t from)
+{
+    static const char key[] = "\"" AGE_KEY "\":";
+    struct buffer marked;
+    size_t at = from;
+
+    buffer_init(&marked, out->limit);
+    buffer_put(&marked, out->data, from);
+    while (at < out->len) {
+        const char *found = memmem(out->data + at, out->len - at, key, sizeof key - 1);
+        size_t value = found ? (size_t)(found - out->data) + sizeof key - 1 : out->len;
+        size_t digits = found ? strspn(out->data + value, "-0123456789") : 0;
+        buffer_put(&marked, out->data + at, value - at);
+        if (digits > 0)
+            buffer_printf(&marked, "%c%.*s%c", AGE_MARK, (int)digits, out->data + value, AGE_MARK);
+        at = value + digits;
+    }
+    marked.full = marked.full || out->full;
+    buffer_free(out);
+    *out = marked;
+}
