@@ -172,7 +172,8 @@ static void reload_config(struct desk *desk, struct question *q)
     q->waiting = reload_ask(desk->reload, on_reloaded, q);
 }
 
-/* "OPTIONS *" asks about the server as a whole (RFC 9110 section 9.3.7). */
+/* "OPTIONS *" asks about the server as a whole (RFC 9110 section 9.3.7), and so does "OPTIONS /" of one who
+ * is told no path, HAProxy's bare httpchk: that ehlod is there is all that it can mean. */
 static void show_options(struct desk *desk, struct question *q)
 {
     (void)desk;
@@ -227,20 +228,29 @@ static bool fits(const struct row *row, const struct url *url)
     return *rest == '\0';
 }
 
-static const struct row *find_row(const struct url *url)
-{
-    for (size_t i = 0; i < ROW_COUNT; i++)
-        if (strcmp(rows[i].path, "*") == 0 ? strcmp(url->segments[0], "*") == 0 : fits(&rows[i], url))
-            return &rows[i];
-    return NULL;
-}
-
 static unsigned method_of(const char *name)
 {
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(methods[i].name, name) == 0)
             return methods[i].method;
     return 0;
+}
+
+/* Whether it asks about the server as a whole. */
+static bool is_about_all(const struct question *q)
+{
+    const char *first = q->url.segments[0];
+
+    return strcmp(first, "*") == 0 ||
+           (q->url.segment_count == 1 && *first == '\0' && method_of(q->request->method) == METHOD_OPTIONS);
+}
+
+static const struct row *find_row(const struct question *q)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (strcmp(rows[i].path, "*") == 0 ? is_about_all(q) : fits(&rows[i], &q->url))
+            return &rows[i];
+    return NULL;
 }
 
 /* The row's path, with that where any name may stand. */
@@ -380,7 +390,7 @@ static void dispatch(struct desk *desk, struct question *q, const struct row *ro
 
 static void go_on(void *context, struct question *q)
 {
-    const struct row *row = find_row(&q->url);
+    const struct row *row = find_row(q);
 
     if (row == NULL)
         refuse_path(q);
@@ -404,7 +414,7 @@ void desk_handle(void *context, struct http_request *request)
         question_refuse(q, 400, mistake.parameter, mistake.detail);
         return;
     }
-    const struct row *row = find_row(&q->url);
+    const struct row *row = find_row(q);
     if (row != NULL)
         q->handler = row->path;
     if (is_open(row))

@@ -3,6 +3,7 @@
 agent-check."""
 import json
 import re
+import signal
 import time
 
 import pytest
@@ -66,6 +67,24 @@ def test_a_postfix_whose_rcpt_breaks_is_taken_out_and_comes_back(ehlod, haproxy,
 
     pair["mx1"].set_access({})
     wait_for(balancer, "UP")
+
+
+def test_h30_a_bare_httpchk_is_about_ehlod_alone(ehlod, fake, haproxy):
+    """Up while ehlod is there, whatever becomes of the mail server, which is left alone."""
+    mta = fake(RCPT="451 4.3.0 The user data base is gone")
+    service = ehlod({"targets": {"mx1": target(mta.address)}})
+    balancer = haproxy(service.port, {"mx1": mta.address, "mx2": mta.address}, "haproxy.cfg",
+                       {f"option httpchk /check/{name}": "option httpchk" for name in ("mx1", "mx2")})
+    wait_until(lambda: balancer.last_check("check-mx1/ehlod") == ("L7OK", "200"), 20, "ehlod is checked")
+    wait_for(balancer, "UP", ("mx1", "mx2"))
+    assert 'handler="*",code="200"' in service.get("/metrics").text and mta.connections() == 0
+    assert service.get("/check/mx1").status == 503
+    service.signal(signal.SIGSTOP)
+    try:
+        wait_for(balancer, "DOWN", ("mx1", "mx2"))
+    finally:
+        service.signal(signal.SIGCONT)
+    wait_for(balancer, "UP", ("mx1", "mx2"))
 
 
 def test_haproxy_hears_200_and_503(ehlod, fake, haproxy):

@@ -374,7 +374,10 @@ static const struct refusal {
     {"GET", "/check/", 404, NULL, "nothing at /check/"},
     {"GET", "/check/mx1/", 404, NULL, "nothing at"},
     {"GET", "/check/%2f", 404, NULL, "There is no target named /."},
-    {"OPTIONS", "/", 404, NULL, "nothing at"},
+    {"OPTIONS", "/", 200, NULL, NULL},
+    {"OPTIONS", "/?x=1", 400, "x", "no parameter"},
+    {"OPTIONS", "//", 404, NULL, "nothing at"},
+    {"HEAD", "/", 404, NULL, "nothing at"},
     {"GET", "*", 405, NULL, "GET is not allowed here, only OPTIONS."},
     {"POST", "/check", 405, NULL, "POST is not allowed here, only GET, HEAD, OPTIONS."},
     {"DELETE", "/check/mx1", 405, NULL, "DELETE is not allowed here, only GET, HEAD, OPTIONS, POST."},
@@ -933,6 +936,11 @@ static void test_options_of_everything(void **state)
     send_request("OPTIONS", "*");
     assert_int_equal(answered.status, 200);
     assert_true(has_header(ALL_METHODS));
+    send_request("OPTIONS", "/");
+    assert_int_equal(answered.status, 200);
+    assert_true(has_header(ALL_METHODS));
+    assert_null(answered.body);
+    assert_int_equal(waiter_count, 0);
     send_request("OPTIONS", "/targets");
     assert_int_equal(answered.status, 200);
     assert_true(has_header(READ_METHODS));
