@@ -279,6 +279,8 @@ static const struct keys_row rows[] = {
     {"targets.*.stop_after", target_stop_after, TARGET(plan.stop_after), NULL,
      "a phase such as connect, banner, ehlo, rcpt or final",
      "go no further than this phase; default: to the end"},
+    {"targets.*.hide_replies", scalar_bool, TARGET(plan.hide_replies), "false", "true or false",
+     "show nothing of what the server writes but reply codes; verdicts are the same"},
 
     {"targets.*.dialogue", target_dialogue_file, TARGET(dialogue_file), NULL, "the path of a dialogue file",
      "a dialogue written by hand, which is played instead of routes"},

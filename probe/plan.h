@@ -218,6 +218,7 @@ struct plan {
     int64_t warn_us[PHASE_COUNT]; /* slower than this warns; 0 = never */
     int64_t warn_duration_us;     /* likewise for the whole run */
     int64_t warn_certificate_us;  /* a certificate with less left than this warns; 0 = never */
+    bool hide_replies; /* of what the server writes nothing is shown but codes and keywords that are known */
     enum phase stop_after;        /* go no further than this; PHASE_COUNT = to the end */
     const struct plan_route *routes;
     size_t route_count;

@@ -26,11 +26,19 @@ struct form {
 struct mask {
     struct form *forms;
     size_t count;
+    bool all; /* whatever stands there */
 };
 
 struct mask *mask_new(void)
 {
     return mem_alloc(sizeof(struct mask));
+}
+
+const struct mask *mask_of_all(void)
+{
+    static const struct mask all = {.all = true};
+
+    return &all;
 }
 
 void mask_free(struct mask *m)
@@ -134,7 +142,7 @@ static size_t match(const struct form *f, struct span text, size_t at, bool cut)
 
 static size_t match_any(const struct mask *m, struct span text, size_t at, bool cut)
 {
-    size_t longest = 0;
+    size_t longest = m->all ? text.len - at : 0;
 
     for (size_t i = 0; i < m->count; i++) {
         size_t len = match(&m->forms[i], text, at, cut);

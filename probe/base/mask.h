@@ -8,6 +8,9 @@
 struct mask;
 
 struct mask *mask_new(void);
+
+/* One that hides all that there is of a text; it is not freed. */
+const struct mask *mask_of_all(void);
 void mask_free(struct mask *m); /* wipes it; null is fine */
 
 /* The bytes and their base64, at each of the three places where they may begin in something longer (where

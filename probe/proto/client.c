@@ -49,6 +49,8 @@ void client_init(struct client *c, const struct plan *plan, struct arena *arena,
         .plan = plan, .arena = arena, .draft = draft, .start_us = start_us, .now_us = start_us};
     c->ends_us = start_us + plan->limits_us[LIMIT_RUN];
     reply_init(&c->parser, arena);
+    if (plan->hide_replies)
+        reply_mask(&c->parser, mask_of_all());
     for (enum phase p = 0; p < PHASE_COUNT; p++)
         draft->timing_us[p] = CLOCK_NONE;
     draft->failure = (struct result_failure){.limit_us = CLOCK_NONE};
@@ -62,7 +64,8 @@ void client_init(struct client *c, const struct plan *plan, struct arena *arena,
 void client_hide(struct client *c, const struct mask *mask)
 {
     c->auth.mask = mask;
-    reply_mask(&c->parser, mask);
+    if (!c->plan->hide_replies) /* then that is hidden, too */
+        reply_mask(&c->parser, mask);
 }
 
 void client_free(struct client *c)

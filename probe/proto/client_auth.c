@@ -202,7 +202,7 @@ void client_answered(struct client *c, const struct auth_answer *answer, int64_t
     }
     assert(is_base64(answer->line));
     c->auth.progress = answer->progress;
-    c->auth.detail = arena_dup(c->arena, answer->detail);
+    c->auth.detail = c->plan->hide_replies ? NULL : arena_dup(c->arena, answer->detail);
     if (!c->auth.open) {
         say_auth(c, answer->line);
         return;

@@ -177,7 +177,7 @@ void client_break_unasked(struct client *c, struct span bytes)
     if (c->want == SEAM_WRITE && !client_step_is_silent(c))
         withdraw(c);
     struct result_reply reply = read_unasked(c, rest);
-    if (strncmp(reply.lines[0], "421", 3) == 0)
+    if (bytes.len - blank >= 3 && memcmp(bytes.data + blank, "421", 3) == 0)
         client_break_over_login(
             c, arena_printf(c->arena, "ended the session: \"%s\"", client_say_cut(c->arena, reply.lines[0])));
     if (client_step_is_silent(c) && c->plan->tls.mode == TLS_MODE_IMPLICIT)

@@ -243,7 +243,8 @@ static void hide(struct client *c, struct span secret)
 {
     const struct plan_line *next = next_line(c);
 
-    if (secret.len < LEAST_HIDDEN || c->auth.mask) /* a login of the config: then no line says AUTH */
+    /* With a login of the config no line says AUTH. */
+    if (secret.len < LEAST_HIDDEN || c->auth.mask || c->plan->hide_replies)
         return;
     if (!c->hidden)
         c->hidden = mask_new();

@@ -92,7 +92,7 @@ void client_step_greeted(struct client *c, const struct result_reply *reply)
 {
     size_t len = strcspn(reply->lines[0], " \t");
 
-    if (len)
+    if (len && !c->plan->hide_replies)
         c->draft->peer_name = arena_dup_span(c->arena, (struct span){reply->lines[0], len});
     if (is_masked(c->parser.lines[0]))
         client_note(c, FLAG_SMTP_FIXUP);
@@ -148,6 +148,8 @@ void client_step_learn(struct client *c, const struct result_reply *reply)
 {
     ehlo_read(&c->ehlo, c->arena, c->parser.lines, reply->line_count);
     ehlo_read(&c->ehlo_shown, c->arena, reply->lines, reply->line_count);
+    if (c->plan->hide_replies)
+        ehlo_known(&c->ehlo_shown, c->arena, &c->ehlo);
     c->draft->extensions = c->ehlo_shown.extensions;
     c->draft->extension_count = c->ehlo_shown.count;
     c->draft->flags |= c->ehlo.flags;
@@ -164,7 +166,7 @@ static const char *hint_of(const struct client *c, const struct result_reply *re
     if (unknown)
         return client_lmtp_speaks(c) ? " (the server may speak SMTP: protocol)"
                                      : " (the server may speak LMTP: protocol)";
-    return reply_mentions(reply, names) ? " (the server may want another name than this one: helo)" : "";
+    return reply_mentions(&c->parser, names) ? " (the server may want another name than this one: helo)" : "";
 }
 
 static enum client_step_id hello_refused(struct client *c, struct result_command *command)
@@ -282,7 +284,7 @@ void client_step_note_rcpt(struct client *c, const struct result_command *comman
         client_note(c, FLAG_FORWARDED);
     if (reply->code == 252)
         client_note(c, FLAG_UNVERIFIED);
-    if (reply->code / 100 == 4 && (looks_grey || reply_mentions(reply, grey)))
+    if (reply->code / 100 == 4 && (looks_grey || reply_mentions(&c->parser, grey)))
         client_note(c, FLAG_MAYBE_GREYLISTED);
     if (took_us >= FLOW_DELAY_US && took_us < FLOW_DELAY_US + FLOW_DELAY_SLACK_US)
         client_note(c, FLAG_FLOW_DELAY);

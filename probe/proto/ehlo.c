@@ -12,6 +12,12 @@
 #include <string.h>
 #include <strings.h>
 
+const char *const ehlo_keywords[EHLO_KNOWN] = {
+    "8BITMIME", "AUTH",   "BINARYMIME",  "CHUNKING",   "DELIVERBY",  "DSN",  "ENHANCEDSTATUSCODES",
+    "ETRN",     "LIMITS", "MT-PRIORITY", "PIPELINING", "REQUIRETLS", "SIZE", "SMTPUTF8",
+    "STARTTLS", "VRFY",   "XCLIENT",     "XFORWARD",
+};
+
 static bool is_keyword_char(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
@@ -128,4 +134,12 @@ const char *ehlo_find(const struct ehlo *e, const char *keyword)
         if (strcmp(e->extensions[i].keyword, keyword) == 0)
             return e->extensions[i].params;
     return NULL;
+}
+
+void ehlo_known(struct ehlo *e, struct arena *a, const struct ehlo *of)
+{
+    *e = (struct ehlo){.flags = of->flags};
+    for (size_t i = 0; i < EHLO_KNOWN; i++)
+        if (ehlo_find(of, ehlo_keywords[i]))
+            (void)entry(e, a, ehlo_keywords[i]);
 }

@@ -20,6 +20,14 @@ struct ehlo {
 /* From the lines of the reply, without their codes. */
 void ehlo_read(struct ehlo *e, struct arena *a, const char *const *lines, size_t count);
 
+/* Keywords that a server may well offer (IANA's registry of SMTP service extensions, and Postfix' own). */
+#define EHLO_KNOWN 18
+extern const char *const ehlo_keywords[EHLO_KNOWN];
+
+/* What of it stands in that list, without parameters; the server's name is none of it. Shares nothing with
+ * it. */
+void ehlo_known(struct ehlo *e, struct arena *a, const struct ehlo *of);
+
 /* The parameters of that keyword ("" for none), or null when it was not offered. */
 const char *ehlo_find(const struct ehlo *e, const char *keyword);
 

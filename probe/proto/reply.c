@@ -82,6 +82,8 @@ static void keep_line(struct reply_parser *p, struct span text, bool is_cut)
     struct result_reply *r = &p->reply;
     const char **shown = arena_grow(p->arena, (void *)r->lines, r->line_count, sizeof(*shown));
 
+    if (p->mask == mask_of_all() && !text_is_utf8(text)) /* flags are told all the same */
+        note(p, FLAG_NON_UTF8);
     shown[r->line_count] = show_masked(p, text, is_cut);
     r->lines = shown;
     p->lines = arena_grow(p->arena, (void *)p->lines, r->line_count, sizeof(*p->lines));
@@ -304,11 +306,11 @@ const char *reply_text(struct arena *a, const struct result_reply *reply)
     return text;
 }
 
-bool reply_mentions(const struct result_reply *reply, const char *const *words)
+bool reply_mentions(const struct reply_parser *p, const char *const *words)
 {
     for (; *words; words++)
-        for (size_t i = 0; i < reply->line_count; i++)
-            if (strcasestr(reply->lines[i], *words))
+        for (size_t i = 0; i < p->reply.line_count; i++)
+            if (strcasestr(p->lines[i], *words))
                 return true;
     return false;
 }

@@ -61,8 +61,9 @@ bool reply_begun(const struct reply_parser *p);
  */
 const char *reply_text(struct arena *a, const struct result_reply *reply);
 
-/* Whether any of its lines has one of the words (a list that ends with a null), in whatever case. */
-bool reply_mentions(const struct result_reply *reply, const char *const *words);
+/* Whether any line of the reply that was read last has one of the words (a list that ends with a null), in
+ * whatever case: what is hidden counts, too. */
+bool reply_mentions(const struct reply_parser *p, const char *const *words);
 
 /* What a line that is not SMTP looks like: "ssh", "http", "pop3", "imap", "tls" or null. */
 const char *reply_looks_like(struct span line);

@@ -7,6 +7,7 @@
 #include "server/render/metrics.h"
 
 #include "probe/base/clock.h"
+#include "probe/proto/ehlo.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,13 +19,6 @@ struct part {
     const char *target;
 };
 #define TARGET(p) (p)->label, (p)->target, NULL
-
-/* What a server may offer (IANA's registry of SMTP service extensions, and Postfix' own). */
-static const char *const keywords[] = {
-    "8BITMIME", "AUTH",   "BINARYMIME",  "CHUNKING",   "DELIVERBY",  "DSN",  "ENHANCEDSTATUSCODES",
-    "ETRN",     "LIMITS", "MT-PRIORITY", "PIPELINING", "REQUIRETLS", "SIZE", "SMTPUTF8",
-    "STARTTLS", "VRFY",   "XCLIENT",     "XFORWARD",
-};
 
 static bool offers(const struct result *r, const char *keyword)
 {
@@ -38,8 +32,8 @@ static void hello(struct exposition *e, const struct part *p)
 {
     const struct result_command *said = result_command_of(p->r, PHASE_EHLO);
 
-    for (size_t i = 0; said && said->ok && i < sizeof(keywords) / sizeof(keywords[0]); i++)
-        exposition_whole(e, offers(p->r, keywords[i]), "keyword", keywords[i], TARGET(p));
+    for (size_t i = 0; said && said->ok && i < EHLO_KNOWN; i++)
+        exposition_whole(e, offers(p->r, ehlo_keywords[i]), "keyword", ehlo_keywords[i], TARGET(p));
 }
 
 static void failure(struct exposition *e, const struct part *p)

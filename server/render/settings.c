@@ -134,6 +134,7 @@ static void limits(struct buffer *out, const struct snapshot_target *t)
             put_duration(out, "  ", phase_name(p), plan->warn_us[p]);
     if (plan->stop_after < PHASE_COUNT)
         put_word(out, "", "stop_after", phase_name(plan->stop_after));
+    put_word(out, "", "hide_replies", plan->hide_replies ? "true" : "false");
 }
 
 static void dialogue(struct buffer *out, const struct snapshot_target *t)

@@ -2,6 +2,7 @@
 /* Compares a result with what a talk wants, and with the rules that hold for every result. */
 #include "probe/base/buffer.h"
 #include "probe/base/clock.h"
+#include "tests/talk/hiding.h"
 #include "tests/talk/talk.h"
 #include "tests/talk/talk_login.h"
 
@@ -276,6 +277,8 @@ char *talk_check(struct arena *a, const struct talk *t, const struct result *r, 
     differs(&b, "honoured", t->honoured ? t->honoured : "null", honour_name(r->claimed.honoured));
     differs(&b, "login", or_none(t->login), or_none(r->login));
     const char *seen = talk_login_check(a, t, r);
+    buffer_puts(&b, seen ? seen : "");
+    seen = hiding_check(a, t, r);
     buffer_puts(&b, seen ? seen : "");
     check_routes(&b, t, r);
     check_recipients(&b, t, r);

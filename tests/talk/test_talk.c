@@ -4,6 +4,7 @@
  * over a socket. Runs from the root of the tree; each talk is a test for each way of playing it.
  */
 #include "tests/talk/files.h"
+#include "tests/talk/hiding.h"
 #include "tests/talk/play.h"
 
 #include <setjmp.h>
@@ -29,6 +30,7 @@ struct way {
     size_t piece;
     bool socket;
     bool inside_tls;
+    bool hiding;
 };
 
 struct stage {
@@ -90,7 +92,9 @@ static void test_way(void **state)
     struct arena run = {0};
     char *complaint = "  it could not be read\n";
 
-    if (way->part->talk)
+    if (way->part->talk && way->hiding)
+        complaint = play_engine(&run, talk_hiding(&run, way->part->talk), way->piece, way->inside_tls);
+    else if (way->part->talk)
         complaint = way->socket ? way->part->socket_complaint
                                 : play_engine(&run, way->part->talk, way->piece, way->inside_tls);
     if (complaint)
@@ -110,10 +114,19 @@ static struct CMUnitTest make_test(struct part *part, size_t piece, bool socket,
                       : piece == 1 ? "byte by byte"
                                    : arena_printf(&stage.arena, "in pieces of %zu", piece);
 
-    *way = (struct way){part, piece, socket, inside_tls};
+    *way = (struct way){part, piece, socket, inside_tls, false};
     return (struct CMUnitTest){.name = arena_printf(&stage.arena, "%s, %s", part->path, how),
                                .test_func = test_way,
                                .initial_state = way};
+}
+
+static struct CMUnitTest make_hiding_test(struct part *part, bool inside_tls)
+{
+    struct CMUnitTest test = make_test(part, 7, false, inside_tls);
+
+    ((struct way *)test.initial_state)->hiding = true;
+    test.name = arena_printf(&stage.arena, "%s, with its replies hidden", part->path);
+    return test;
 }
 
 int main(int argc, char **argv)
@@ -124,7 +137,7 @@ int main(int argc, char **argv)
     load_talks();
 
     size_t count = 0;
-    struct CMUnitTest *tests = arena_alloc(&stage.arena, stage.count * (PIECE_COUNT + 2) * sizeof(*tests));
+    struct CMUnitTest *tests = arena_alloc(&stage.arena, stage.count * (PIECE_COUNT + 3) * sizeof(*tests));
     for (size_t i = 0; i < stage.count; i++) {
         const struct talk *talk = stage.parts[i].talk;
         bool only_tls = talk && talk->not_clear;
@@ -134,6 +147,7 @@ int main(int argc, char **argv)
             tests[count++] = make_test(&stage.parts[i], 0, false, true);
         if (!only_tls)
             tests[count++] = make_test(&stage.parts[i], 0, true, false);
+        tests[count++] = make_hiding_test(&stage.parts[i], only_tls);
     }
     int failed = _cmocka_run_group_tests("talks", tests, count, set_up, NULL);
     arena_free(&stage.arena);

@@ -59,6 +59,7 @@ static void test_what_is_said_and_what_holds_by_itself(void **state)
                                  "    stale_if_error: 5m\n"
                                  "    interval: 0\n"
                                  "    wait: 2s\n"
+                                 "    hide_replies: false\n"
                                  "    timeouts:\n"
                                  "      dns: 5s\n"
                                  "      connect: 5s\n"

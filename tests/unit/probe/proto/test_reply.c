@@ -405,13 +405,15 @@ static void test_mentions(void **state)
     static const char *const lines[] = {"You are GreyListed", "later"};
     static const char *const words[] = {"graylist", "greylist", NULL};
     static const char *const others[] = {"listed later", NULL};
-    struct result_reply reply = {.code = 450, .lines = lines, .line_count = 2};
+    static const char *const hidden[] = {"***", "***"};
+    struct reply_parser p = {.reply = {.code = 450, .lines = hidden, .line_count = 2},
+                             .lines = (const char **)(uintptr_t)lines};
     (void)state;
 
-    assert_true(reply_mentions(&reply, words));
-    assert_false(reply_mentions(&reply, others));
-    reply.line_count = 0;
-    assert_false(reply_mentions(&reply, words));
+    assert_true(reply_mentions(&p, words));
+    assert_false(reply_mentions(&p, others));
+    p.reply.line_count = 0;
+    assert_false(reply_mentions(&p, words));
 }
 
 static void test_looks_like(void **state)
