@@ -13,6 +13,7 @@
 #include "server/check.h"
 #include "server/drain_ask.h"
 #include "server/entry.h"
+#include "server/head.h"
 #include "server/probe.h"
 #include "server/prometheus.h"
 #include "server/question.h"
@@ -408,6 +409,13 @@ void desk_handle(void *context, struct http_request *request)
     q->handler = "other";
     if (request->fault != NULL) {
         question_refuse(q, 400, NULL, request->fault);
+        return;
+    }
+    if (head_is_tunnel(request->method)) { /* its target is no path, but somebody else's host:port */
+        q->allow = allow_text(&q->arena, ~0u);
+        question_refuse(
+            q, 405, NULL,
+            arena_printf(&q->arena, "ehlod is no proxy: CONNECT is not allowed here, only %s.", q->allow));
         return;
     }
     if (url_parse(&q->arena, span_of(request->target), &q->url, &mistake) != 0) {

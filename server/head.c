@@ -73,3 +73,8 @@ bool head_has_body(const struct head *head)
 {
     return head->lengths > 0 || head->encodings > 0 || head->waits;
 }
+
+bool head_is_tunnel(const char *method)
+{
+    return strcmp(method, "CONNECT") == 0;
+}

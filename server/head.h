@@ -32,4 +32,7 @@ const char *head_fault(const struct head *head);
  * the answer cannot be wrong about where the next request begins. */
 bool head_has_body(const struct head *head);
 
+/* Whether it asks for a tunnel (CONNECT): what follows may be anything but a request. */
+bool head_is_tunnel(const char *method);
+
 #endif

@@ -105,7 +105,7 @@ enum MHD_Result http_exchange_access(void *context, struct MHD_Connection *mhd, 
         .local = c->local,
         .from = c->local ? NULL : &c->caller.from,
     };
-    c->last = c->request.fault != NULL || head_has_body(&head);
+    c->last = c->request.fault != NULL || head_has_body(&head) || head_is_tunnel(method);
     if (head_has_body(&head))
         return ask_handler(c);
     c->state = CONNECTION_READ;

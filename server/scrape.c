@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <string.h>
 
 /* More seconds than anyone waits; longer numbers mean the same. */
 #define SCRAPE_MAX_S     INT64_C(1000000)
@@ -30,7 +31,7 @@ int scrape_timeout(const char *text, int64_t *us_r)
         for (int64_t unit = CLOCK_US_PER_S / 10; isdigit((unsigned char)*text); text++, unit /= 10)
             us += unit * (*text - '0');
     }
-    if (*text != '\0')
+    if (text[strspn(text, " \t")] != '\0') /* what is blank behind a field's value is none of it */
         return -1;
     us += seconds * CLOCK_US_PER_S;
     if (us == 0)

@@ -179,6 +179,16 @@ def test_h31_other_methods(service, mta, method):
     assert mta.connections() == 0
 
 
+@pytest.mark.parametrize("asked", ["good:25", "127.0.0.1:25", "[::1]:25", "*", "/check/good", "/"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_h31_connect_is_refused_and_closed(service, mta, asked, version):
+    """What stands behind it was meant for the other end of a tunnel, and is not read as a request."""
+    head = f"CONNECT {asked} HTTP/{version}\r\nHost: good:25\r\n\r\nGET /check/good HTTP/1.1\r\nHost: x\r\n\r\n"
+    code, headers, body = parse_only_reply(service.raw(head.encode()))
+    assert (code, headers["allow"], headers["connection"]) == (405, "get, head, options, post", "close")
+    assert "ehlod is no proxy" in json.loads(body)["detail"] and mta.connections() == 0
+
+
 def test_h31_the_preface_of_http2(service):
     reply = service.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     assert not reply.startswith(b"HTTP/1.1 2"), reply

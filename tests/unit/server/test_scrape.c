@@ -25,11 +25,13 @@ static const struct {
     {"0", CLOCK_NEVER},
     {"0.0", CLOCK_NEVER},
     {"010", 9500000},
+    {"1 ", 500000},
+    {"1.5\t ", 1000000},
     {"999999999999999999999999999999", INT64_C(1000000) * CLOCK_US_PER_S - 500000},
 };
 
-static const char *const bads[] = {"",   " ",  "-1", "+1", "NaN",   "Inf", "1e308", "0x10", "1,5", "1.",
-                                   ".5", "1s", " 1", "1 ", "1.5.5", "one", "-0",    "1_0",  "1e1", "１"};
+static const char *const bads[] = {"",   " ",  "-1", "+1",  "NaN",   "Inf", "1e308", "0x10", "1,5", "1.",
+                                   ".5", "1s", " 1", "1 2", "1.5.5", "one", "-0",    "1_0",  "1e1", "１"};
 
 static void test_good_numbers(void **state)
 {
