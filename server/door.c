@@ -29,17 +29,24 @@ struct states {
     struct snapshot_file_state list[];
 };
 
+/* What has become of one of the config's token files. Each stands alone: one that cannot be used keeps no
+ * other from being taken. */
+struct token {
+    bool changed;
+    struct span bytes; /* no data: it cannot be used */
+    const char *why;
+};
+
 struct look {
     uv_work_t work;
     struct door *door; /* null: it is gone */
     struct snapshot *snapshot;
     struct states *states; /* a copy; new ones when it is over */
     bool tls_changed;
-    bool tokens_changed;
-    struct https *https;     /* null: it cannot be used */
-    struct arena tokens;     /* wiped */
-    struct span *token_list; /* null: one cannot be used */
-    char error[2 * HTTPS_ERROR_SIZE];
+    struct https *https; /* null: it cannot be used */
+    struct arena texts;  /* wiped */
+    struct token *tokens;
+    char error[2 * HTTPS_ERROR_SIZE]; /* of https */
 };
 
 struct door {
@@ -104,24 +111,18 @@ static void read_tls(struct look *k)
     arena_wipe(&read);
 }
 
-static void read_tokens(struct look *k)
+static void read_token(struct look *k, size_t i)
 {
-    const struct snapshot *s = k->snapshot;
-    struct span *list = arena_alloc(&k->tokens, (s->token_count + 1) * sizeof *list);
+    struct token *t = &k->tokens[i];
+    bool is_open;
+    struct secret *secret = secret_value_file(&k->texts, k->snapshot->tokens[i].path, &is_open, &t->why);
 
-    for (size_t i = 0; i < s->token_count; i++) {
-        bool is_open;
-        const char *why = NULL;
-        struct secret *token = secret_value_file(&k->tokens, s->tokens[i].path, &is_open, &why);
-        if (token == NULL) {
-            snprintf(k->error, sizeof k->error, "%s", why);
-            return;
-        }
-        struct span held = secret_bytes(token);
-        list[i] = (struct span){arena_dup_span(&k->tokens, held), held.len};
-        secret_free(token);
-    }
-    k->token_list = list;
+    t->changed = true;
+    if (secret == NULL)
+        return;
+    struct span held = secret_bytes(secret);
+    t->bytes = (struct span){arena_dup_span(&k->texts, held), held.len};
+    secret_free(secret);
 }
 
 static void look_at_files(uv_work_t *work)
@@ -129,14 +130,15 @@ static void look_at_files(uv_work_t *work)
     struct look *k = work->data;
 
     for (size_t i = 0; i < k->states->count; i++) {
-        bool changed = has_changed(file_at(k->snapshot, i), &k->states->list[i]);
-        k->tls_changed = k->tls_changed || (changed && i < DOOR_PEMS);
-        k->tokens_changed = k->tokens_changed || (changed && i >= DOOR_PEMS);
+        if (!has_changed(file_at(k->snapshot, i), &k->states->list[i]))
+            continue;
+        if (i < DOOR_PEMS)
+            k->tls_changed = true;
+        else
+            read_token(k, i - DOOR_PEMS);
     }
     if (k->tls_changed)
         read_tls(k);
-    if (k->tokens_changed)
-        read_tokens(k);
 }
 
 /* ---- its beginning and its end ---- */
@@ -153,7 +155,7 @@ static void free_look(struct look *k)
 {
     snapshot_unref(k->snapshot);
     https_unref(k->https);
-    arena_wipe(&k->tokens);
+    arena_wipe(&k->texts);
     free(k->states);
     free(k);
 }
@@ -170,15 +172,15 @@ static void take_tls(struct door *d, struct look *k)
     log_event(d->log, LOG_LEVEL_INFO, "certificate read again", "file", d->snapshot->tls.cert.path, NULL);
 }
 
-static void take_tokens(struct door *d, const struct look *k)
+static void take_token(struct door *d, size_t i, const struct token *t)
 {
-    if (k->token_list == NULL) {
-        log_event(d->log, LOG_LEVEL_WARN, "changed tokens are not taken: the old ones stand", "cause",
-                  k->error, NULL);
+    if (t->bytes.data == NULL) {
+        log_event(d->log, LOG_LEVEL_WARN, "a changed token is not taken: the old one stands", "cause", t->why,
+                  NULL);
         return;
     }
-    login_set_tokens(d->login, k->token_list, d->snapshot->token_count);
-    log_event(d->log, LOG_LEVEL_INFO, "tokens read again", NULL);
+    login_set_token(d->login, i, t->bytes);
+    log_event(d->log, LOG_LEVEL_INFO, "token read again", "file", d->snapshot->tokens[i].path, NULL);
 }
 
 static void take_over(struct door *d, struct look *k)
@@ -189,8 +191,9 @@ static void take_over(struct door *d, struct look *k)
     k->states = before;
     if (k->tls_changed)
         take_tls(d, k);
-    if (k->tokens_changed)
-        take_tokens(d, k);
+    for (size_t i = 0; i < d->snapshot->token_count; i++)
+        if (k->tokens[i].changed)
+            take_token(d, i, &k->tokens[i]);
 }
 
 static void on_looked(uv_work_t *work, int status)
@@ -224,6 +227,7 @@ static void on_time(uv_timer_t *timer)
     k->door = d;
     k->snapshot = snapshot_ref(d->snapshot);
     k->states = copy_states(d->states);
+    k->tokens = arena_alloc(&k->texts, (d->snapshot->token_count + 1) * sizeof *k->tokens);
     d->look = k;
     (void)uv_queue_work(d->loop, &k->work, look_at_files, on_looked);
 }

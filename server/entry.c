@@ -18,7 +18,10 @@ static void conclude(struct entry *e, enum login_verdict verdict)
         e->next(e->context, q);
     } else if (verdict == LOGIN_BUSY) {
         q->later = true;
-        question_refuse(q, 503, NULL, "Too many passwords are being looked at.");
+        question_refuse(q, 503, NULL,
+                        q->request->reserved ? "All connections but those kept for health checks are in use: "
+                                               "no password is looked at that is not known yet."
+                                             : "Too many passwords are being looked at.");
     } else {
         q->challenge = login_challenge(e->login);
         question_refuse(q, 401, NULL,

@@ -386,6 +386,12 @@ void login_set_tokens(struct login *l, const struct span *tokens, size_t count)
     l->token_count = count;
 }
 
+void login_set_token(struct login *l, size_t i, struct span token)
+{
+    assert(i < l->token_count);
+    l->tokens[i] = digest_of(l, &token, 1);
+}
+
 /* ---- life ---- */
 
 struct login *login_new(uv_loop_t *loop)

@@ -22,6 +22,8 @@ void login_free(struct login *login); /* null is fine */
 /* From now on these. The users must stay until the next call. */
 void login_set_users(struct login *login, const struct snapshot_user *users, size_t count);
 void login_set_tokens(struct login *login, const struct span *tokens, size_t count);
+/* In the place of that one of them, this. */
+void login_set_token(struct login *login, size_t i, struct span token);
 
 /* Whether anybody has to log in at all. */
 bool login_is_wanted(const struct login *login);

@@ -233,7 +233,7 @@ def test_a_new_token_is_taken_without_a_reload(locked, token_file):
     token_file.write_text("another\n", encoding="ascii")
     service.wait_for(lambda: service.get("/targets", headers=bearer("another")).status == 200, 10, "the new one is good")
     assert service.get("/targets", headers=bearer()).status == 401
-    assert "tokens read again" in service.log() and "another" not in service.log()
+    assert "token read again" in service.log() and "another" not in service.log()
 
 
 def test_a_token_that_is_gone_or_empty_changes_nothing(locked, token_file):
@@ -241,7 +241,7 @@ def test_a_token_that_is_gone_or_empty_changes_nothing(locked, token_file):
     service = locked(users={})
 
     def told(times):
-        return service.log().count("changed tokens are not taken") == times
+        return service.log().count("a changed token is not taken") == times
     token_file.write_text("", encoding="ascii")
     service.wait_for(lambda: told(1), 10, "it says so")
     assert service.get("/targets", headers=bearer()).status == 200
@@ -252,6 +252,29 @@ def test_a_token_that_is_gone_or_empty_changes_nothing(locked, token_file):
     assert service.get("/targets", headers=bearer()).status == 200
     token_file.write_text("third", encoding="ascii")
     service.wait_for(lambda: service.get("/targets", headers=bearer("third")).status == 200, 10, "the new one is good")
+
+
+def test_each_token_file_stands_alone(locked, tmp_path):
+    """One that cannot be used keeps no other from being taken."""
+    files = [tmp_path / name for name in ("one", "two", "three")]
+    for file in files:
+        file.write_text(f"{file.name}-old")
+        file.chmod(0o600)
+    service = locked(users={}, tokens=False, bearer_token_files=[str(file) for file in files])
+
+    def is_good(token):
+        return service.get("/targets", headers=bearer(token)).status == 200
+    files[0].unlink()
+    service.wait_for(lambda: "a changed token is not taken" in service.log(), 10, "it says so")
+    files[1].write_text("")
+    files[2].write_text("three-new")
+    service.wait_for(lambda: is_good("three-new"), 10, "the good one is taken")
+    assert [is_good(token) for token in ("one-old", "two-old", "three-old")] == [True, True, False]
+    assert str(files[2]) in service.log() and "three-new" not in service.log()
+    service.wait_for(lambda: service.log().count("a changed token is not taken") == 2, 10, "each is told once")
+    files[0].write_text("one-new")
+    service.wait_for(lambda: is_good("one-new"), 10, "it is back")
+    assert not is_good("one-old")
 
 
 def test_a_reload_changes_users(locked, tmp_path, mta):
