@@ -9,6 +9,7 @@
 #include "server/lag.h"
 #include "server/login.h"
 #include "server/mailboxes.h"
+#include "server/metrics_apart.h"
 #include "server/past.h"
 #include "server/reload.h"
 #include "server/shown.h"
@@ -24,9 +25,10 @@ struct desk {
     struct lag *lag;
     struct mailboxes *mailboxes;
     const struct past *past; /* null: nothing outlives the process */
-    struct shown *shown;     /* null: nothing that was shown is kept */
-    struct login *login;     /* null: everybody is let in */
-    bool stopping;           /* no longer ready, for balancers before us */
+    struct metrics_apart *apart;
+    struct shown *shown; /* null: nothing that was shown is kept */
+    struct login *login; /* null: everybody is let in */
+    bool stopping;       /* no longer ready, for balancers before us */
 };
 
 /* For http_order: the context is the desk. */

@@ -31,8 +31,15 @@ struct metrics *metrics_new(void)
     return mem_alloc(sizeof(struct metrics));
 }
 
+static void free_phases(struct metrics_runs *runs)
+{
+    for (enum phase p = 0; p < PHASE_COUNT; p++)
+        free(runs->phases[p]);
+}
+
 static void free_runs(struct metrics_runs *runs)
 {
+    free_phases(runs);
     free((char *)runs->target);
     free(runs);
 }
@@ -43,6 +50,7 @@ void metrics_free(struct metrics *m)
         return;
     for (size_t i = 0; i < m->run_count; i++)
         free_runs(m->sorted[i]);
+    free_phases(&m->whole);
     free(m->sorted);
     free(m);
 }
@@ -106,12 +114,21 @@ static void add_histogram(struct exposition_histogram *to, const struct expositi
     to->sum_us += from->sum_us;
 }
 
+/* Made when it is not there: of a target many are never needed. */
+static struct exposition_histogram *phase_of(struct metrics_runs *runs, enum phase p)
+{
+    if (runs->phases[p] == NULL)
+        runs->phases[p] = mem_alloc(sizeof *runs->phases[p]);
+    return runs->phases[p];
+}
+
 static void fold(struct metrics *m, const struct metrics_runs *from)
 {
     for (enum status s = 0; s < STATUS_COUNT; s++)
         m->whole.ended[s] += from->ended[s];
     for (enum phase p = 0; p < PHASE_COUNT; p++)
-        add_histogram(&m->whole.phases[p], &from->phases[p]);
+        if (from->phases[p] != NULL)
+            add_histogram(phase_of(&m->whole, p), from->phases[p]);
     add_histogram(&m->whole.deliveries, &from->deliveries);
 }
 
@@ -139,7 +156,7 @@ void metrics_run(struct metrics *m, const char *target, const struct result *r)
     runs->ended[r->status]++;
     for (enum phase p = 0; p < PHASE_COUNT; p++)
         if (phase_is_timed(p) && r->timing_us[p] != CLOCK_NONE)
-            observe(&metrics_phase_bounds, &runs->phases[p], r->timing_us[p]);
+            observe(&metrics_phase_bounds, phase_of(runs, p), r->timing_us[p]);
 }
 
 void metrics_delivery(struct metrics *m, const char *target, int64_t latency_us)

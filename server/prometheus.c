@@ -8,13 +8,11 @@
 #include "config/endpoint.h"
 #include "probe/base/clock.h"
 #include "server/accept.h"
+#include "server/metrics_apart.h"
 #include "server/past.h"
 #include "server/process.h"
 
 #include <string.h>
-
-/* With targets told apart there may be many series; more than this is refused. */
-#define PROMETHEUS_MAX_METRICS ((size_t)64 * 1024 * 1024)
 
 enum exposition_format prometheus_format(const struct question *q)
 {
@@ -61,6 +59,11 @@ static void gather(const struct desk *desk, struct arena *arena, struct metrics_
     metrics_show(jobs_metrics(desk->jobs), arena, own_r);
 }
 
+void prometheus_gather(void *context, struct arena *arena, struct metrics_own *own_r)
+{
+    gather(context, arena, own_r);
+}
+
 void prometheus_metrics(struct desk *desk, struct question *q)
 {
     enum exposition_format format = prometheus_format(q);
@@ -68,22 +71,27 @@ void prometheus_metrics(struct desk *desk, struct question *q)
     struct buffer body;
 
     gather(desk, &q->arena, &own);
-    buffer_init(&body, PROMETHEUS_MAX_METRICS);
-    metrics_own(&body, &own, format);
-    if (body.full) {
-        buffer_free(&body);
-        question_refuse(q, 500, NULL, "There are too many series (server.metrics_by_target).");
+    if (own.run_count > METRICS_ON_LOOP) {
+        metrics_apart_ask(desk->apart, q, format);
         return;
     }
-    question_answer(q, &(struct question_answer){.status = 200,
-                                                 .content_type = exposition_media_type(format),
-                                                 .body = &body,
-                                                 .age_us = CLOCK_NONE,
-                                                 .negotiated = true,
-                                                 .compressed = true});
+    buffer_init(&body, METRICS_MOST);
+    metrics_own(&body, &own, format);
+    metrics_apart_answer(q, &body, format, false);
 }
 
 /* ---- /sd ---- */
+
+/* What is blank behind a field's value is none of it (RFC 9110 section 5.5); libmicrohttpd leaves it there.
+ */
+static const char *without_blanks(struct question *q, const char *text)
+{
+    size_t len = strlen(text);
+
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+        len--;
+    return arena_dup_span(&q->arena, (struct span){text, len});
+}
 
 /* As the client has reached us; null when it does not say so in a form that could be dialled. */
 static const char *asked_for(struct question *q)
@@ -94,6 +102,7 @@ static const char *asked_for(struct question *q)
 
     if (text == NULL)
         return NULL;
+    text = without_blanks(q, text);
     const char *colon = strrchr(text, ':');
     bool has_port = colon != NULL && strchr(colon, ']') == NULL;
     const char *whole = has_port ? text : arena_printf(&q->arena, "%s:80", text);

@@ -20,6 +20,7 @@
 #include "server/mailboxes.h"
 #include "server/notify.h"
 #include "server/past.h"
+#include "server/prometheus.h"
 #include "server/reload.h"
 #include "server/render/render.h"
 #include "server/rounds.h"
@@ -106,6 +107,7 @@ static void take_down(struct serve *s)
     stop_asking(s);
     http_free(s->http);
     shown_free(s->desk.shown);
+    metrics_apart_free(s->desk.apart);
     door_free(s->door);
     notify_free(s->notify);
     reload_free(s->reload);
@@ -531,6 +533,7 @@ static int start(struct serve *s)
                             .reload = s->reload,
                             .login = door_login(s->door),
                             .shown = shown_new(),
+                            .apart = metrics_apart_new(&s->loop, prometheus_gather, &s->desk),
                             .past = s->past,
                             .lag = lag_new(&s->loop)};
     return start_mailboxes(s) == 0 && start_http(s) == 0 ? start_balance(s) : -1;

@@ -26,7 +26,7 @@ extern const struct exposition_bounds metrics_delivery_bounds;
 struct metrics_runs {
     const char *target; /* null: no label */
     uint64_t ended[STATUS_COUNT];
-    struct exposition_histogram phases[PHASE_COUNT];
+    struct exposition_histogram *phases[PHASE_COUNT]; /* null: no run has come to it */
     struct exposition_histogram deliveries;
 };
 

@@ -84,12 +84,14 @@ static void mailboxes(struct exposition *e, const struct metrics_own *own)
 /* Of a target the phases that it has come to. */
 static void phases(struct exposition *e, const struct metrics_own *own)
 {
+    static const struct exposition_histogram none = {.sum_us = 0};
+
     for (size_t i = 0; i < own->run_count; i++) {
         const struct metrics_runs *runs = own->runs[i];
         for (enum phase p = 0; p < PHASE_COUNT; p++)
-            if (phase_is_timed(p) && (!runs->target || !is_empty(&metrics_phase_bounds, &runs->phases[p])))
-                exposition_buckets(e, &metrics_phase_bounds, &runs->phases[p], "phase", phase_name(p),
-                                   TARGET(runs));
+            if (phase_is_timed(p) && (!runs->target || runs->phases[p]))
+                exposition_buckets(e, &metrics_phase_bounds, runs->phases[p] ? runs->phases[p] : &none,
+                                   "phase", phase_name(p), TARGET(runs));
     }
 }
 

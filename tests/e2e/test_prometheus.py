@@ -129,6 +129,7 @@ def test_sd_names_the_service_as_others_reach_it(ehlod, mta):
         return answer.json
     assert groups(Host="fra:8025")[0]["targets"] == ["fra:8025"]
     assert groups(Host="[2001:db8::1]:8025")[0]["targets"] == ["[2001:db8::1]:8025"]
+    assert groups(Host="fra:8025 \t ")[0]["targets"] == ["fra:8025"]
     for host in ("a b", 'x",y', "fra:", "fra:70000", ""):
         assert groups(Host=host)[0]["targets"] == [f"{HOST}:{service.port}"], host
 
