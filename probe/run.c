@@ -339,7 +339,7 @@ struct run *run_start(struct run_net *net, const struct run_order *order, run_do
     r->watch_context = order->watch_context;
     r->queued_us = r->stage_us = clock_mono_us();
     r->asked_us = order->begun ? order->begun->asked_us : r->queued_us;
-    r->asked_wall_us = order->begun ? order->begun->asked_wall_us : clock_wall_us();
+    r->asked_wall_us = order->begun ? order->begun->asked_wall_us : clock_wall_of(r->asked_us);
     r->ends_us = r->asked_us + r->plan.limits_us[LIMIT_RUN];
     r->dial.socket.fd = -1;
     r->draft.id = arena_dup(&r->arena, order->id);

@@ -235,7 +235,7 @@ struct run_each *run_each_start(struct run_net *net, const struct run_each_order
     e->done = done;
     e->context = context;
     e->asked_us = clock_mono_us();
-    e->asked_wall_us = clock_wall_us();
+    e->asked_wall_us = clock_wall_of(e->asked_us);
     e->turn = handle_timer(net->loop, e);
     if (e->plan.mx) {
         e->mx = mx_start(net->dns, net->loop, e->plan.host, names_deadline(e), on_mx, e);
