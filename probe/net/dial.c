@@ -47,7 +47,7 @@ int64_t dial_waited_us(const struct dial *d, int64_t now_us)
 
 int64_t dial_took_us(const struct dial *d, int64_t now_us)
 {
-    return d->dialled ? now_us - d->start_us - dial_waited_us(d, now_us) : CLOCK_NONE;
+    return d->dialled ? now_us - d->start_us - dial_waited_us(d, now_us) - d->prepared_us : CLOCK_NONE;
 }
 
 /* ---- sentences ---- */
@@ -118,7 +118,7 @@ static void write_down(struct dial *d, const struct result_failure *failure, int
 static void attempt_over(struct dial *d, enum reason reason, const char *message, int64_t limit_us)
 {
     int64_t now_us = reason == REASON_NONE ? d->socket.stamp_us : clock_mono_us();
-    int64_t elapsed_us = now_us - d->begun_us;
+    int64_t elapsed_us = now_us - (reason == REASON_NONE ? d->asked_us : d->begun_us);
     struct result_failure failure = {.limit_us = CLOCK_NONE};
 
     if (reason != REASON_NONE) {
@@ -128,6 +128,8 @@ static void attempt_over(struct dial *d, enum reason reason, const char *message
                                           .limit_us = limit_us,
                                           .elapsed_us = elapsed_us};
         hang_up(d);
+    } else if (d->attempt_count == 0) {
+        d->prepared_us = d->asked_us - d->start_us - d->waited_us;
     }
     write_down(d, &failure, elapsed_us);
 }
@@ -258,13 +260,16 @@ static bool attempt_open(struct dial *d)
 static bool attempt_begin(struct dial *d)
 {
     int64_t own_us = d->start_us + d->waited_us + d->order.limit_us, left_us;
+    bool open;
 
     d->begun_us = clock_mono_us();
     d->dialled = true;
     d->clipped = d->order.ends_us < own_us;
     left_us = (d->clipped ? d->order.ends_us : own_us) - d->begun_us;
     d->share_us = left_us / (int64_t)(d->order.count - d->attempt_count);
-    return attempt_open(d);
+    open = attempt_open(d);
+    d->asked_us = open && !d->knocking ? d->socket.asked_us : d->begun_us;
+    return open;
 }
 
 /* Begins with the next address that can be begun with, or waits for it; when there is none, says so in the

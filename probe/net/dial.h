@@ -37,6 +37,8 @@ struct dial {
     int64_t begun_us; /* the present attempt, or the waiting for it */
     int64_t share_us; /* its part of the time */
     int64_t waited_us;
+    int64_t asked_us;    /* when the present address was */
+    int64_t prepared_us; /* until it was: no time of the server's, where the first one answers */
     bool waiting;
     bool knocking; /* too many wait at the Unix socket: it is asked again and again until the share is over */
     bool dialled;  /* at least one attempt was begun */

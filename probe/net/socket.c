@@ -2,10 +2,11 @@
 /*
  * A client socket on a loop, of TCP or of the Unix kind. Times of what is received are the kernel's software
  * receive stamps (SO_TIMESTAMPING), so that a busy prober does not slow what it measures. They are wall
- * clock: both clocks are read right after the bytes, and the stamp is moved to the monotonic one and kept
- * between the last stamp and now. The kernel keeps the stamp of the last segment of what is read at once, and
- * none for Unix sockets: there the time of reading is taken. Who is dialled, and for how long, is the
- * caller's business.
+ * clock: the stamp is moved to the monotonic one right after the bytes are read, and kept between the last
+ * stamp and now. The kernel keeps the stamp of the last segment of what is read at once, and none for Unix
+ * sockets: there the time of reading is taken. It has no stamp for being connected, but has measured how
+ * long the answer to the first segment took (RFC 6298). Who is dialled, and for how long, is the caller's
+ * business.
  */
 #include "probe/net/socket.h"
 
@@ -111,6 +112,7 @@ int socket_open(struct socket *s, uv_loop_t *loop, const struct address *to, con
     if (address_family(source) != AF_UNSPEC && bind_source(new.fd, source))
         goto fail;
     doing = "connect";
+    new.asked_us = clock_mono_us();
     if (begin_connect(new.fd, to))
         goto fail;
     if (getsockname(new.fd, &new.local.any, &len))
@@ -148,6 +150,20 @@ int socket_adopt(struct socket *s, uv_loop_t *loop, int fd)
     return 0;
 }
 
+/* When it was connected: when the kernel saw the answer. Where it had to ask more than once it does not know
+ * which time was answered; there, and without TCP, it is when we look. */
+static int64_t connected_us(const struct socket *s)
+{
+    int64_t now_us = clock_mono_us(), at_us;
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+
+    if (getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) || !info.tcpi_rtt || info.tcpi_total_retrans)
+        return now_us;
+    at_us = s->asked_us + info.tcpi_rtt;
+    return at_us < now_us ? at_us : now_us;
+}
+
 int socket_connected(struct socket *s, struct socket_error *error_r)
 {
     struct address peer;
@@ -156,7 +172,7 @@ int socket_connected(struct socket *s, struct socket_error *error_r)
     socklen_t number_len = sizeof number;
 
     if (!getpeername(s->fd, &peer.any, &len)) {
-        s->stamp_us = clock_mono_us();
+        s->stamp_us = connected_us(s);
         return 1;
     }
     if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &number, &number_len))
@@ -194,7 +210,7 @@ void socket_reset(struct socket *s)
 /* The time at which what was just read came in. */
 static int64_t stamp_of(const struct socket *s, struct msghdr *message)
 {
-    int64_t wall_us = clock_wall_us(), now_us = clock_mono_us(), stamp_us = now_us;
+    int64_t stamp_us = CLOCK_NONE;
 
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         struct timespec stamps[3]; /* software, nothing, hardware */
@@ -203,10 +219,10 @@ static int64_t stamp_of(const struct socket *s, struct msghdr *message)
             continue;
         memcpy(stamps, CMSG_DATA(c), sizeof stamps);
         if (stamps[0].tv_sec)
-            stamp_us = now_us - (wall_us - (stamps[0].tv_sec * CLOCK_US_PER_S + stamps[0].tv_nsec / 1000));
+            stamp_us = clock_mono_of(stamps[0].tv_sec * CLOCK_US_PER_S + stamps[0].tv_nsec / 1000);
     }
-    if (stamp_us > now_us)
-        return now_us;
+    if (stamp_us == CLOCK_NONE)
+        stamp_us = clock_mono_us();
     return stamp_us < s->stamp_us ? s->stamp_us : stamp_us;
 }
 

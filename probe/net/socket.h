@@ -23,7 +23,8 @@ struct socket {
     socket_ready *ready;
     void *context;
     int error;            /* of a connection that broke while something else was asked */
-    int64_t stamp_us;     /* when bytes came last; nothing can have come before */
+    int64_t asked_us;     /* when connecting was begun */
+    int64_t stamp_us;     /* when it was connected, then when bytes came last; nothing can have come before */
     struct address local; /* AF_UNSPEC until socket_open has been through */
 };
 

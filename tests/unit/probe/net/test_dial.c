@@ -103,7 +103,8 @@ static void connects(void **state)
     assert_int_equal(dial.attempt_count, 1);
     assert_true(dial.socket.fd >= 0);
     assert_true(address_same_host(&dial.peer, &good));
-    assert_int_equal(dial.begun_us + dial.attempts[0].connect_us, dial.socket.stamp_us);
+    assert_int_equal(dial.asked_us + dial.attempts[0].connect_us, dial.socket.stamp_us);
+    assert_int_equal(dial_took_us(&dial, dial.socket.stamp_us), dial.attempts[0].connect_us);
 }
 
 static void c01_refused(void **state)
@@ -200,6 +201,7 @@ static void a_late_loop_still_sees_the_connection(void **state)
     stage_be_late(stage_scale_us(100));
     assert_true(stage_run_until(&loop, &over));
     assert_int_equal(failure_of(0)->reason, REASON_NONE);
+    assert_true(dial.attempts[0].connect_us < stage_scale_us(50)); /* and when it was made */
 }
 
 static void c13_a_listener_of_our_own_is_a_loop(void **state)
