@@ -124,6 +124,14 @@ static void sent(struct drive *d, size_t len, int64_t now_us)
         d->seam->sent(d->engine, len, now_us);
 }
 
+/* What TLS had to say for itself is there, or a part of it. */
+static void sent_own(struct drive *d, int64_t now_us)
+{
+    if (tls_output(d->tls).len == 0 && d->seam->shaking)
+        d->seam->shaking(d->engine, now_us);
+    read_all(d);
+}
+
 /* Returns whether the socket must tell when there is room again. */
 static bool write_all(struct drive *d)
 {
@@ -142,7 +150,7 @@ static bool write_all(struct drive *d)
         if (put > 0) {
             sent(d, len, now_us);
             if (is_own)
-                read_all(d);
+                sent_own(d, now_us);
             continue;
         }
         /* It is broken; the peer may have said something before. If there is nothing to be read, not even the

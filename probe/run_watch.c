@@ -60,6 +60,13 @@ static void watched_secured(void *engine, int64_t now_us)
     show(r);
 }
 
+static void watched_shaking(void *engine, int64_t now_us)
+{
+    struct run *r = engine;
+    client_seam.shaking(&r->client, now_us);
+    show(r);
+}
+
 static void watched_unsecured(void *engine, enum reason reason, const char *message, int64_t now_us)
 {
     struct run *r = engine;
@@ -102,6 +109,7 @@ const struct seam run_watch_seam = {
     .sent = watched_sent,
     .broken = watched_broken,
     .secured = watched_secured,
+    .shaking = watched_shaking,
     .unsecured = watched_unsecured,
     .question = watched_question,
     .answered = watched_answered,

@@ -243,6 +243,15 @@ static void begin_step(struct client *c)
     c->limit_at_us = c->now_us + c->plan->limits_us[c->step->limit];
 }
 
+void client_begin_clock(struct client *c, int64_t now_us)
+{
+    int64_t before_us = c->step_us;
+
+    client_tell_time(c, now_us);
+    c->step_us = c->now_us;
+    c->limit_at_us += c->step_us - before_us;
+}
+
 /* A new entry in the record, and a parser for its reply. */
 static struct result_command *listen_for(struct client *c, const char *shown)
 {
@@ -322,6 +331,8 @@ void client_sent(struct client *c, size_t len, int64_t now_us)
     if (c->want != SEAM_WRITE)
         return;
     client_tell_time(c, now_us);
+    if (c->step->body && c->output_gone + c->output_sent == 0)
+        client_begin_clock(c, now_us);
     c->output_sent += len;
     assert(c->output_sent <= c->output.len);
     if (c->step->body && c->route_begun)

@@ -21,7 +21,7 @@
  *         write client_output(), tell client_sent()    when it is SEAM_WRITE (reading goes on too: a server
  *                                                      may answer a message that is still being sent)
  *         read, tell client_receive()                  always
- *         make a TLS connection, tell client_secured() or
+ *         make a TLS connection, tell client_shaking() when it has spoken, client_secured() or
  *         client_unsecured()                           when it is SEAM_TLS; from then on the dialogue is
  * inside
  *         have client_question() answered, tell
@@ -71,6 +71,8 @@ struct client {
     bool route_begun;   /* its MAIL was sent */
     bool transaction;   /* its MAIL was accepted: RSET is owed */
     bool secured;       /* TLS is up */
+    bool hello_said;    /* TLS has said its hello */
+    bool shaken;        /* and the end of its handshake, which the greeting waits for */
     bool proxy_doubted; /* a PROXY header was sent, and it is not yet known how the server took it */
     bool xclient_said;
     size_t line;         /* of the plan's script: so many were begun */
@@ -88,7 +90,7 @@ struct client {
     size_t output_total; /* octets of all of them */
     int64_t start_us;    /* of the run; offsets count from it */
     int64_t ends_us;     /* of the run: its deadline */
-    int64_t step_us;     /* when the step's clock began: entered, then its last byte written */
+    int64_t step_us;     /* when the step's clock began: see client_begin_clock; then its last byte written */
     int64_t limit_at_us; /* when it runs out; the run's own deadline not yet counted in */
     int64_t now_us;      /* the latest time told */
     size_t received;     /* bytes in all */
@@ -109,6 +111,7 @@ void client_start(struct client *c, int64_t now_us);
 void client_receive(struct client *c, struct span bytes, int64_t first_us, int64_t last_us);
 void client_sent(struct client *c, size_t len, int64_t now_us);
 void client_broken(struct client *c, enum seam_break how, int64_t now_us);
+void client_shaking(struct client *c, int64_t now_us);
 void client_secured(struct client *c, int64_t now_us);
 void client_unsecured(struct client *c, enum reason reason, const char *message, int64_t now_us);
 void client_answered(struct client *c, const struct auth_answer *answer, int64_t now_us);

@@ -37,6 +37,11 @@ static void seam_secured(void *engine, int64_t now_us)
     client_secured(engine, now_us);
 }
 
+static void seam_shaking(void *engine, int64_t now_us)
+{
+    client_shaking(engine, now_us);
+}
+
 static void seam_unsecured(void *engine, enum reason reason, const char *message, int64_t now_us)
 {
     client_unsecured(engine, reason, message, now_us);
@@ -70,6 +75,7 @@ const struct seam client_seam = {
     .sent = seam_sent,
     .broken = seam_broken,
     .secured = seam_secured,
+    .shaking = seam_shaking,
     .unsecured = seam_unsecured,
     .question = seam_question,
     .answered = seam_answered,

@@ -194,6 +194,9 @@ struct result_command *client_add_command(struct client *c, enum phase phase, co
 void client_record_reply(struct client *c);  /* what stands in the parser, to the last command */
 bool client_is_over(const struct client *c); /* not begun, or nothing is left to be said or heard */
 void client_enter(struct client *c, enum client_step_id id); /* that step, or the next one that applies */
+/* What the step is timed and limited for begins now, and not when it was entered: what ehlod is late with is
+ * no time of the server's. Once a step, so that nobody can put off its limit. */
+void client_begin_clock(struct client *c, int64_t now_us);
 /* Records the command, as it is shown, and sends those bytes; what is meant to be sent may be the empty span
  * of a line that could not be built. */
 void client_say(struct client *c, const char *shown, struct span output);

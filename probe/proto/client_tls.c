@@ -132,6 +132,20 @@ void client_tls_forget(struct client *c)
     c->draft->extension_count = 0;
 }
 
+/* TLS has said its hello; or, in TLS 1.3, what a server that greets in TLS waits for. */
+void client_shaking(struct client *c, int64_t now_us)
+{
+    if (c->want == SEAM_TLS && !c->hello_said) {
+        c->hello_said = true;
+        client_begin_clock(c, now_us);
+    } else if (c->secured && !c->shaken && c->want == SEAM_READ &&
+               c->step == &client_step_table[STEP_BANNER] && !reply_begun(&c->parser)) {
+        c->shaken = true;
+        client_begin_clock(c, now_us);
+        client_last_command(c)->at_us = c->now_us - c->start_us;
+    }
+}
+
 void client_secured(struct client *c, int64_t now_us)
 {
     if (c->want != SEAM_TLS)

@@ -39,6 +39,9 @@ struct seam {
     void (*broken)(void *engine, enum seam_break how, int64_t now_us);
     /* Of an engine that never wants TLS these two are null. */
     void (*secured)(void *engine, int64_t now_us);
+    /* TLS itself has said something, its hello or the end of the handshake; null where nobody wants to know.
+     */
+    void (*shaking)(void *engine, int64_t now_us);
     /* TLS failed, in the handshake or later, with a reason and its sentence, which is copied. */
     void (*unsecured)(void *engine, enum reason reason, const char *message, int64_t now_us);
     /* A login: the challenge that is to be answered, and its answer. Of an engine that never wants that these

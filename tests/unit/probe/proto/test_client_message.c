@@ -159,7 +159,7 @@ static void test_the_record_of_a_message(void **state)
     assert_int_equal(final->reply_us, 3 * S);
     assert_string_equal(final->expected, "2xx");
     assert_true(final->ok);
-    assert_int_equal(s->draft.timing_us[PHASE_MESSAGE], 2 * S);
+    assert_int_equal(s->draft.timing_us[PHASE_MESSAGE], S); /* from its first octet, late as that was */
     assert_int_equal(s->draft.timing_us[PHASE_FINAL], S);
     assert_int_equal(s->draft.duration_us, 3 * S);
     const struct result_route *route = &s->draft.routes[0];
@@ -179,10 +179,13 @@ static void test_limits_of_a_message_count_from(void **state)
     struct stage *s = *state;
 
     as_far_as_message(s);
+    assert_true(client_deadline(&s->client) == s->now_us + 20 * S);
+    s->now_us += S;
+    client_sent(&s->client, 1, s->now_us); /* only now it begins */
     int64_t begun_us = s->now_us;
     assert_true(client_deadline(&s->client) == begun_us + 20 * S);
     s->now_us += 19 * S;
-    client_sent(&s->client, SIZE - 1, s->now_us); /* progress moves nothing */
+    client_sent(&s->client, SIZE - 2, s->now_us); /* progress moves nothing */
     assert_true(client_deadline(&s->client) == begun_us + 20 * S);
     client_expire(&s->client, begun_us + 20 * S - 1);
     assert_int_equal(client_want(&s->client), SEAM_WRITE);

@@ -147,6 +147,62 @@ static void test_implicit(void **state)
     hears(s, "MAIL FROM:<probe@example.org>");
 }
 
+static void speaks_tls(struct stage *s, int64_t after_us)
+{
+    s->now_us += after_us;
+    client_shaking(&s->client, s->now_us);
+}
+
+/* What ehlod is late with is no time of the server's; and what is said more than once moves nothing. */
+static void test_the_handshake_counts_from_the_hello(void **state)
+{
+    struct stage *s = *state;
+
+    as_far_as_handshake(s);
+    speaks_tls(s, 50 * MS);
+    assert_int_equal(client_deadline(&s->client), s->now_us + 10 * S);
+    speaks_tls(s, MS); /* a second hello, because the first one was not good enough */
+    assert_int_equal(client_deadline(&s->client), s->now_us - MS + 10 * S);
+    is_secured(s);
+    assert_int_equal(s->draft.timing_us[PHASE_TLS], 4 * MS);
+    speaks_tls(s, 50 * MS);
+    hears(s, "EHLO client.example.org");
+    assert_int_equal(s->draft.commands[3].at_us, s->now_us - START);
+    speaks_tls(s, 50 * MS);
+    assert_int_equal(s->draft.commands[3].at_us, s->now_us - 50 * MS - START);
+}
+
+/* No server greets before the handshake is over for it, too. */
+static void test_the_greeting_counts_from_the_end_of_the_handshake(void **state)
+{
+    struct stage *s = *state;
+
+    begin(s, TLS_MODE_IMPLICIT);
+    speaks_tls(s, 0);
+    is_secured(s);
+    speaks_tls(s, 50 * MS);
+    assert_int_equal(client_deadline(&s->client), s->now_us + 10 * S);
+    assert_int_equal(s->draft.commands[0].at_us, 53 * MS);
+    speaks_tls(s, 50 * MS);
+    assert_int_equal(s->draft.commands[0].at_us, 53 * MS);
+    says(s, "220 mx.example.org ESMTP\r\n");
+    assert_int_equal(s->draft.timing_us[PHASE_BANNER], 51 * MS);
+    assert_int_equal(s->draft.timing_us[PHASE_TLS], 3 * MS);
+}
+
+static void test_a_greeting_that_has_begun_waited_for_nothing(void **state)
+{
+    struct stage *s = *state;
+
+    begin(s, TLS_MODE_IMPLICIT);
+    is_secured(s);
+    says(s, "220-mx.exa");
+    speaks_tls(s, 50 * MS);
+    says(s, "mple.org\r\n220 ESMTP\r\n");
+    assert_int_equal(s->draft.commands[0].at_us, 3 * MS);
+    assert_int_equal(s->draft.commands[0].first_byte_us, 4 * MS);
+}
+
 static void test_not_offered(void **state)
 {
     struct stage *s = *state;
@@ -460,6 +516,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_starttls),
         TEST(test_implicit),
+        TEST(test_the_handshake_counts_from_the_hello),
+        TEST(test_the_greeting_counts_from_the_end_of_the_handshake),
+        TEST(test_a_greeting_that_has_begun_waited_for_nothing),
         TEST(test_not_offered),
         TEST(test_not_offered_to_helo),
         TEST(test_refused),
