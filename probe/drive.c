@@ -149,6 +149,8 @@ static bool write_all(struct drive *d)
             return true;
         if (put > 0) {
             sent(d, len, now_us);
+            if (d->tls) /* a server has more to say than replies, and may hold these back behind it */
+                socket_acknowledge(d->socket);
             if (is_own)
                 sent_own(d, now_us);
             continue;

@@ -65,7 +65,8 @@ int socket_read(struct socket *s, char *data, size_t size, size_t *len_r, int64_
 int socket_write(struct socket *s, struct span bytes, size_t *len_r);
 
 /* Has what came acknowledged now, and not when something is sent or a while is over: a peer that holds back
- * the rest of what it has to say until then (Nagle) would be measured as slow for our sake. */
+ * the rest of what it has to say until then (Nagle) would be measured as slow for our sake. It holds for what
+ * comes next too, so that a loop that is late makes nobody wait. */
 void socket_acknowledge(struct socket *s);
 
 /* Makes the kernel stamp what comes in, from now on until the descriptor is closed; -1 when it cannot be had.
