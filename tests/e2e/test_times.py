@@ -20,6 +20,8 @@ from paced_mta import __file__ as PACED
 from support import SCALE
 from tls_mta import secured
 
+pytestmark = pytest.mark.alone
+
 RUNS = 100  # through each of the three ways to a server
 CROWD = 1000
 PACE_S = 0.4  # between a command of the crowd's and its reply
