@@ -48,25 +48,3 @@ size_t age_find(struct span bytes, size_t from, size_t *at_r, int64_t *past_us_r
     *past_us_r = past_us;
     return (size_t)(end + 1 - mark);
 }
-
-void age_mark_json(struct buffer *out, size_t from)
-{
-    static const char key[] = "\"" AGE_KEY "\":";
-    struct buffer marked;
-    size_t at = from;
-
-    buffer_init(&marked, out->limit);
-    buffer_put(&marked, out->data, from);
-    while (at < out->len) {
-        const char *found = memmem(out->data + at, out->len - at, key, sizeof key - 1);
-        size_t value = found ? (size_t)(found - out->data) + sizeof key - 1 : out->len;
-        size_t digits = found ? strspn(out->data + value, "-0123456789") : 0;
-        buffer_put(&marked, out->data + at, value - at);
-        if (digits > 0)
-            buffer_printf(&marked, "%c%.*s%c", AGE_MARK, (int)digits, out->data + value, AGE_MARK);
-        at = value + digits;
-    }
-    marked.full = marked.full || out->full;
-    buffer_free(out);
-    *out = marked;
-}

@@ -21,10 +21,4 @@ void age_milliseconds(int64_t past_us, int64_t now_us, char out_r[RENDER_NUMBER_
  * with both marks, 0 when there is none. */
 size_t age_find(struct span bytes, size_t from, size_t *at_r, int64_t *past_us_r);
 
-/* JSON holds no marks: there an age is an integer behind this key, which stands in no string, where its
- * quotes would be escaped. At no moment the integer is since when; this puts the marks around it. From there
- * on. */
-#define AGE_KEY "age_ms"
-void age_mark_json(struct buffer *out, size_t from);
-
 #endif

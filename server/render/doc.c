@@ -49,11 +49,6 @@ json_t *doc_said(struct doc *d, const char *text)
     return doc_string(d, arena_printf(&d->arena, "%.*s...", (int)part, text));
 }
 
-json_t *doc_tri(enum tri value)
-{
-    return value == TRI_NULL ? json_null() : json_boolean(value == TRI_TRUE);
-}
-
 json_t *doc_milliseconds(int64_t us)
 {
     if (us == CLOCK_NONE)
@@ -61,74 +56,11 @@ json_t *doc_milliseconds(int64_t us)
     return json_real(us < 0 ? 0.0 : (double)us / 1000.0);
 }
 
-json_t *doc_code(int reply_code)
-{
-    return reply_code ? json_integer(reply_code) : json_null();
-}
-
-json_t *doc_enhanced(struct enhanced value)
-{
-    char text[ENHANCED_TEXT_SIZE];
-
-    if (value.class == 0)
-        return json_null();
-    enhanced_text(value, text);
-    return json_string(text);
-}
-
 json_t *doc_wall_time(int64_t wall_us)
 {
     char text[TEXT_TIME_SIZE];
     text_time(wall_us, text);
     return json_string(text);
-}
-
-json_t *doc_address(const struct address *a)
-{
-    char text[ADDRESS_TEXT_SIZE];
-
-    address_text(a, text);
-    return *text ? json_string(text) : json_null();
-}
-
-json_t *doc_port(uint16_t number)
-{
-    return number ? json_integer(number) : json_null();
-}
-
-json_t *doc_family(const struct address *a)
-{
-    switch (address_family(a)) {
-    case AF_INET:
-        return json_string(family_name(FAMILY_IPV4));
-    case AF_INET6:
-        return json_string(family_name(FAMILY_IPV6));
-    case AF_UNIX:
-        return json_string("unix");
-    default:
-        return json_null();
-    }
-}
-
-json_t *doc_when(int64_t wall_us)
-{
-    return wall_us == CLOCK_NONE ? json_null() : doc_wall_time(wall_us);
-}
-
-json_t *doc_age(int64_t past_us, int64_t now_us)
-{
-    if (now_us == AGE_NO_MOMENT)
-        return json_integer(past_us);
-    return json_integer(render_since_us(past_us, now_us) / CLOCK_US_PER_MS);
-}
-
-json_t *doc_flags(struct doc *d, uint64_t set_of)
-{
-    json_t *list = json_array();
-    for (enum flag f = 0; f < FLAG_COUNT; f++)
-        if (set_of >> f & 1)
-            doc_append(d, list, json_string(flag_name(f)));
-    return list;
 }
 
 /* Ends the document: written whole, or not at all. Where it does not fit, it does without what is in spare
@@ -154,10 +86,4 @@ void doc_finish_without(struct doc *d, json_t *root, json_t *spare, struct buffe
 void doc_finish(struct doc *d, json_t *root, struct buffer *out)
 {
     doc_finish_without(d, root, NULL, out);
-}
-
-void doc_mark_ages(struct buffer *out, size_t from, int64_t now_us)
-{
-    if (now_us == AGE_NO_MOMENT)
-        age_mark_json(out, from);
 }

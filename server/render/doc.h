@@ -2,7 +2,7 @@
 #ifndef SERVER_RENDER_DOC_H
 #define SERVER_RENDER_DOC_H
 
-#include "server/render/age.h"
+#include "server/render/render.h"
 
 #include <jansson.h>
 
@@ -21,20 +21,11 @@ struct doc {
 void doc_set(struct doc *d, json_t *object, const char *key, json_t *value);
 void doc_append(struct doc *d, json_t *array, json_t *value);
 
-/* Values; what is absent (null, CLOCK_NONE, 0 where it is none) is JSON's null. */
+/* Values; what is absent (null, CLOCK_NONE) is JSON's null. */
 json_t *doc_string(struct doc *d, const char *text);
 json_t *doc_said(struct doc *d, const char *text); /* by the server: as much of it as is shown */
-json_t *doc_tri(enum tri value);
 json_t *doc_milliseconds(int64_t us);
-json_t *doc_code(int reply_code);
-json_t *doc_enhanced(struct enhanced value);
 json_t *doc_wall_time(int64_t wall_us); /* is never absent */
-json_t *doc_when(int64_t wall_us);
-json_t *doc_age(int64_t past_us, int64_t now_us); /* milliseconds; is never absent */
-json_t *doc_address(const struct address *a);
-json_t *doc_port(uint16_t number);
-json_t *doc_family(const struct address *a);
-json_t *doc_flags(struct doc *d, uint64_t flags); /* a list of their names */
 
 /* A text as a key. */
 const char *doc_utf8(struct doc *d, const char *text);
@@ -43,8 +34,5 @@ const char *doc_utf8(struct doc *d, const char *text);
  * does without what is in spare, an object in it. Takes root. */
 void doc_finish(struct doc *d, json_t *root, struct buffer *out);
 void doc_finish_without(struct doc *d, json_t *root, json_t *spare, struct buffer *out);
-
-/* Behind doc_finish, for a document that was perhaps written at no moment: now its ages have their marks. */
-void doc_mark_ages(struct buffer *out, size_t from, int64_t now_us);
 
 #endif

@@ -1,395 +1,414 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The JSON views. Every key is always there: what is absent, or belongs to something this result has not got,
- * is null, an empty list or an empty object. How a document is built is doc.c's.
+ * is null, an empty list or an empty object. How a document is written is pen.c's.
  */
-#include "server/render/doc.h"
 #include "server/render/json_delivery.h"
 
 #include "probe/base/clock.h"
 
-static json_t *age(const struct result *r, int64_t now_us)
+static void age(struct pen *p, const char *key, const struct result *r, int64_t now_us)
 {
-    return doc_age(r->ended_mono_us, now_us);
+    pen_age(p, key, r->ended_mono_us, now_us);
 }
 
-static json_t *failure(struct doc *d, const struct result_failure *f, const char *last_ok_run)
+static void failure(struct pen *p, const char *key, const struct result_failure *f, const char *last_ok_run)
 {
-    if (f->reason == REASON_NONE)
-        return json_null();
-    json_t *o = json_object();
-    doc_set(d, o, "phase", json_string(phase_name(f->phase)));
-    doc_set(d, o, "reason", json_string(reason_name(f->reason)));
-    doc_set(d, o, "route", doc_string(d, f->route));
-    doc_set(d, o, "code", doc_code(f->code));
-    doc_set(d, o, "enhanced", doc_enhanced(f->enhanced));
-    doc_set(d, o, "message", doc_string(d, f->message));
-    doc_set(d, o, "limit_ms", doc_milliseconds(f->limit_us));
-    doc_set(d, o, "elapsed_ms", doc_milliseconds(f->elapsed_us));
-    doc_set(d, o, "last_ok_run", doc_string(d, last_ok_run));
-    return o;
+    if (f->reason == REASON_NONE) {
+        pen_null(p, key);
+        return;
+    }
+    pen_object(p, key);
+    pen_string(p, "phase", phase_name(f->phase));
+    pen_string(p, "reason", reason_name(f->reason));
+    pen_string(p, "route", f->route);
+    pen_code(p, "code", f->code);
+    pen_enhanced(p, "enhanced", f->enhanced);
+    pen_string(p, "message", f->message);
+    pen_milliseconds(p, "limit_ms", f->limit_us);
+    pen_milliseconds(p, "elapsed_ms", f->elapsed_us);
+    pen_string(p, "last_ok_run", last_ok_run);
+    pen_end(p);
 }
 
-static json_t *peer(struct doc *d, const struct result *r)
+static void peer(struct pen *p, const char *key, const struct result *r)
 {
-    json_t *o = json_object();
-    doc_set(d, o, "host", doc_string(d, r->host));
-    doc_set(d, o, "port", doc_port(r->port));
-    doc_set(d, o, "address", doc_address(&r->peer));
-    doc_set(d, o, "family", doc_family(&r->peer));
-    doc_set(d, o, "name", doc_said(d, r->peer_name));
-    return o;
+    pen_object(p, key);
+    pen_string(p, "host", r->host);
+    pen_port(p, "port", r->port);
+    pen_address(p, "address", &r->peer);
+    pen_family(p, "family", &r->peer);
+    pen_said(p, "name", r->peer_name);
+    pen_end(p);
 }
 
-static json_t *local(struct doc *d, const struct result *r)
+static void local(struct pen *p, const char *key, const struct result *r)
 {
-    if (address_family(&r->local) == AF_UNSPEC)
-        return json_null();
-    json_t *o = json_object();
-    doc_set(d, o, "address", doc_address(&r->local));
-    doc_set(d, o, "port", doc_port(address_port(&r->local)));
-    return o;
+    if (address_family(&r->local) == AF_UNSPEC) {
+        pen_null(p, key);
+        return;
+    }
+    pen_object(p, key);
+    pen_address(p, "address", &r->local);
+    pen_port(p, "port", address_port(&r->local));
+    pen_end(p);
 }
 
-static json_t *claimed(struct doc *d, const struct result_claimed *from)
+static void claimed(struct pen *p, const char *key, const struct result_claimed *from)
 {
-    json_t *o = json_object();
-    doc_set(d, o, "proxy", doc_string(d, from->proxy));
-    doc_set(d, o, "xclient", doc_string(d, from->xclient));
-    doc_set(d, o, "honoured",
-            from->honoured == RESULT_HONOUR_UNKNOWN ? json_null()
-                                                    : json_boolean(from->honoured == RESULT_HONOURED));
-    return o;
+    pen_object(p, key);
+    pen_string(p, "proxy", from->proxy);
+    pen_string(p, "xclient", from->xclient);
+    if (from->honoured == RESULT_HONOUR_UNKNOWN)
+        pen_null(p, "honoured");
+    else
+        pen_bool(p, "honoured", from->honoured == RESULT_HONOURED);
+    pen_end(p);
 }
 
-static json_t *timing(struct doc *d, const int64_t us[PHASE_COUNT])
+static void timing(struct pen *p, const char *key, const int64_t us[PHASE_COUNT])
 {
-    json_t *o = json_object();
-    for (enum phase p = 0; p < PHASE_COUNT; p++)
-        if (phase_is_timed(p))
-            doc_set(d, o, phase_name(p), doc_milliseconds(us[p]));
-    return o;
+    pen_object(p, key);
+    for (enum phase of = 0; of < PHASE_COUNT; of++)
+        if (phase_is_timed(of))
+            pen_milliseconds(p, phase_name(of), us[of]);
+    pen_end(p);
 }
 
-static json_t *certificate(struct doc *d, const struct result_certificate *from)
+static void certificate(struct pen *p, const char *key, const struct result_certificate *from)
 {
-    json_t *o = json_object();
-    json_t *names = json_array();
-
+    pen_object(p, key);
+    pen_said(p, "subject", from->subject);
+    pen_said(p, "issuer", from->issuer);
+    pen_list(p, "names");
     for (size_t i = 0; i < from->name_count; i++)
-        doc_append(d, names, doc_said(d, from->names[i]));
-    doc_set(d, o, "subject", doc_said(d, from->subject));
-    doc_set(d, o, "issuer", doc_said(d, from->issuer));
-    doc_set(d, o, "names", names);
-    doc_set(d, o, "not_before", doc_when(from->not_before_wall_us));
-    doc_set(d, o, "not_after", doc_when(from->not_after_wall_us));
-    doc_set(d, o, "sha256", doc_string(d, from->sha256));
-    doc_set(d, o, "key", doc_string(d, from->key));
-    return o;
+        pen_said(p, NULL, from->names[i]);
+    pen_end(p);
+    pen_when(p, "not_before", from->not_before_wall_us);
+    pen_when(p, "not_after", from->not_after_wall_us);
+    pen_string(p, "sha256", from->sha256);
+    pen_string(p, "key", from->key);
+    pen_end(p);
 }
 
-static json_t *tls(struct doc *d, const struct result_tls *from)
+static void tls(struct pen *p, const char *key, const struct result_tls *from)
 {
-    if (!from)
-        return json_null();
-    json_t *o = json_object();
-    json_t *chain = json_array();
+    if (!from) {
+        pen_null(p, key);
+        return;
+    }
+    pen_object(p, key);
+    pen_string(p, "version", from->version);
+    pen_string(p, "cipher", from->cipher);
+    pen_string(p, "group", from->group);
+    pen_string(p, "alert", from->alert);
+    pen_tri(p, "verified", from->verified);
+    pen_string(p, "reason", from->reason == REASON_NONE ? NULL : reason_name(from->reason));
+    pen_list(p, "chain");
     for (size_t i = 0; i < from->chain_count; i++)
-        doc_append(d, chain, certificate(d, &from->chain[i]));
-    doc_set(d, o, "version", doc_string(d, from->version));
-    doc_set(d, o, "cipher", doc_string(d, from->cipher));
-    doc_set(d, o, "group", doc_string(d, from->group));
-    doc_set(d, o, "alert", doc_string(d, from->alert));
-    doc_set(d, o, "verified", doc_tri(from->verified));
-    doc_set(d, o, "reason",
-            from->reason == REASON_NONE ? json_null() : json_string(reason_name(from->reason)));
-    doc_set(d, o, "chain", chain);
-    return o;
+        certificate(p, NULL, &from->chain[i]);
+    pen_end(p);
+    pen_end(p);
 }
 
-static json_t *extensions(struct doc *d, const struct result *r)
+static void extensions(struct pen *p, const char *key, const struct result *r)
 {
-    json_t *o = json_object();
-    struct render_share lines = d->share;
+    pen_object(p, key);
+    struct render_share lines = p->share;
     for (size_t i = 0; i < r->extension_count; i++) {
         const char *keyword = r->extensions[i].keyword;
-        if (keyword[render_take(&d->share, keyword)] == '\0') /* a part of a keyword would be another one */
-            doc_set(d, o, doc_utf8(d, keyword), doc_said(d, r->extensions[i].params));
+        if (keyword[render_take(&p->share, keyword)] == '\0') /* a part of a keyword would be another one */
+            pen_said(p, pen_utf8(p, keyword), r->extensions[i].params);
     }
-    d->share = lines;
-    return o;
+    p->share = lines;
+    pen_end(p);
 }
 
-static json_t *reply(struct doc *d, const struct result_reply *from)
+static void reply(struct pen *p, const char *key, const struct result_reply *from)
 {
-    json_t *o = json_object();
-    json_t *lines = json_array();
+    size_t count = render_lines(&p->share, from);
 
-    size_t count = render_lines(&d->share, from);
+    pen_object(p, key);
+    pen_code(p, "code", from->code);
+    pen_enhanced(p, "enhanced", from->enhanced);
+    pen_list(p, "lines");
     for (size_t i = 0; i < count; i++)
-        doc_append(d, lines, doc_said(d, from->lines[i]));
+        pen_said(p, NULL, from->lines[i]);
     if (count < from->line_count)
-        doc_append(d, lines, json_string("..."));
-    doc_set(d, o, "code", doc_code(from->code));
-    doc_set(d, o, "enhanced", doc_enhanced(from->enhanced));
-    doc_set(d, o, "lines", lines);
-    doc_set(d, o, "escaped", json_boolean(from->escaped));
-    return o;
+        pen_string(p, NULL, "...");
+    pen_end(p);
+    pen_bool(p, "escaped", from->escaped);
+    pen_end(p);
 }
 
-static json_t *command(struct doc *d, const struct result *r, const struct result_command *c)
+static void command(struct pen *p, const char *key, const struct result *r, const struct result_command *c)
 {
-    json_t *o = json_object();
-    doc_set(d, o, "phase", json_string(phase_name(c->phase)));
-    doc_set(d, o, "route", c->route < 0 ? json_null() : doc_string(d, r->routes[c->route].name));
-    doc_set(d, o, "sent", doc_string(d, c->sent));
-    doc_set(d, o, "at_ms", doc_milliseconds(c->at_us));
-    doc_set(d, o, "first_byte_ms", doc_milliseconds(c->first_byte_us));
-    doc_set(d, o, "reply_ms", doc_milliseconds(c->reply_us));
-    doc_set(d, o, "reply", c->replied ? reply(d, &c->reply) : json_null());
-    doc_set(d, o, "expected", doc_string(d, c->expected));
-    doc_set(d, o, "ok", json_boolean(c->ok));
-    return o;
+    pen_object(p, key);
+    pen_string(p, "phase", phase_name(c->phase));
+    pen_string(p, "route", c->route < 0 ? NULL : r->routes[c->route].name);
+    pen_string(p, "sent", c->sent);
+    pen_milliseconds(p, "at_ms", c->at_us);
+    pen_milliseconds(p, "first_byte_ms", c->first_byte_us);
+    pen_milliseconds(p, "reply_ms", c->reply_us);
+    if (c->replied)
+        reply(p, "reply", &c->reply);
+    else
+        pen_null(p, "reply");
+    pen_string(p, "expected", c->expected);
+    pen_bool(p, "ok", c->ok);
+    pen_end(p);
 }
 
-static json_t *commands(struct doc *d, const struct result *r)
+static void commands(struct pen *p, const char *key, const struct result *r)
 {
-    json_t *list = json_array();
+    pen_list(p, key);
     for (size_t i = 0; i < r->command_count; i++)
-        doc_append(d, list, command(d, r, &r->commands[i]));
-    return list;
+        command(p, NULL, r, &r->commands[i]);
+    pen_end(p);
 }
 
-static json_t *expects(struct doc *d, unsigned set_of)
+static void expects(struct pen *p, const char *key, unsigned set_of)
 {
-    json_t *list = json_array();
+    pen_list(p, key);
     for (unsigned e = EXPECT_ACCEPTED; e <= EXPECT_LAST; e <<= 1)
         if (set_of & e)
-            doc_append(d, list, json_string(expect_name((enum expect)e)));
-    return list;
+            pen_string(p, NULL, expect_name((enum expect)e));
+    pen_end(p);
 }
 
-static json_t *recipients(struct doc *d, const struct result_route *route)
+static void recipients(struct pen *p, const char *key, const struct result_route *route)
 {
-    json_t *list = json_array();
+    pen_list(p, key);
     for (size_t i = 0; i < route->recipient_count; i++) {
         const struct result_recipient *from = &route->recipients[i];
-        json_t *o = json_object();
-        doc_set(d, o, "to", doc_string(d, from->to));
-        doc_set(d, o, "code", doc_code(from->code));
-        doc_set(d, o, "enhanced", doc_enhanced(from->enhanced));
-        doc_set(d, o, "text", doc_said(d, from->text));
-        doc_set(d, o, "ok", doc_tri(from->ok));
-        doc_append(d, list, o);
+        pen_object(p, NULL);
+        pen_string(p, "to", from->to);
+        pen_code(p, "code", from->code);
+        pen_enhanced(p, "enhanced", from->enhanced);
+        pen_said(p, "text", from->text);
+        pen_tri(p, "ok", from->ok);
+        pen_end(p);
     }
-    return list;
+    pen_end(p);
 }
 
-static json_t * final(struct doc *d, const struct result_final *from)
+static void final(struct pen *p, const char *key, const struct result_final *from)
 {
-    if (!from->code)
-        return json_null();
-    json_t *o = json_object();
-    doc_set(d, o, "code", doc_code(from->code));
-    doc_set(d, o, "enhanced", doc_enhanced(from->enhanced));
-    doc_set(d, o, "text", doc_said(d, from->text));
-    return o;
+    if (!from->code) {
+        pen_null(p, key);
+        return;
+    }
+    pen_object(p, key);
+    pen_code(p, "code", from->code);
+    pen_enhanced(p, "enhanced", from->enhanced);
+    pen_said(p, "text", from->text);
+    pen_end(p);
 }
 
-static json_t *routes(struct doc *d, const struct result *r, int64_t now_us)
+static void routes(struct pen *p, const char *key, const struct result *r, int64_t now_us)
 {
-    json_t *list = json_array();
+    pen_list(p, key);
     for (size_t i = 0; i < r->route_count; i++) {
         const struct result_route *from = &r->routes[i];
-        json_t *o = json_object();
-        doc_set(d, o, "name", doc_string(d, from->name));
-        doc_set(d, o, "from", doc_string(d, from->from));
-        doc_set(d, o, "expect", expects(d, from->expect));
-        doc_set(d, o, "state", doc_string(d, route_state_name(from->state)));
-        doc_set(d, o, "ok", doc_tri(from->ok));
-        doc_set(d, o, "message_id", doc_string(d, from->message_id));
-        doc_set(d, o, "queue_id", doc_string(d, from->queue_id));
-        doc_set(d, o, "recipients", recipients(d, from));
-        doc_set(d, o, "final", final(d, &from->final));
-        doc_set(d, o, "delivery", json_delivery(d, &from->delivery, now_us));
-        doc_append(d, list, o);
+        pen_object(p, NULL);
+        pen_string(p, "name", from->name);
+        pen_string(p, "from", from->from);
+        expects(p, "expect", from->expect);
+        pen_string(p, "state", route_state_name(from->state));
+        pen_tri(p, "ok", from->ok);
+        pen_string(p, "message_id", from->message_id);
+        pen_string(p, "queue_id", from->queue_id);
+        recipients(p, "recipients", from);
+        final(p, "final", &from->final);
+        json_delivery(p, "delivery", &from->delivery, now_us);
+        pen_end(p);
     }
-    return list;
+    pen_end(p);
 }
 
 /* An attempt that went on to a dialogue has its times in the result itself. */
-static json_t *attempt_timing(struct doc *d, const struct result_attempt *a)
+static void attempt_timing(struct pen *p, const char *key, const struct result_attempt *a)
 {
     int64_t us[PHASE_COUNT];
-    for (enum phase p = 0; p < PHASE_COUNT; p++)
-        us[p] = p == PHASE_CONNECT ? a->connect_us : CLOCK_NONE;
-    return timing(d, a->host ? a->timing_us : us);
+
+    for (enum phase of = 0; of < PHASE_COUNT; of++)
+        us[of] = of == PHASE_CONNECT ? a->connect_us : CLOCK_NONE;
+    timing(p, key, a->host ? a->timing_us : us);
 }
 
-static json_t *attempts(struct doc *d, const struct result *r)
+static void attempts(struct pen *p, const char *key, const struct result *r)
 {
-    json_t *list = json_array();
+    pen_list(p, key);
     for (size_t i = 0; i < r->attempt_count; i++) {
         const struct result_attempt *from = &r->attempts[i];
         const struct result_failure *f = &from->failure;
         enum status status = from->host ? from->status : verdict_status(f->phase, f->reason, 0);
-        json_t *o = json_object();
-        doc_set(d, o, "address", doc_address(&from->address));
-        doc_set(d, o, "status", json_string(status_name(status)));
-        doc_set(d, o, "failure", failure(d, f, NULL));
-        doc_set(d, o, "timing_ms", attempt_timing(d, from));
-        doc_set(d, o, "id", doc_string(d, from->id));
-        doc_set(d, o, "host", doc_string(d, from->host ? from->host : r->host));
-        doc_append(d, list, o);
+        pen_object(p, NULL);
+        pen_address(p, "address", &from->address);
+        pen_string(p, "status", status_name(status));
+        failure(p, "failure", f, NULL);
+        attempt_timing(p, "timing_ms", from);
+        pen_string(p, "id", from->id);
+        pen_string(p, "host", from->host ? from->host : r->host);
+        pen_end(p);
     }
-    return list;
+    pen_end(p);
 }
 
-static json_t *result(struct doc *d, const struct result *r, int64_t now_us)
+static void result(struct pen *p, const char *key, const struct result *r, int64_t now_us)
 {
-    json_t *o = json_object();
-    doc_set(d, o, "status", json_string(status_name(r->status)));
-    doc_set(d, o, "target", doc_string(d, r->target));
-    doc_set(d, o, "id", doc_string(d, r->id));
-    doc_set(d, o, "vantage", doc_string(d, r->vantage));
-    doc_set(d, o, "summary", doc_string(d, r->summary));
-    doc_set(d, o, "failure", failure(d, &r->failure, r->last_ok.run));
-    doc_set(d, o, "flags", doc_flags(d, r->flags));
-    doc_set(d, o, "started_at", doc_wall_time(r->started_wall_us));
-    doc_set(d, o, "duration_ms", doc_milliseconds(r->duration_us));
-    doc_set(d, o, AGE_KEY, age(r, now_us));
-    doc_set(d, o, "peer", peer(d, r));
-    doc_set(d, o, "local", local(d, r));
-    doc_set(d, o, "claimed", claimed(d, &r->claimed));
-    doc_set(d, o, "timing_ms", timing(d, r->timing_us));
-    doc_set(d, o, "extensions", extensions(d, r));
-    doc_set(d, o, "tls", tls(d, r->tls));
-    doc_set(d, o, "commands", commands(d, r));
-    doc_set(d, o, "routes", routes(d, r, now_us));
-    doc_set(d, o, "attempts", attempts(d, r));
-    doc_set(d, o, "dane", json_null());
-    doc_set(d, o, "mta_sts", json_null());
-    return o;
+    pen_object(p, key);
+    pen_string(p, "status", status_name(r->status));
+    pen_string(p, "target", r->target);
+    pen_string(p, "id", r->id);
+    pen_string(p, "vantage", r->vantage);
+    pen_string(p, "summary", r->summary);
+    failure(p, "failure", &r->failure, r->last_ok.run);
+    pen_flags(p, "flags", r->flags);
+    pen_wall_time(p, "started_at", r->started_wall_us);
+    pen_milliseconds(p, "duration_ms", r->duration_us);
+    age(p, "age_ms", r, now_us);
+    peer(p, "peer", r);
+    local(p, "local", r);
+    claimed(p, "claimed", &r->claimed);
+    timing(p, "timing_ms", r->timing_us);
+    extensions(p, "extensions", r);
+    tls(p, "tls", r->tls);
+    commands(p, "commands", r);
+    routes(p, "routes", r, now_us);
+    attempts(p, "attempts", r);
+    pen_null(p, "dane");
+    pen_null(p, "mta_sts");
+    pen_end(p);
 }
 
 void json_result(struct buffer *out, const struct result *r, int64_t now_us)
 {
-    struct doc d = {.share = render_share_whole};
-    size_t from = out->len;
+    struct pen p;
 
-    doc_finish(&d, result(&d, r, now_us), out);
-    doc_mark_ages(out, from, now_us);
+    pen_init(&p, out, &render_share_whole);
+    result(&p, NULL, r, now_us);
+    pen_finish(&p);
 }
 
-static json_t *counts(struct doc *d, const struct render_set *of)
+static void counts(struct pen *p, const char *key, const struct render_set *of)
 {
     static const enum status order[] = {STATUS_PASS, STATUS_WARN, STATUS_FAIL, STATUS_UNKNOWN};
     size_t count[STATUS_COUNT];
-    json_t *o = json_object();
 
     render_set_count(of, count);
+    pen_object(p, key);
     for (size_t i = 0; i < STATUS_COUNT; i++)
-        doc_set(d, o, status_name(order[i]), json_integer((json_int_t)count[order[i]]));
-    return o;
+        pen_integer(p, status_name(order[i]), (int64_t)count[order[i]]);
+    pen_end(p);
 }
 
+/* One that is too long keeps its verdict, and does without the results. */
 void json_set(struct buffer *out, const struct render_set *of, int64_t now_us)
 {
-    struct doc d = {0};
+    struct pen p;
     char summary[RENDER_SUMMARY_SIZE];
-    size_t from = out->len;
-    json_t *root = json_object();
-    json_t *targets = json_object();
 
     render_set_summary(of, summary);
-    for (size_t i = 0; i < of->count; i++) {
-        d.share = render_share_set;
-        doc_set(&d, targets, doc_utf8(&d, of->results[i]->target), result(&d, of->results[i], now_us));
+    pen_init(&p, out, &render_share_set);
+    pen_object(&p, NULL);
+    pen_string(&p, "status", status_name(render_set_status(of)));
+    pen_string(&p, "summary", summary);
+    counts(&p, "counts", of);
+    pen_object(&p, "targets");
+    struct pen_place empty = pen_place(&p);
+    bool fits = !out->full;
+    for (size_t i = 0; i < of->count && !out->full; i++) {
+        p.share = render_share_set;
+        result(&p, pen_utf8(&p, of->results[i]->target), of->results[i], now_us);
     }
-    doc_set(&d, root, "status", json_string(status_name(render_set_status(of))));
-    doc_set(&d, root, "summary", json_string(summary));
-    doc_set(&d, root, "counts", counts(&d, of));
-    doc_set(&d, root, "targets", targets);
-    doc_finish_without(&d, root, targets, out);
-    doc_mark_ages(out, from, now_us);
+    if (fits && (out->full || out->limit - out->len < 2)) /* no room for what ends it */
+        pen_return(&p, &empty);
+    pen_end(&p);
+    pen_end(&p);
+    pen_finish(&p);
 }
 
-static json_t *tags(struct doc *d, const struct snapshot_target *from)
+static void tags(struct pen *p, const char *key, const struct snapshot_target *from)
 {
-    json_t *list = json_array();
-
+    pen_list(p, key);
     for (size_t i = 0; i < from->tag_count; i++)
-        doc_append(d, list, doc_string(d, from->tags[i]));
-    return list;
+        pen_string(p, NULL, from->tags[i]);
+    pen_end(p);
 }
 
-static json_t *drained(struct doc *d, const struct render_drain *from)
+static void drained(struct pen *p, const char *key, const struct render_drain *from)
 {
-    if (!from)
-        return json_null();
-    json_t *o = json_object();
-    doc_set(d, o, "since", doc_wall_time(from->since_wall_us));
-    doc_set(d, o, "until",
-            from->until_wall_us == CLOCK_NONE ? json_null() : doc_wall_time(from->until_wall_us));
-    doc_set(d, o, "reason", doc_string(d, *from->reason ? from->reason : NULL));
-    doc_set(d, o, "mode", doc_string(d, from->mode));
-    return o;
+    if (!from) {
+        pen_null(p, key);
+        return;
+    }
+    pen_object(p, key);
+    pen_wall_time(p, "since", from->since_wall_us);
+    pen_when(p, "until", from->until_wall_us);
+    pen_string(p, "reason", *from->reason ? from->reason : NULL);
+    pen_string(p, "mode", from->mode);
+    pen_end(p);
 }
 
-static json_t *target(struct doc *d, const struct snapshot_target *from, const struct result *last,
-                      const struct render_drain *drain, int64_t now_us)
+static void target(struct pen *p, const char *key, const struct snapshot_target *from,
+                   const struct result *last, const struct render_drain *drain, int64_t now_us)
 {
     char host[RENDER_HOST_SIZE];
-    json_t *o = json_object();
 
     render_target(&from->plan, host);
-    doc_set(d, o, "name", doc_string(d, from->name));
-    doc_set(d, o, "tags", tags(d, from));
-    doc_set(d, o, "address", doc_string(d, host));
-    doc_set(d, o, "status", last ? json_string(status_name(last->status)) : json_null());
-    doc_set(d, o, AGE_KEY, last ? age(last, now_us) : json_null());
-    doc_set(d, o, "id", last ? doc_string(d, last->id) : json_null());
-    doc_set(d, o, "summary", last ? doc_string(d, last->summary) : json_null());
-    doc_set(d, o, "drained", drained(d, drain));
-    return o;
+    pen_object(p, key);
+    pen_string(p, "name", from->name);
+    tags(p, "tags", from);
+    pen_string(p, "address", host);
+    pen_string(p, "status", last ? status_name(last->status) : NULL);
+    if (last)
+        age(p, "age_ms", last, now_us);
+    else
+        pen_null(p, "age_ms");
+    pen_string(p, "id", last ? last->id : NULL);
+    pen_string(p, "summary", last ? last->summary : NULL);
+    drained(p, "drained", drain);
+    pen_end(p);
 }
 
 void json_targets(struct buffer *out, const struct snapshot *snapshot, const struct result *const *latest,
                   const struct render_drain *const *drains, int64_t now_us)
 {
-    struct doc d = {0};
-    json_t *root = json_object();
-    json_t *list = json_array();
+    struct pen p;
 
+    pen_init(&p, out, &render_share_whole);
+    pen_object(&p, NULL);
+    pen_list(&p, "targets");
     for (size_t i = 0; i < snapshot->target_count; i++)
-        doc_append(&d, list, target(&d, &snapshot->targets[i], latest[i], drains[i], now_us));
-    doc_set(&d, root, "targets", list);
-    doc_finish(&d, root, out);
+        target(&p, NULL, &snapshot->targets[i], latest[i], drains[i], now_us);
+    pen_end(&p);
+    pen_end(&p);
+    pen_finish(&p);
 }
 
 void json_target(struct buffer *out, const struct snapshot_target *from, const struct result *latest,
                  const struct render_drain *drain, int64_t now_us)
 {
-    struct doc d = {0};
+    struct pen p;
 
-    doc_finish(&d, target(&d, from, latest, drain, now_us), out);
+    pen_init(&p, out, &render_share_whole);
+    target(&p, NULL, from, latest, drain, now_us);
+    pen_finish(&p);
 }
 
 void json_problem(struct buffer *out, const struct problem *problem)
 {
-    struct doc d = {0};
-    json_t *root = json_object();
+    struct pen p;
 
-    doc_set(&d, root, "type", json_string("about:blank"));
-    doc_set(&d, root, "title", doc_string(&d, problem->title));
-    doc_set(&d, root, "status", json_integer(problem->status));
-    doc_set(&d, root, "detail", doc_string(&d, problem->detail));
+    pen_init(&p, out, &render_share_whole);
+    pen_object(&p, NULL);
+    pen_string(&p, "type", "about:blank");
+    pen_string(&p, "title", problem->title);
+    pen_integer(&p, "status", problem->status);
+    pen_string(&p, "detail", problem->detail);
     if (problem->parameter)
-        doc_set(&d, root, "parameter", doc_string(&d, problem->parameter));
-    doc_finish(&d, root, out);
-}
-
-const char *json_version(void)
-{
-    return jansson_version_str();
+        pen_string(&p, "parameter", problem->parameter);
+    pen_end(&p);
+    pen_finish(&p);
 }

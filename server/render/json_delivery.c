@@ -9,103 +9,110 @@
 
 static const struct evidence no_evidence = {.hops = NULL};
 
-static json_t *hop(struct doc *d, const struct evidence_hop *from)
+static void hop(struct pen *p, const char *key, const struct evidence_hop *from)
 {
     bool is_skewed = from->delay_us < 0 && from->delay_us != CLOCK_NONE;
-    json_t *o = json_object();
 
-    doc_set(d, o, "by", doc_said(d, from->by));
-    doc_set(d, o, "from", doc_said(d, from->from));
-    doc_set(d, o, "with", doc_said(d, from->with));
-    doc_set(d, o, "at", doc_when(from->at_wall_us));
-    doc_set(d, o, "delay_ms",
-            is_skewed ? json_real((double)from->delay_us / 1000.0) : doc_milliseconds(from->delay_us));
-    doc_set(d, o, "skew", json_boolean(is_skewed));
-    return o;
+    pen_object(p, key);
+    pen_said(p, "by", from->by);
+    pen_said(p, "from", from->from);
+    pen_said(p, "with", from->with);
+    pen_when(p, "at", from->at_wall_us);
+    pen_skew(p, "delay_ms", from->delay_us);
+    pen_bool(p, "skew", is_skewed);
+    pen_end(p);
 }
 
-static json_t *hops(struct doc *d, const struct evidence *from)
+static void hops(struct pen *p, const char *key, const struct evidence *from)
 {
-    json_t *list = json_array();
-
+    pen_list(p, key);
     for (size_t i = 0; i < from->hop_count; i++)
-        doc_append(d, list, hop(d, &from->hops[i]));
-    return list;
+        hop(p, NULL, &from->hops[i]);
+    pen_end(p);
 }
 
-static json_t *texts(struct doc *d, const char *const *from, size_t count)
+static void texts(struct pen *p, const char *key, const char *const *from, size_t count)
 {
-    json_t *list = json_array();
-
+    pen_list(p, key);
     for (size_t i = 0; i < count; i++)
-        doc_append(d, list, doc_said(d, from[i]));
-    return list;
+        pen_said(p, NULL, from[i]);
+    pen_end(p);
 }
 
-static json_t *header(struct doc *d, json_t *name, json_t *value)
+static void header(struct pen *p, const char *name, const char *value)
 {
-    json_t *o = json_object();
-
-    doc_set(d, o, "name", name);
-    doc_set(d, o, "value", value);
-    return o;
+    pen_object(p, NULL);
+    pen_said(p, "name", name);
+    pen_said(p, "value", value);
+    pen_end(p);
 }
 
-static json_t *headers(struct doc *d, const struct evidence *from)
+static void headers(struct pen *p, const char *key, const struct evidence *from)
 {
-    size_t count = from->field_count < d->share.lines ? from->field_count : d->share.lines;
-    json_t *list = json_array();
+    size_t count = from->field_count < p->share.lines ? from->field_count : p->share.lines;
 
-    for (size_t i = 0; i < count; i++) {
-        json_t *name = doc_said(d, from->fields[i].name); /* before its value */
-        doc_append(d, list, header(d, name, doc_said(d, from->fields[i].value)));
+    pen_list(p, key);
+    for (size_t i = 0; i < count; i++)
+        header(p, from->fields[i].name, from->fields[i].value);
+    if (count < from->field_count) {
+        pen_object(p, NULL);
+        pen_string(p, "name", "...");
+        pen_string(p, "value", "...");
+        pen_end(p);
     }
-    if (count < from->field_count)
-        doc_append(d, list, header(d, json_string("..."), json_string("...")));
-    return list;
+    pen_end(p);
 }
 
-static json_t *bounce(struct doc *d, const struct bounce *from)
+static void bounce(struct pen *p, const char *key, const struct bounce *from)
 {
-    if (!from)
-        return json_null();
-    json_t *o = json_object();
-    doc_set(d, o, "action", doc_string(d, from->action));
-    doc_set(d, o, "status", doc_string(d, from->status));
-    doc_set(d, o, "diagnostic", doc_said(d, from->diagnostic));
-    doc_set(d, o, "recipient", doc_said(d, from->recipient));
-    doc_set(d, o, "reporter", doc_said(d, from->reporter));
-    return o;
+    if (!from) {
+        pen_null(p, key);
+        return;
+    }
+    pen_object(p, key);
+    pen_string(p, "action", from->action);
+    pen_string(p, "status", from->status);
+    pen_said(p, "diagnostic", from->diagnostic);
+    pen_said(p, "recipient", from->recipient);
+    pen_said(p, "reporter", from->reporter);
+    pen_end(p);
 }
 
-static json_t *total(const struct delivery *from, size_t count)
+static void total(struct pen *p, const char *key, const struct delivery *from, size_t count)
 {
-    return from->evidence ? json_integer((json_int_t)count) : json_null();
+    if (from->evidence)
+        pen_integer(p, key, (int64_t)count);
+    else
+        pen_null(p, key);
 }
 
-json_t *json_delivery(struct doc *d, const struct delivery *from, int64_t now_us)
+void json_delivery(struct pen *p, const char *key, const struct delivery *from, int64_t now_us)
 {
     const struct evidence *e = from->evidence ? from->evidence : &no_evidence;
-    bool settled = from->settled_us != CLOCK_NONE;
 
-    if (from->state == ROUTE_NONE)
-        return json_null();
-    json_t *o = json_object();
-    doc_set(d, o, "state", json_string(route_state_name(from->state)));
-    doc_set(d, o, "mailbox", doc_string(d, from->mailbox));
-    doc_set(d, o, "latency_ms", doc_milliseconds(from->latency_us));
-    doc_set(d, o, AGE_KEY, settled ? doc_age(from->settled_us, now_us) : json_null());
-    doc_set(d, o, "run", doc_string(d, from->run));
-    doc_set(d, o, "hops", hops(d, e));
-    doc_set(d, o, "authentication_results", texts(d, e->auth, e->auth_count));
-    doc_set(d, o, "flags", doc_flags(d, from->flags));
-    doc_set(d, o, "found", doc_string(d, from->found));
-    doc_set(d, o, "why", doc_said(d, from->why));
-    doc_set(d, o, "changes", texts(d, e->changes, e->change_count));
-    doc_set(d, o, "bounce", bounce(d, from->bounce));
-    doc_set(d, o, "size", total(from, e->size));
-    doc_set(d, o, "hops_total", total(from, e->hop_total));
-    doc_set(d, o, "headers_total", total(from, e->field_total));
-    doc_set(d, o, "headers", headers(d, e));
-    return o;
+    if (from->state == ROUTE_NONE) {
+        pen_null(p, key);
+        return;
+    }
+    pen_object(p, key);
+    pen_string(p, "state", route_state_name(from->state));
+    pen_string(p, "mailbox", from->mailbox);
+    pen_milliseconds(p, "latency_ms", from->latency_us);
+    if (from->settled_us != CLOCK_NONE)
+        pen_age(p, "age_ms", from->settled_us, now_us);
+    else
+        pen_null(p, "age_ms");
+    pen_string(p, "run", from->run);
+    hops(p, "hops", e);
+    texts(p, "authentication_results", e->auth, e->auth_count);
+    pen_flags(p, "flags", from->flags);
+    pen_string(p, "found", from->found);
+    pen_said(p, "why", from->why);
+    texts(p, "changes", e->changes, e->change_count);
+    bounce(p, "bounce", from->bounce);
+    total(p, "size", from, e->size);
+    total(p, "hops_total", from, e->hop_total);
+    total(p, "headers_total", from, e->field_total);
+    headers(p, "headers", e);
+    pen_end(p);
 }

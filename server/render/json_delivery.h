@@ -2,9 +2,9 @@
 #ifndef SERVER_RENDER_JSON_DELIVERY_H
 #define SERVER_RENDER_JSON_DELIVERY_H
 
-#include "server/render/doc.h"
+#include "server/render/pen.h"
 
 /* What became of a message, and what it says itself; JSON's null where there is none. For json.c alone. */
-json_t *json_delivery(struct doc *d, const struct delivery *from, int64_t now_us);
+void json_delivery(struct pen *p, const char *key, const struct delivery *from, int64_t now_us);
 
 #endif

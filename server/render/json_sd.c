@@ -46,3 +46,8 @@ void json_sd(struct buffer *out, const struct snapshot *snapshot, const struct s
     }
     doc_finish(&d, root, out);
 }
+
+const char *json_version(void)
+{
+    return jansson_version_str();
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * JSON (RFC 8259), compact, straight into the buffer. A tree of it, as doc.c has jansson build one, costs
+ * four times what the whole dialogue does that it tells of. Text that is not UTF-8 should not come here;
+ * should it all the same, it is shown escaped.
+ */
+#include "server/render/pen.h"
+
+#include "probe/base/clock.h"
+#include "probe/base/text.h"
+#include "server/render/age.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define NUMBER_SIZE 32
+
+void pen_init(struct pen *p, struct buffer *out, const struct render_share *share)
+{
+    *p = (struct pen){.out = out, .begun = out->len, .share = *share};
+}
+
+/* ---- what a string may hold ---- */
+
+/* The letter behind the backslash, 0 when there is none. */
+static char short_escape(unsigned char c)
+{
+    switch (c) {
+    case '"':
+    case '\\':
+        return (char)c;
+    case '\b':
+        return 'b';
+    case '\f':
+        return 'f';
+    case '\n':
+        return 'n';
+    case '\r':
+        return 'r';
+    case '\t':
+        return 't';
+    default:
+        return 0;
+    }
+}
+
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\';
+}
+
+static void put_escaped(struct buffer *out, unsigned char c)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char escape[] = {'\\', short_escape(c), '0', '0', hex[c >> 4], hex[c & 0x0f]};
+
+    if (!escape[1])
+        escape[1] = 'u';
+    buffer_put(out, escape, escape[1] == 'u' ? sizeof escape : 2);
+}
+
+/* In quotes. */
+static void put_string(struct buffer *out, const char *text)
+{
+    const char *from = text;
+
+    buffer_put(out, "\"", 1);
+    for (;;) {
+        const char *to = from;
+        while (is_plain((unsigned char)*to))
+            to++;
+        buffer_put(out, from, (size_t)(to - from));
+        if (*to == '\0')
+            break;
+        put_escaped(out, (unsigned char)*to);
+        from = to + 1;
+    }
+    buffer_put(out, "\"", 1);
+}
+
+/* ---- the frame ---- */
+
+static bool in_list(const struct pen *p)
+{
+    return p->depth == 0 || p->lists >> (p->depth - 1) & 1;
+}
+
+/* Before a value. */
+static void put_key(struct pen *p, const char *key)
+{
+    assert(in_list(p) == (key == NULL));
+    if (p->follows)
+        buffer_put(p->out, ",", 1);
+    p->follows = true;
+    if (!key)
+        return;
+    put_string(p->out, key);
+    buffer_put(p->out, ":", 1);
+}
+
+static void put_value(struct pen *p, const char *key, const char *value, size_t len)
+{
+    put_key(p, key);
+    buffer_put(p->out, value, len);
+}
+
+static void open_one(struct pen *p, const char *key, bool list)
+{
+    assert(p->depth < 64);
+    put_value(p, key, list ? "[" : "{", 1);
+    p->lists &= ~(UINT64_C(1) << p->depth);
+    p->lists |= (uint64_t)list << p->depth++;
+    p->follows = false;
+}
+
+void pen_object(struct pen *p, const char *key)
+{
+    open_one(p, key, false);
+}
+
+void pen_list(struct pen *p, const char *key)
+{
+    open_one(p, key, true);
+}
+
+void pen_end(struct pen *p)
+{
+    assert(p->depth > 0);
+    buffer_put(p->out, in_list(p) ? "]" : "}", 1);
+    p->depth--;
+    p->follows = true;
+}
+
+struct pen_place pen_place(const struct pen *p)
+{
+    return (struct pen_place){p->out->len, p->lists, p->depth, p->follows};
+}
+
+static void cut(struct buffer *out, size_t len)
+{
+    out->len = len;
+    if (out->data)
+        out->data[len] = '\0';
+}
+
+void pen_return(struct pen *p, const struct pen_place *place)
+{
+    cut(p->out, place->len);
+    p->out->full = false;
+    p->lists = place->lists;
+    p->depth = place->depth;
+    p->follows = place->follows;
+}
+
+void pen_finish(struct pen *p)
+{
+    assert(p->depth == 0);
+    if (p->out->full)
+        cut(p->out, p->begun);
+    arena_free(&p->arena);
+}
+
+/* ---- values ---- */
+
+void pen_null(struct pen *p, const char *key)
+{
+    put_value(p, key, "null", 4);
+}
+
+void pen_bool(struct pen *p, const char *key, bool value)
+{
+    put_value(p, key, value ? "true" : "false", value ? 4 : 5);
+}
+
+void pen_tri(struct pen *p, const char *key, enum tri value)
+{
+    if (value == TRI_NULL)
+        pen_null(p, key);
+    else
+        pen_bool(p, key, value == TRI_TRUE);
+}
+
+/* The digits end at end; where they begin. */
+static char *digits_before(char *end, uint64_t value)
+{
+    do
+        *--end = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    return end;
+}
+
+void pen_integer(struct pen *p, const char *key, int64_t value)
+{
+    char text[NUMBER_SIZE];
+    char *end = text + sizeof text;
+    char *at = digits_before(end, value < 0 ? -(uint64_t)value : (uint64_t)value);
+
+    if (value < 0)
+        *--at = '-';
+    put_value(p, key, at, (size_t)(end - at));
+}
+
+const char *pen_utf8(struct pen *p, const char *text)
+{
+    return text_is_utf8(span_of(text)) ? text : text_escape(&p->arena, span_of(text));
+}
+
+void pen_string(struct pen *p, const char *key, const char *text)
+{
+    if (!text) {
+        pen_null(p, key);
+        return;
+    }
+    put_key(p, key);
+    put_string(p->out, pen_utf8(p, text));
+}
+
+void pen_said(struct pen *p, const char *key, const char *text)
+{
+    size_t part = text ? render_take(&p->share, text) : 0;
+
+    if (!text || text[part] == '\0')
+        pen_string(p, key, text);
+    else
+        pen_string(p, key, arena_printf(&p->arena, "%.*s...", (int)part, text));
+}
+
+/* Three decimals hold every microsecond; zeros at the end are left away, but for one. */
+void pen_skew(struct pen *p, const char *key, int64_t us)
+{
+    char text[NUMBER_SIZE];
+    char *end = text + sizeof text, *at = end;
+    uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
+
+    if (us == CLOCK_NONE) {
+        pen_null(p, key);
+        return;
+    }
+    at = digits_before(end, size % 1000 + 1000); /* a digit more, so that there are three */
+    *at = '.';
+    while (end[-1] == '0' && end - at > 2)
+        end--;
+    at = digits_before(at, size / 1000);
+    if (us < 0)
+        *--at = '-';
+    put_value(p, key, at, (size_t)(end - at));
+}
+
+void pen_milliseconds(struct pen *p, const char *key, int64_t us)
+{
+    pen_skew(p, key, us < 0 && us != CLOCK_NONE ? 0 : us);
+}
+
+void pen_age(struct pen *p, const char *key, int64_t past_us, int64_t now_us)
+{
+    char text[RENDER_NUMBER_SIZE];
+
+    age_milliseconds(past_us, now_us, text);
+    put_value(p, key, text, strlen(text));
+}
+
+void pen_code(struct pen *p, const char *key, int reply_code)
+{
+    if (reply_code)
+        pen_integer(p, key, reply_code);
+    else
+        pen_null(p, key);
+}
+
+void pen_enhanced(struct pen *p, const char *key, struct enhanced value)
+{
+    char text[ENHANCED_TEXT_SIZE];
+
+    if (value.class)
+        enhanced_text(value, text);
+    pen_string(p, key, value.class ? text : NULL);
+}
+
+void pen_wall_time(struct pen *p, const char *key, int64_t wall_us)
+{
+    char text[TEXT_TIME_SIZE];
+
+    text_time(wall_us, text);
+    pen_string(p, key, text);
+}
+
+void pen_when(struct pen *p, const char *key, int64_t wall_us)
+{
+    if (wall_us == CLOCK_NONE)
+        pen_null(p, key);
+    else
+        pen_wall_time(p, key, wall_us);
+}
+
+void pen_address(struct pen *p, const char *key, const struct address *a)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    address_text(a, text);
+    pen_string(p, key, *text ? text : NULL);
+}
+
+void pen_port(struct pen *p, const char *key, uint16_t number)
+{
+    pen_code(p, key, number);
+}
+
+void pen_family(struct pen *p, const char *key, const struct address *a)
+{
+    switch (address_family(a)) {
+    case AF_INET:
+        pen_string(p, key, family_name(FAMILY_IPV4));
+        break;
+    case AF_INET6:
+        pen_string(p, key, family_name(FAMILY_IPV6));
+        break;
+    case AF_UNIX:
+        pen_string(p, key, "unix");
+        break;
+    default:
+        pen_null(p, key);
+    }
+}
+
+void pen_flags(struct pen *p, const char *key, uint64_t flags)
+{
+    pen_list(p, key);
+    for (enum flag f = 0; f < FLAG_COUNT; f++)
+        if (flags >> f & 1)
+            pen_string(p, NULL, flag_name(f));
+    pen_end(p);
+}
