@@ -85,9 +85,12 @@ static void read_all(struct drive *d)
             take(d, (struct span){data, len}, at_us);
         else if (got < 0)
             take_break(d, error.number ? SEAM_RESET : SEAM_CLOSED);
+        if (got > 0 && socket_is_drained(d->socket))
+            break;
     }
     d->ended = d->ended || got < 0;
-    if (came && !d->ended && !has_output(d)) /* what goes out acknowledges by itself */
+    /* What goes out acknowledges by itself, and so does the end. */
+    if (came && !d->ended && !has_output(d) && d->seam->want(d->engine) != SEAM_DONE)
         socket_acknowledge(d->socket);
 }
 

@@ -4,9 +4,9 @@
  * receive stamps (SO_TIMESTAMPING), so that a busy prober does not slow what it measures. They are wall
  * clock: the stamp is moved to the monotonic one right after the bytes are read, and kept between the last
  * stamp and now. The kernel keeps the stamp of the last segment of what is read at once, and none for Unix
- * sockets: there the time of reading is taken. It has no stamp for being connected, but has measured how
- * long the answer to the first segment took (RFC 6298). Who is dialled, and for how long, is the caller's
- * business.
+ * sockets: there the time of reading is taken. It also says how much is left (TCP_INQ), which saves asking. It
+ * has no stamp for being connected, but has measured how long the answer to the first segment took (RFC 6298).
+ * Who is dialled, and for how long, is the caller's business.
  */
 #include "probe/net/socket.h"
 
@@ -27,6 +27,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct socket *s = poll->data;
 
     (void)events;
+    if (!s->ready) { /* nobody watches any more, nor has anybody begun to since */
+        uv_poll_stop(poll);
+        s->events = 0;
+        return;
+    }
     /* libuv stops a poll that reports an error; whoever reads next finds out what it was. */
     if (status < 0)
         s->events = 0;
@@ -43,10 +48,10 @@ void socket_watch(struct socket *s, bool writing, socket_ready *ready, void *con
         s->events = events;
 }
 
+/* To stop the poll takes a system call, and to begin again two; mostly somebody else watches next. */
 void socket_unwatch(struct socket *s)
 {
-    uv_poll_stop(s->poll);
-    s->events = 0;
+    s->ready = NULL;
 }
 
 static int ask_for_stamps(int fd)
@@ -60,8 +65,9 @@ static void set_options(int fd)
 {
     int on = 1;
 
-    /* Neither is needed to go on: without stamps the time of reading is taken. */
+    /* None is needed to go on: without stamps the time of reading is taken. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_INQ, &on, sizeof on);
     (void)ask_for_stamps(fd);
 }
 
@@ -207,17 +213,14 @@ void socket_reset(struct socket *s)
     socket_close(s);
 }
 
-/* The time at which what was just read came in. */
-static int64_t stamp_of(const struct socket *s, struct msghdr *message)
+/* The time at which what was just read came in, by the stamp that is in its control data. */
+static int64_t time_of(const struct socket *s, const struct cmsghdr *stamped)
 {
     int64_t stamp_us = CLOCK_NONE;
+    struct timespec stamps[3]; /* software, nothing, hardware */
 
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-        struct timespec stamps[3]; /* software, nothing, hardware */
-
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPING)
-            continue;
-        memcpy(stamps, CMSG_DATA(c), sizeof stamps);
+    if (stamped) {
+        memcpy(stamps, CMSG_DATA(stamped), sizeof stamps);
         if (stamps[0].tv_sec)
             stamp_us = clock_mono_of(stamps[0].tv_sec * CLOCK_US_PER_S + stamps[0].tv_nsec / 1000);
     }
@@ -226,11 +229,28 @@ static int64_t stamp_of(const struct socket *s, struct msghdr *message)
     return stamp_us < s->stamp_us ? s->stamp_us : stamp_us;
 }
 
+/* What the kernel says of what was just read: when it came, and how much more was there. It counts the end of
+ * the stream as an octet, so there was nothing, not even the end, where it says 0. */
+static void note_control(struct socket *s, struct msghdr *message)
+{
+    const struct cmsghdr *stamped = NULL;
+    int left = -1;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
+            stamped = c;
+        if (c->cmsg_level == SOL_TCP && c->cmsg_type == TCP_CM_INQ)
+            memcpy(&left, CMSG_DATA(c), sizeof left);
+    }
+    s->stamp_us = time_of(s, stamped);
+    s->drained = left == 0;
+}
+
 int socket_read(struct socket *s, char *data, size_t size, size_t *len_r, int64_t *stamp_us_r,
                 struct socket_error *error_r)
 {
     union {
-        char bytes[CMSG_SPACE(3 * sizeof(struct timespec))];
+        char bytes[CMSG_SPACE(3 * sizeof(struct timespec)) + CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control;
     struct iovec part = {.iov_base = data, .iov_len = size};
@@ -242,7 +262,7 @@ int socket_read(struct socket *s, char *data, size_t size, size_t *len_r, int64_
         len = recvmsg(s->fd, &message, 0);
     while (len < 0 && errno == EINTR);
     if (len > 0) {
-        s->stamp_us = stamp_of(s, &message);
+        note_control(s, &message);
         *len_r = (size_t)len;
         *stamp_us_r = s->stamp_us;
         return 1;
@@ -271,6 +291,11 @@ int socket_write(struct socket *s, struct span bytes, size_t *len_r)
     return -1;
 }
 
+bool socket_is_drained(const struct socket *s)
+{
+    return s->drained;
+}
+
 void socket_acknowledge(struct socket *s)
 {
     int on = 1;
@@ -284,12 +309,10 @@ void socket_peer(const struct socket *s, const struct address *dialled, struct a
     struct address peer = {0};
     socklen_t len = sizeof peer;
 
-    if (address_family(dialled) ==
-        AF_UNIX) { /* the system knows what the server called it, maybe by a relative path */
-        *peer_r = *dialled;
-        return;
-    }
-    *peer_r = getpeername(s->fd, &peer.any, &len) ? *dialled : peer;
+    /* Of a Unix socket the system knows what the server called it, maybe by a relative path. */
+    *peer_r = *dialled;
+    if (address_is_wildcard(dialled) || address_family(dialled) == AF_UNSPEC)
+        *peer_r = getpeername(s->fd, &peer.any, &len) ? *dialled : peer;
 }
 
 bool socket_is_local(const struct address *a)

@@ -22,6 +22,7 @@ struct socket {
     int events; /* that are watched now */
     socket_ready *ready;
     void *context;
+    bool drained;         /* the last read left nothing behind */
     int error;            /* of a connection that broke while something else was asked */
     int64_t asked_us;     /* when connecting was begun */
     int64_t stamp_us;     /* when it was connected, then when bytes came last; nothing can have come before */
@@ -53,13 +54,17 @@ void socket_reset(struct socket *s);
 
 /* Watches for reading, and for room to write if asked. */
 void socket_watch(struct socket *s, bool writing, socket_ready *ready, void *context);
-/* Until the next socket_watch, ready is not called. */
+/* Until the next socket_watch, ready is not called. (What is watched is not looked at any more.) */
 void socket_unwatch(struct socket *s);
 
 /* 1 = bytes came, *stamp_us_r says when (monotonic; by the kernel's stamp where it gives one, of the last
  * segment read); 0 = nothing now; -1 = the stream is over. */
 int socket_read(struct socket *s, char *data, size_t size, size_t *len_r, int64_t *stamp_us_r,
                 struct socket_error *error_r);
+
+/* Whether the last read is known to have left nothing, not even the end of the stream: reading on would have
+ * been in vain. */
+bool socket_is_drained(const struct socket *s);
 
 /* 1 = that many bytes were taken; 0 = no room now; -1 = broken: read first, the peer may have said why. */
 int socket_write(struct socket *s, struct span bytes, size_t *len_r);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define NUMBER_SIZE 32
+#define SHORT_SIZE  128 /* of a text in quotes */
 
 void pen_init(struct pen *p, struct buffer *out, const struct render_share *share)
 {
@@ -44,9 +45,10 @@ static char short_escape(unsigned char c)
     }
 }
 
-static bool is_plain(unsigned char c)
+/* Whether it stands in a string as it is: it ends none, and is no control. */
+static inline bool is_plain(char c)
 {
-    return c >= 0x20 && c != '"' && c != '\\';
+    return (unsigned char)c >= 0x20 && c != '"' && c != '\\';
 }
 
 static void put_escaped(struct buffer *out, unsigned char c)
@@ -59,15 +61,15 @@ static void put_escaped(struct buffer *out, unsigned char c)
     buffer_put(out, escape, escape[1] == 'u' ? sizeof escape : 2);
 }
 
-/* In quotes. */
-static void put_string(struct buffer *out, const char *text)
+/* In quotes, as it must be. */
+static void put_escaped_string(struct buffer *out, const char *text)
 {
     const char *from = text;
 
     buffer_put(out, "\"", 1);
     for (;;) {
         const char *to = from;
-        while (is_plain((unsigned char)*to))
+        while (is_plain(*to))
             to++;
         buffer_put(out, from, (size_t)(to - from));
         if (*to == '\0')
@@ -76,6 +78,32 @@ static void put_string(struct buffer *out, const char *text)
         from = to + 1;
     }
     buffer_put(out, "\"", 1);
+}
+
+/* The text in quotes, where all of it is plain and fits; its length, 0 when it is not so. */
+static size_t quote(const char *text, size_t size, char *out_r)
+{
+    size_t len = 1;
+
+    out_r[0] = '"';
+    for (; is_plain(*text) && len < size; text++)
+        out_r[len++] = *text;
+    if (*text || len >= size)
+        return 0;
+    out_r[len] = '"';
+    return len + 1;
+}
+
+/* Almost every text is short and plain: it is put at once. */
+static void put_string(struct buffer *out, const char *text)
+{
+    char short_one[SHORT_SIZE];
+    size_t len = quote(text, sizeof short_one, short_one);
+
+    if (len)
+        buffer_put(out, short_one, len);
+    else
+        put_escaped_string(out, text);
 }
 
 /* ---- the frame ---- */
@@ -88,13 +116,19 @@ static bool in_list(const struct pen *p)
 /* Before a value. */
 static void put_key(struct pen *p, const char *key)
 {
+    char text[1 + SHORT_SIZE + 1];
+    size_t len = key ? quote(key, SHORT_SIZE, text + 1) : 0;
+    size_t from = p->follows ? 0 : 1;
+
     assert(in_list(p) == (key == NULL));
-    if (p->follows)
-        buffer_put(p->out, ",", 1);
     p->follows = true;
-    if (!key)
+    text[0] = ',';
+    if (len)
+        text[1 + len] = ':';
+    buffer_put(p->out, text + from, 1 - from + (len ? len + 1 : 0));
+    if (!key || len)
         return;
-    put_string(p->out, key);
+    put_escaped_string(p->out, key);
     buffer_put(p->out, ":", 1);
 }
 

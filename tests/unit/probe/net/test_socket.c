@@ -158,6 +158,58 @@ static void reads_what_came(void **state)
     assert_int_equal(error.number, 0);
 }
 
+static void knows_whether_anything_is_left(void **state)
+{
+    struct socket_error error = {0};
+    char data[64];
+    int64_t stamp_us;
+
+    (void)state;
+    connect_both();
+    stage_say(peer, "220 hello\r\n");
+    assert_true(turn());
+    assert_int_equal(read_some(data, &stamp_us, &error), 1);
+    assert_true(socket_is_drained(&s));
+    stage_say(peer, "a line that is longer than what is read at once, which is 63 octets\r\n");
+    assert_true(turn());
+    assert_int_equal(read_some(data, &stamp_us, &error), 1);
+    assert_false(socket_is_drained(&s));
+    assert_int_equal(read_some(data, &stamp_us, &error), 1);
+    assert_true(socket_is_drained(&s));
+}
+
+static void the_end_behind_it_is_left(void **state)
+{
+    struct socket_error error = {0};
+    char data[64];
+    int64_t stamp_us;
+
+    (void)state;
+    connect_both();
+    stage_say(peer, "421 bye\r\n");
+    close(peer);
+    peer = -1;
+    assert_true(turn());
+    assert_int_equal(read_some(data, &stamp_us, &error), 1);
+    assert_false(socket_is_drained(&s));
+    assert_int_equal(read_some(data, &stamp_us, &error), -1);
+    assert_int_equal(error.number, 0);
+}
+
+static void unwatched_it_is_silent(void **state)
+{
+    (void)state;
+    connect_both();
+    socket_unwatch(&s);
+    stage_say(peer, "220 hello\r\n");
+    ready = false;
+    for (int i = 0; i < 3; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    assert_false(ready);
+    socket_watch(&s, false, on_ready, &s);
+    assert_true(turn());
+}
+
 /* The kernel's stamp, not the time of reading. */
 static void a_late_read_shows_when_the_bytes_came(void **state)
 {
@@ -457,6 +509,9 @@ int main(void)
         TEST(a_source_that_is_not_ours),
         TEST(refused),
         TEST(reads_what_came),
+        TEST(knows_whether_anything_is_left),
+        TEST(the_end_behind_it_is_left),
+        TEST(unwatched_it_is_silent),
         TEST(a_late_read_shows_when_the_bytes_came),
         TEST(stamps_never_run_backwards),
         TEST(reset_is_not_closed),
