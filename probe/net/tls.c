@@ -66,15 +66,16 @@ int tls_context_choose(SSL *ssl, void *context)
 static void take_plain(struct tls *t)
 {
     char data[TLS_WRITE_MOST];
-    int got;
+    int got, most = 0;
 
     ERR_clear_error();
     while ((got = SSL_read(t->ssl, data, sizeof(data))) > 0) {
         buffer_put(&t->plain, data, (size_t)got);
+        most = got > most ? got : most;
         ERR_clear_error();
     }
     note_end(t, got);
-    OPENSSL_cleanse(data, sizeof(data));
+    OPENSSL_cleanse(data, (size_t)most);
 }
 
 /* The handshake is over: may anything be sent? */
