@@ -9,14 +9,32 @@
  */
 #include "probe/enhanced.h"
 
-#include <stdio.h>
+#include <assert.h>
+
+/* Up to three digits; returns what is behind them. */
+static char *put_number(char *at, int number)
+{
+    assert(number >= 0 && number < 1000);
+    if (number >= 100)
+        *at++ = (char)('0' + number / 100);
+    if (number >= 10)
+        *at++ = (char)('0' + number / 10 % 10);
+    *at++ = (char)('0' + number % 10);
+    return at;
+}
 
 void enhanced_text(struct enhanced code, char out_r[ENHANCED_TEXT_SIZE])
 {
-    out_r[0] = '\0';
-    if (code.class)
-        snprintf(out_r, ENHANCED_TEXT_SIZE, "%d.%d.%d", code.class % 10, code.subject % 1000,
-                 code.detail % 1000);
+    char *at = out_r;
+
+    if (code.class) {
+        at = put_number(at, code.class % 10);
+        *at++ = '.';
+        at = put_number(at, code.subject % 1000);
+        *at++ = '.';
+        at = put_number(at, code.detail % 1000);
+    }
+    *at = '\0';
 }
 
 static bool is_digit(struct span text, size_t at)

@@ -50,6 +50,10 @@ static bool check(struct span bytes, bool controls_too)
     const unsigned char *s = (const unsigned char *)bytes.data;
     for (size_t i = 0; i < bytes.len;) {
         uint32_t code;
+        if (s[i] >= 0x20 && s[i] < 0x7f) { /* as almost all are */
+            i++;
+            continue;
+        }
         size_t len = decode(s + i, bytes.len - i, &code);
         if (len == 0 || (!controls_too && is_control(code)))
             return false;

@@ -170,12 +170,13 @@ static void attempt_connected(struct dial *d)
     char to[DIAL_TEXT_SIZE];
 
     socket_peer(&d->socket, dial_present(d), &d->peer);
-    dial_text(dial_present(d), to);
     if (is_itself(d)) {
+        dial_text(dial_present(d), to);
         attempt_over(d, REASON_REFUSED, arena_printf(d->arena, "connect to %s: connection refused", to),
                      CLOCK_NONE);
         attempt_next(d);
     } else if (is_loop(d)) {
+        dial_text(dial_present(d), to);
         attempt_over(d, REASON_LOOP, arena_printf(d->arena, "%s is where ehlod itself listens for HTTP", to),
                      CLOCK_NONE);
         attempt_next(d);

@@ -220,12 +220,33 @@ static int refuse(struct reply_parser *p, enum reason reason, enum reason *reaso
     return -1;
 }
 
+/* How many of these octets decide nothing: they stand inside a line, and inside the limits. */
+static size_t count_inside(const struct reply_parser *p, struct span bytes)
+{
+    size_t most = p->bytes < REPLY_MAX_BYTES ? REPLY_MAX_BYTES - p->bytes : 0;
+    size_t len = 0;
+
+    if (most > REPLY_MAX_LINE - 1 - p->line.len)
+        most = REPLY_MAX_LINE - 1 - p->line.len;
+    if (most > bytes.len)
+        most = bytes.len;
+    while (len < most && bytes.data[len] != '\n' && bytes.data[len] != '\0')
+        len++;
+    return len;
+}
+
 int reply_feed(struct reply_parser *p, struct span bytes, size_t *used_r, enum reason *reason_r)
 {
     size_t used = 0;
     int got = 0;
 
     while (got == 0 && used < bytes.len) {
+        size_t inside = count_inside(p, (struct span){bytes.data + used, bytes.len - used});
+        buffer_put(&p->line, bytes.data + used, inside);
+        p->bytes += inside;
+        used += inside;
+        if (used == bytes.len)
+            break;
         char c = bytes.data[used++];
         buffer_put(&p->line, &c, 1);
         p->bytes++;

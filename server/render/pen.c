@@ -21,6 +21,18 @@ void pen_init(struct pen *p, struct buffer *out, const struct render_share *shar
     *p = (struct pen){.out = out, .begun = out->len, .share = *share};
 }
 
+/* As buffer_put does, for the pieces of a few octets that a document is made of. */
+static inline void put(struct buffer *out, const char *data, size_t len)
+{
+    if (out->full || out->size - out->len <= len) {
+        buffer_put(out, data, len);
+        return;
+    }
+    memcpy(out->data + out->len, data, len);
+    out->len += len;
+    out->data[out->len] = '\0';
+}
+
 /* ---- what a string may hold ---- */
 
 /* The letter behind the backslash, 0 when there is none. */
@@ -58,7 +70,7 @@ static void put_escaped(struct buffer *out, unsigned char c)
 
     if (!escape[1])
         escape[1] = 'u';
-    buffer_put(out, escape, escape[1] == 'u' ? sizeof escape : 2);
+    put(out, escape, escape[1] == 'u' ? sizeof escape : 2);
 }
 
 /* In quotes, as it must be. */
@@ -66,18 +78,18 @@ static void put_escaped_string(struct buffer *out, const char *text)
 {
     const char *from = text;
 
-    buffer_put(out, "\"", 1);
+    put(out, "\"", 1);
     for (;;) {
         const char *to = from;
         while (is_plain(*to))
             to++;
-        buffer_put(out, from, (size_t)(to - from));
+        put(out, from, (size_t)(to - from));
         if (*to == '\0')
             break;
         put_escaped(out, (unsigned char)*to);
         from = to + 1;
     }
-    buffer_put(out, "\"", 1);
+    put(out, "\"", 1);
 }
 
 /* The text in quotes, where all of it is plain and fits; its length, 0 when it is not so. */
@@ -101,7 +113,7 @@ static void put_string(struct buffer *out, const char *text)
     size_t len = quote(text, sizeof short_one, short_one);
 
     if (len)
-        buffer_put(out, short_one, len);
+        put(out, short_one, len);
     else
         put_escaped_string(out, text);
 }
@@ -125,17 +137,17 @@ static void put_key(struct pen *p, const char *key)
     text[0] = ',';
     if (len)
         text[1 + len] = ':';
-    buffer_put(p->out, text + from, 1 - from + (len ? len + 1 : 0));
+    put(p->out, text + from, 1 - from + (len ? len + 1 : 0));
     if (!key || len)
         return;
     put_escaped_string(p->out, key);
-    buffer_put(p->out, ":", 1);
+    put(p->out, ":", 1);
 }
 
 static void put_value(struct pen *p, const char *key, const char *value, size_t len)
 {
     put_key(p, key);
-    buffer_put(p->out, value, len);
+    put(p->out, value, len);
 }
 
 static void open_one(struct pen *p, const char *key, bool list)
@@ -160,7 +172,7 @@ void pen_list(struct pen *p, const char *key)
 void pen_end(struct pen *p)
 {
     assert(p->depth > 0);
-    buffer_put(p->out, in_list(p) ? "]" : "}", 1);
+    put(p->out, in_list(p) ? "]" : "}", 1);
     p->depth--;
     p->follows = true;
 }
