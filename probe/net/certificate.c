@@ -133,13 +133,17 @@ static const char *show_key(struct arena *a, X509 *certificate)
 
 static const char *show_sha256(struct arena *a, const X509 *certificate)
 {
+    static const char hex[] = "0123456789abcdef";
     unsigned char hash[EVP_MAX_MD_SIZE];
     unsigned len = 0;
 
     X509_digest(certificate, EVP_sha256(), hash, &len);
     char *text = arena_alloc(a, 2 * (size_t)len + 1);
-    for (unsigned i = 0; i < len; i++)
-        snprintf(text + 2 * i, 3, "%02x", hash[i]);
+    for (unsigned i = 0; i < len; i++) {
+        text[2 * i] = hex[hash[i] >> 4];
+        text[2 * i + 1] = hex[hash[i] & 0x0f];
+    }
+    text[2 * len] = '\0';
     return text;
 }
 
