@@ -20,10 +20,16 @@ OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 LIBOBJ   = $(filter-out $(BUILD)/obj/server/main.o,$(OBJ))
 
 # Of the C files in tests/, test_NAME.c is a program, and every other one helps them.
-TESTSRC  = $(sort $(shell find tests -name '*.c'))
+TESTSRC  = $(sort $(filter-out tests/bench/%,$(shell find tests -name '*.c')))
 TESTMAIN = $(foreach f,$(TESTSRC),$(if $(filter test_%,$(notdir $f)),$f))
 TESTBIN  = $(TESTMAIN:tests/%.c=$(BUILD)/%)
 TESTOBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(TESTMAIN),$(TESTSRC)))
+
+# What `make bench` measures ehlod beside, and with: programs of their own, without any part of ehlod.
+BENCH    = floor peer
+BENCHBIN = $(BENCH:%=$(BUILD)/bench/%)
+BENCHLIB = common peer_dialogue
+BENCHOBJ = $(BENCHLIB:%=$(BUILD)/obj/tests/bench/%.o)
 
 # What tests/fuzz/ plays; each is build/fuzz/fuzz_NAME once clang has built it.
 FUZZ     = reply client sink config url message dialogue template dns pop3 imap evidence report
@@ -70,7 +76,7 @@ valgrind: ## run the end-to-end tests with ehlod under valgrind, which is instal
 
 fuzzers: $(FUZZBIN) $(BUILD)/fuzz/test_replay
 
-tests: $(TESTBIN) ## build the test programs
+tests: $(TESTBIN) $(BENCHBIN) ## build the test programs
 
 fmt: ## format the C sources as .clang-format says
 	clang-format -i $(FORMATTED)
@@ -109,6 +115,11 @@ $(TESTBIN): $(BUILD)/%: tests/%.c $(BUILD)/libtests.a $(BUILD)/libehlod.a Makefi
 	$(SAY) CC $<
 	$(Q)$(CC) $(ALLFLAGS) -MMD -MP $(LDHARD) -o $@ $< $(BUILD)/libtests.a $(BUILD)/libehlod.a $(LIBS) -lcmocka
 
+$(BENCHBIN): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCHOBJ)
+	@mkdir -p $(@D)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALLFLAGS) $(LDHARD) -o $@ $^ $(LIBS)
+
 # libFuzzer calls one function by one name; the linker makes it the target's.
 $(FUZZBIN): $(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libtests.a $(BUILD)/libehlod.a Makefile
 	@mkdir -p $(@D)
@@ -116,5 +127,5 @@ $(FUZZBIN): $(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libt
 	$(Q)$(CC) $(ALLFLAGS) -fsanitize=fuzzer -Wl,--defsym=LLVMFuzzerTestOneInput=fuzz_$* $(LDHARD) -o $@ $< \
 	    $(BUILD)/libtests.a $(BUILD)/libehlod.a $(LIBS)
 
--include $(OBJ:.o=.d) $(TESTOBJ:.o=.d) $(TESTBIN:=.d)
+-include $(OBJ:.o=.d) $(TESTOBJ:.o=.d) $(TESTBIN:=.d) $(BENCHOBJ:.o=.d) $(BENCH:%=$(BUILD)/obj/tests/bench/%.d)
 .PHONY: all run test check asan fuzz fuzzers valgrind tests fmt lint clean help
