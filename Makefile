@@ -26,9 +26,9 @@ TESTBIN  = $(TESTMAIN:tests/%.c=$(BUILD)/%)
 TESTOBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(TESTMAIN),$(TESTSRC)))
 
 # What `make bench` measures ehlod beside, and with: programs of their own, without any part of ehlod.
-BENCH    = floor peer
+BENCH    = answer floor load lone peer
 BENCHBIN = $(BENCH:%=$(BUILD)/bench/%)
-BENCHLIB = common peer_dialogue
+BENCHLIB = common http_client peer_dialogue
 BENCHOBJ = $(BENCHLIB:%=$(BUILD)/obj/tests/bench/%.o)
 
 # What tests/fuzz/ plays; each is build/fuzz/fuzz_NAME once clang has built it.

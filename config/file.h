@@ -4,7 +4,7 @@
 
 #include "config/findings.h"
 
-#define FILE_MAX_BYTES (1024 * 1024)
+#define FILE_MAX_BYTES (16 * 1024 * 1024)
 
 /* Reads the whole of a config file into the arena: a regular file, not too large, UTF-8 without control
  * characters; a byte order mark is dropped. 0, or -1 with an error among the findings. */

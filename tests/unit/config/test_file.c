@@ -107,9 +107,9 @@ static void test_too_large(void **state)
     int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(ftruncate(fd, FILE_MAX_BYTES + 1), 0);
-    refused(path, ": too large for a config file (expected at most 1048576 bytes, found 1048577)");
+    refused(path, ": too large for a config file (expected at most 16777216 bytes, found 16777217)");
     assert_int_equal(ftruncate(fd, INT64_C(1) << 40), 0);
-    refused(path, ": too large for a config file (expected at most 1048576 bytes, found 1099511627776)");
+    refused(path, ": too large for a config file (expected at most 16777216 bytes, found 1099511627776)");
     close(fd);
     assert_int_equal(unlink(path), 0);
 }
