@@ -74,6 +74,11 @@ valgrind: ## run the end-to-end tests with ehlod under valgrind, which is instal
 	@$(MAKE) --no-print-directory all
 	@BUILD='$(BUILD)' tests/valgrind
 
+bench: ## measure ehlod beside others, and write build/bench.json (BENCH_ONLY='plain memory', BENCH_SCALE=0.1)
+	@tests/setup bench
+	@$(MAKE) --no-print-directory all $(BENCHBIN)
+	@BUILD='$(BUILD)' tests/bench/run
+
 fuzzers: $(FUZZBIN) $(BUILD)/fuzz/test_replay
 
 tests: $(TESTBIN) $(BENCHBIN) ## build the test programs
@@ -128,4 +133,4 @@ $(FUZZBIN): $(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libt
 	    $(BUILD)/libtests.a $(BUILD)/libehlod.a $(LIBS)
 
 -include $(OBJ:.o=.d) $(TESTOBJ:.o=.d) $(TESTBIN:=.d) $(BENCHOBJ:.o=.d) $(BENCH:%=$(BUILD)/obj/tests/bench/%.d)
-.PHONY: all run test check asan fuzz fuzzers valgrind tests fmt lint clean help
+.PHONY: all run test check asan bench fuzz fuzzers valgrind tests fmt lint clean help

@@ -19,7 +19,13 @@ static enum MHD_Result answer(void *data, struct MHD_Connection *connection, con
                               const char *method, const char *version, const char *upload,
                               size_t *upload_size, void **state)
 {
-    (void)url, (void)method, (void)version, (void)upload, (void)upload_size, (void)state;
+    static int seen;
+
+    (void)url, (void)method, (void)version, (void)upload, (void)upload_size;
+    if (*state != &seen) { /* who answers at the first call closes the connection */
+        *state = &seen;
+        return MHD_YES;
+    }
     return MHD_queue_response(connection, MHD_HTTP_OK, data);
 }
 

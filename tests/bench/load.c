@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define USAGE  "load --port N --path PATH [--targets N] [--has TEXT] [--count N] [--concurrency N]"
+#define USAGE  "load --port N --path PATH [--targets N] [--has TEXT] [--count N] [--concurrency N] [--first N]"
 #define EVENTS 512
 #define PATH   1024
 
@@ -32,7 +32,7 @@ struct load {
     int poll;
     struct sockaddr_in address;
     const char *path, *has;
-    size_t targets, concurrency, count, begun, ended, good, bytes;
+    size_t targets, first, concurrency, count, begun, ended, good, bytes;
     int64_t *times;
 };
 
@@ -47,7 +47,7 @@ static void ask(struct load *l, struct connection *c)
         snprintf(path, sizeof path, "%s", l->path);
     c->next += l->concurrency;
     if (c->next >= l->targets)
-        c->next %= l->concurrency;
+        c->next %= l->concurrency; /* those of this connection, when their number is a multiple of them */
     size_t length = http_request(path, request, sizeof request);
     c->begun = now_us();
     c->answer.have = 0;
@@ -59,7 +59,7 @@ static void ask(struct load *l, struct connection *c)
 static void open_connection(struct load *l, struct connection *c, size_t number)
 {
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    c->next = number;
+    c->next = (l->first + number) % l->targets;
     if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&l->address, sizeof l->address) != 0)
         die("connect");
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
@@ -141,13 +141,11 @@ static void run(struct load *l)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"port", required_argument, NULL, 'p'},
-                                            {"path", required_argument, NULL, 'u'},
-                                            {"targets", required_argument, NULL, 't'},
-                                            {"has", required_argument, NULL, 'h'},
-                                            {"count", required_argument, NULL, 'n'},
-                                            {"concurrency", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"port", required_argument, NULL, 'p'},    {"path", required_argument, NULL, 'u'},
+        {"targets", required_argument, NULL, 't'}, {"has", required_argument, NULL, 'h'},
+        {"count", required_argument, NULL, 'n'},   {"concurrency", required_argument, NULL, 'c'},
+        {"first", required_argument, NULL, 'f'},   {NULL, 0, NULL, 0}};
     long port = 0;
     struct load l = {.targets = 1, .concurrency = 1, .count = 1};
 
@@ -162,6 +160,8 @@ int main(int argc, char **argv)
             l.has = optarg;
         else if (option == 'n')
             l.count = (size_t)number_read(optarg, 1, 100000000);
+        else if (option == 'f')
+            l.first = (size_t)number_read(optarg, 0, 100000000);
         else if (option == 'c')
             l.concurrency = (size_t)number_read(optarg, 1, 100000);
         else
