@@ -19,6 +19,7 @@
 #include "config/yaml.h"
 #include "probe/base/mem.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,7 @@ int snapshot_load(const struct snapshot_source *source, struct snapshot **snapsh
     }
     findings_free(&findings);
     arena_wipe(&scratch); /* what was written may hold passwords */
+    (void)malloc_trim(0); /* a large file's tree took several times its size */
     return good ? 0 : -1;
 }
 
