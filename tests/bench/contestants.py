@@ -76,7 +76,7 @@ def serve(folder, name, modules, targets, cores=None, **server):
     os.mkdir(folder)
     port = free_port()
     workers = {"workers": 1} if knows_workers() else {}
-    server = {"listen": f"{HOST}:{port}", "max_runs": 20000, "max_per_address": 20000, **workers, **server}
+    server = {"listen": f"{HOST}:{port}", "max_runs": 12000, "max_per_address": 12000, **workers, **server}
     config = json.dumps({"server": server, "modules": modules, "targets": targets}, separators=(",", ":"))
     return Service(folder, config, port=port, wrapper=pinned(cores or OURS, [])).ready()
 
