@@ -47,6 +47,8 @@ class Row:
 
 
 def number(value):
+    if abs(value) < 0.001:
+        return "0"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -89,17 +90,16 @@ class Peer(support.Program):
 
     def __init__(self, folder, *arguments, address="127.0.0.1", port=None, cores=None):
         self.port = port or support.free_port()
-        self.told = 0
+        self.told = 1  # that it listens
         log = os.path.join(folder, f"peer-{self.port}-{os.urandom(4).hex()}.log")
         super().__init__(pinned(cores or OTHERS, [tool("peer"), "--address", address, "--port", str(self.port), *arguments]), log)
-        self.wait_for(lambda: support.accepts(self.port), 10, "the peer listens")
-        self.wait_for(self.drain, 10, "it has counted that")
+        self.wait_for(lambda: self.log().endswith("\n"), 10, "the peer listens")
 
     def ask(self):
         """(dialogues that have ended since it was asked last, how it stands)"""
-        self.signal(10)  # SIGUSR1
+        self.signal(signal.SIGUSR1)
         self.told += 2
-        lines = self.wait_for(lambda: len(self.log().splitlines()) >= self.told and self.log().splitlines(), 10, "it tells")
+        lines = self.wait_for(lambda: self.log().count("\n") >= self.told and self.log().split("\n"), 10, "it tells")
         spoken, stands = map(json.loads, lines[self.told - 2:self.told])
         if stands["broken"]:
             raise SystemExit(f"{stands['broken']} connections of the peer broke")

@@ -296,6 +296,8 @@ int main(int argc, char **argv)
         if (peer_script_reply(&p.script, replies[i]) != 0)
             die_usage(USAGE);
     open_all(&p, ip, port);
+    printf("{\"port\":%ld}\n", port);
+    fflush(stdout);
     loop(&p);
     return 0;
 }

@@ -60,8 +60,8 @@ def startup(setting):
               for size in sizes for kind, key in (("ms", "ms"), ("cpu ms", "cpu"))}
     return [Row("startup", f"CPU until it is ready with {sizes[1]} targets: with {sizes[0]}", "×",
                 ratios(large["cpu"], small["cpu"]), detail=detail),
-            Row("startup-target", "… more, for each target", "ms",
-                [(b - a) / (sizes[1] - sizes[0]) for a, b in zip(small["cpu"], large["cpu"], strict=True)], detail=detail)]
+            Row("startup-target", "… more, for each target", "us",
+                [(b - a) * 1000 / (sizes[1] - sizes[0]) for a, b in zip(small["cpu"], large["cpu"], strict=True)], detail=detail)]
 
 
 def cost(service, name, count, targets, first=0):
