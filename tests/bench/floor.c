@@ -150,7 +150,7 @@ static bool heed(struct floor *f, struct connection *c, bool *over_r)
     if (c->data[0] != '2')
         return false;
     c->have = 0;
-    bool before_tls = !c->ssl && c->next > with_tls && c->next[-1] == starttls;
+    bool before_tls = f->tls && !c->ssl && c->next > with_tls && c->next[-1] == starttls;
     if (before_tls)
         return tls_begin(f, c) && tls_go_on(c);
     *over_r = !*c->next;

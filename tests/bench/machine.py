@@ -105,6 +105,11 @@ class Peer(support.Program):
             raise SystemExit(f"{stands['broken']} connections of the peer broke")
         return spoken, stands
 
+    def stop(self, timeout=15):
+        code = super().stop(timeout)
+        if code:
+            raise SystemExit(f"the peer ended with {code}:\n{self.log()}")
+
     def drain(self):
         """All dialogues since the last time, when none is under way any more."""
         spoken = Counter()
