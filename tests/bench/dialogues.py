@@ -102,7 +102,8 @@ def sink(setting):
         return [Row("sink-floor", what, "×", [], note="smtp-sink is not installed")]
     with contextlib.ExitStack() as stack:
         port = free_port()
-        command = ["smtp-sink", *(["-u", "nobody"] if os.geteuid() == 0 else []), "-4", "-h", "peer.example.org", f"{HOST}:{port}", "1024"]
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        command = ["smtp-sink", *user, "-4", "-h", "peer.example.org", f"{HOST}:{port}", "1024"]
         program = Program(pinned(OTHERS, command), f"{setting.folder}/smtp-sink.log", env=with_sbin())
         stack.callback(program.process.wait)
         stack.callback(program.process.kill)
@@ -125,8 +126,8 @@ def shared(setting):
         stack.callback(bare.stop)
         bare.wait_for(lambda: accepts(port), 10, "libmicrohttpd listens")
         load(service.port, "/check/t%d", CONCURRENCY, targets=CONCURRENCY)
-        contestants = [Answers("bare", bare.pid, port, "/", "xxxx"), Answers("shared", service.pid, service.port, "/check/t%d",
-                                                                            '{"status":"pass"')]
+        contestants = [Answers("bare", bare.pid, port, "/", "xxxx"),
+                       Answers("shared", service.pid, service.port, "/check/t%d", '{"status":"pass"')]
         m = play_in_turns(setting, contestants)
         spoken = sum(peer.drain().values())
         if spoken != CONCURRENCY:
@@ -165,4 +166,5 @@ def latency(setting):
                   for who in ("floor", "check") for q in ("p50_us", "p99_us")}
         return [Row("latency-p50", "latency that HTTP and bookkeeping add to a lone run, p50", "ms",
                     [r["more"]["p50_us"] / 1000 for r in rounds], detail=detail),
-                Row("latency-p99", "… p99", "ms", [r["more"]["p99_us"] / 1000 for r in rounds], Goal("<=", 0.5), detail=detail)]
+                Row("latency-p99", "… p99", "ms", [r["more"]["p99_us"] / 1000 for r in rounds], Goal("<=", 0.5),
+                    detail=detail)]
