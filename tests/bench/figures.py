@@ -67,7 +67,11 @@ def table(rows):
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in lines]
     text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    notes = [f"{row.name}: {row.note}" for row in rows if row.note]
+    names = {}
+    for row in rows:
+        if row.note:
+            names.setdefault(row.note, []).append(row.name)
+    notes = [f"{', '.join(who)}: {note}" for note, who in names.items()]
     return "\n".join([*text, *([""] if notes else []), *notes])
 
 
