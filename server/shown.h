@@ -24,7 +24,7 @@ void shown_set(struct shown *shown, const struct view *view, struct buffer *out,
 
 /* How many are kept now, and the octets that they hold. */
 #define SHOWN_KEPT 256
-#define SHOWN_MOST ((size_t)32 * 1024 * 1024)
+#define SHOWN_MOST ((size_t)4 * 1024 * 1024)
 size_t shown_count(const struct shown *shown);
 size_t shown_bytes(const struct shown *shown);
 
