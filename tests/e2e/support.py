@@ -40,16 +40,30 @@ def is_readable(s, seconds):
     return bool(poll.poll(seconds * 1000))
 
 
+class Ports:
+    """Those that are given to tests. They lie below those that the system gives to whoever names none (a client's, say), so
+    that none of these takes one before it is used. Each process of ours has its share of them, and goes round in it."""
+
+    def __init__(self):
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+            end = int(f.read().split()[0])
+        self.share = range(end // 2 + JOB, end, JOBS) if end > 2048 else [0]
+        self.turn = random.randrange(len(self.share))
+
+    def next(self):
+        self.turn = (self.turn + 1) % len(self.share)
+        return self.share[self.turn]
+
+
+ports = Ports()
+
+
 def free_port():
-    """A port that nobody has. It is below those that the system gives to whoever names none (a client's, say), so that
-    none of these takes it before it is used; and nobody else of the tests beside us is given it."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
-        end = int(f.read().split()[0])
+    """A port that nobody has, nor was given of late."""
     while True:
         with socket.socket() as s:
-            port = random.randrange(end // 2 + JOB, end, JOBS) if end > 2048 else 0
             try:
-                s.bind((HOST, port))
+                s.bind((HOST, ports.next()))
             except OSError:
                 continue
             return s.getsockname()[1]
