@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHOWN_MOST_OF_ONE (SHOWN_MOST / 4)
+#define SHOWN_MOST_OF_ONE (SHOWN_MOST / 8)
 
 /* What is asked for; the set is of one result where it is not shown as a set. */
 struct ask {

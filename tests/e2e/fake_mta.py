@@ -3,7 +3,7 @@
 import socket
 import threading
 
-from support import HOST, scaled
+from support import HOST, free_port, scaled
 
 GOOD = {
     "BANNER": "220 fake.example.test ESMTP",
@@ -57,7 +57,8 @@ class FakeMta:
     def _listen(host, port, path):
         if not path:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            return socket.create_server((host, port), family=family, backlog=256)
+            # None that the system gives: it gives one that was left just now again, and somebody may still ask there.
+            return socket.create_server((host, port or free_port()), family=family, backlog=256)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen(256)

@@ -77,7 +77,8 @@ def test_h30_a_bare_httpchk_is_about_ehlod_alone(ehlod, fake, haproxy):
                        {f"option httpchk /check/{name}": "option httpchk" for name in ("mx1", "mx2")})
     wait_until(lambda: balancer.last_check("check-mx1/ehlod") == ("L7OK", "200"), 20, "ehlod is checked")
     wait_for(balancer, "UP", ("mx1", "mx2"))
-    assert 'handler="*",code="200"' in service.get("/metrics").text and mta.connections() == 0
+    # HAProxy itself has passed a connection on, of whoever looked whether it listens; nobody spoke on it.
+    assert 'handler="*",code="200"' in service.get("/metrics").text and not mta.lines()
     assert service.get("/check/mx1").status == 503
     service.signal(signal.SIGSTOP)
     try:

@@ -184,7 +184,7 @@ static void test_hostile_texts(void **state)
         const struct result *const results[] = {r};
         const struct render_set set = {.results = results, .count = 1};
         for (size_t v = 0; v < VIEW_COUNT; v++)
-            for (int64_t age_us = 0; age_us < 300000000; age_us += 123456789) {
+            for (int64_t age_us = 0; age_us < 100000000; age_us += 123456789) {
                 check_one(&views[v], r, ENDED_US + age_us);
                 if (!views[v].packed)
                     check_set(&views[v], &set, RENDER_MAX_SET, ENDED_US + age_us);
@@ -278,11 +278,11 @@ static void test_what_is_very_long_is_not_kept(void **state)
 static void test_many(void **state)
 {
     struct result *favourite = make("mx1", "again and again", NULL, 0);
-    char *text = mem_alloc(300001);
+    char *text = mem_alloc(100001);
 
     (void)state;
     views_made = 0;
-    memset(text, 'x', 300000);
+    memset(text, 'x', 100000);
     for (size_t i = 0; i < 2 * SHOWN_KEPT; i++) {
         struct result *r = make("mx1", i < SHOWN_KEPT * 3 / 2 ? "short" : text, NULL, 0);
         struct buffer out;
