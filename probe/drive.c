@@ -19,6 +19,13 @@ static void on_socket(void *context);
 static void on_timer(uv_timer_t *timer);
 static void on_answer(void *context, const struct auth_answer *answer);
 
+/* The engine hears when all that TLS had to say for itself is there. */
+static void told_own(struct drive *d, int64_t at_us)
+{
+    if (tls_output(d->tls).len == 0 && d->seam->shaking)
+        d->seam->shaking(d->engine, at_us);
+}
+
 /* What has become of TLS, and what was inside of what came then. */
 static void pass_on(struct drive *d, int64_t at_us)
 {
@@ -27,8 +34,10 @@ static void pass_on(struct drive *d, int64_t at_us)
     size_t len;
     enum tls_state state = tls_state(d->tls);
 
-    if ((state == TLS_UP || state == TLS_CLOSED) && d->seam->want(d->engine) == SEAM_TLS)
+    if ((state == TLS_UP || state == TLS_CLOSED) && d->seam->want(d->engine) == SEAM_TLS) {
         d->seam->secured(d->engine, at_us);
+        told_own(d, at_us); /* in TLS 1.2 the server's word is the last: what TLS says later ends nothing */
+    }
     while ((len = tls_read(d->tls, data, sizeof data, &at_us)) > 0)
         d->seam->receive(d->engine, (struct span){data, len}, at_us, at_us);
     if (state == TLS_FAILED) {
@@ -67,6 +76,13 @@ static bool has_output(const struct drive *d)
     return d->seam->want(d->engine) == SEAM_WRITE || (d->tls && tls_output(d->tls).len > 0);
 }
 
+/* Whether reading on would be in vain. The kernel counts no reset as something that is left, so where a
+ * deadline is about to be judged the socket itself is asked. */
+static bool is_empty(const struct drive *d)
+{
+    return socket_is_drained(d->socket) && clock_mono_us() < d->seam->deadline(d->engine);
+}
+
 /* Reads what is there, at most READ_TURN pieces: then others have their turn. (That is as much as a client
  * takes in a whole dialogue, so no deadline of a client is judged before its socket is empty.) */
 static void read_all(struct drive *d)
@@ -85,7 +101,7 @@ static void read_all(struct drive *d)
             take(d, (struct span){data, len}, at_us);
         else if (got < 0)
             take_break(d, error.number ? SEAM_RESET : SEAM_CLOSED);
-        if (got > 0 && socket_is_drained(d->socket))
+        if (got > 0 && is_empty(d))
             break;
     }
     d->ended = d->ended || got < 0;
@@ -127,14 +143,6 @@ static void sent(struct drive *d, size_t len, int64_t now_us)
         d->seam->sent(d->engine, len, now_us);
 }
 
-/* What TLS had to say for itself is there, or a part of it. */
-static void sent_own(struct drive *d, int64_t now_us)
-{
-    if (tls_output(d->tls).len == 0 && d->seam->shaking)
-        d->seam->shaking(d->engine, now_us);
-    read_all(d);
-}
-
 /* Returns whether the socket must tell when there is room again. */
 static bool write_all(struct drive *d)
 {
@@ -154,8 +162,10 @@ static bool write_all(struct drive *d)
             sent(d, len, now_us);
             if (d->tls) /* a server has more to say than replies, and may hold these back behind it */
                 socket_acknowledge(d->socket);
-            if (is_own)
-                sent_own(d, now_us);
+            if (is_own) {
+                told_own(d, now_us);
+                read_all(d);
+            }
             continue;
         }
         /* It is broken; the peer may have said something before. If there is nothing to be read, not even the

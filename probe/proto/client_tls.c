@@ -132,7 +132,7 @@ void client_tls_forget(struct client *c)
     c->draft->extension_count = 0;
 }
 
-/* TLS has said its hello; or, in TLS 1.3, what a server that greets in TLS waits for. */
+/* TLS has said its hello; or the end of the handshake, which a server that greets in TLS 1.3 waits for. */
 void client_shaking(struct client *c, int64_t now_us)
 {
     if (c->want == SEAM_TLS && !c->hello_said) {

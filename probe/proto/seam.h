@@ -39,8 +39,8 @@ struct seam {
     void (*broken)(void *engine, enum seam_break how, int64_t now_us);
     /* Of an engine that never wants TLS these two are null. */
     void (*secured)(void *engine, int64_t now_us);
-    /* TLS itself has said something, its hello or the end of the handshake; null where nobody wants to know.
-     */
+    /* All that TLS itself had to say is there: its hello, or the end of the handshake (at once behind secured
+     * where that is the other side's word). Null where nobody wants to know. */
     void (*shaking)(void *engine, int64_t now_us);
     /* TLS failed, in the handshake or later, with a reason and its sentence, which is copied. */
     void (*unsecured)(void *engine, enum reason reason, const char *message, int64_t now_us);
