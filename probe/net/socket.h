@@ -63,7 +63,7 @@ int socket_read(struct socket *s, char *data, size_t size, size_t *len_r, int64_
                 struct socket_error *error_r);
 
 /* Whether the last read is known to have left nothing, not even the end of the stream: reading on would have
- * been in vain. */
+ * been in vain, unless to hear of a reset, which the kernel does not count. */
 bool socket_is_drained(const struct socket *s);
 
 /* 1 = that many bytes were taken; 0 = no room now; -1 = broken: read first, the peer may have said why. */

@@ -213,6 +213,19 @@ static void a_reset_is_reset(void **state)
     assert_int_equal(play_out()->reason, REASON_RESET);
 }
 
+/* The kernel does not say that it is behind the last octet. */
+static void a_reset_in_time_is_reset_however_late_it_is_read(void **state)
+{
+    (void)state;
+    stage_run_for(&loop, 2 * CLOCK_US_PER_MS);
+    stage_say(peer, "220-mx.exa");
+    stage_reset(peer);
+    peer = -1;
+    stage_be_late(plan.limits_us[LIMIT_BANNER] + stage_scale_us(100));
+    assert_int_equal(play_out()->reason, REASON_RESET);
+    assert_int_equal(draft.failure.phase, PHASE_BANNER);
+}
+
 /* Said goodbye and hung up, while we were about to say something. */
 static void the_last_words_are_heard(void **state)
 {
@@ -272,6 +285,7 @@ int main(void)
         TEST(a_flood_ends_at_a_limit),
         TEST(an_end_is_closed),
         TEST(a_reset_is_reset),
+        TEST(a_reset_in_time_is_reset_however_late_it_is_read),
         TEST(the_last_words_are_heard),
         TEST(stopped_it_says_so_later),
         TEST(cleared_it_is_silent),
