@@ -36,7 +36,7 @@ TICKETS = 2
 @pytest.fixture(name="ways")
 def ways_fixture(fake, tls_mta, certificates):
     """{name: (server, target)}"""
-    servers = {"plain": fake(), "starttls": tls_mta(certificates.good()), 
+    servers = {"plain": fake(), "starttls": tls_mta(certificates.good()),
                "implicit": tls_mta(certificates.good(), implicit=True)}
     return {name: (mta, target(mta.address) if name == "plain" else secured(mta, certificates, name))
             for name, mta in servers.items()}
