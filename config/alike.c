@@ -55,6 +55,11 @@ static bool names_file(const struct node *node)
                        strcmp(node->key, "message") == 0 || strcmp(node->key, "dialogue") == 0);
 }
 
+static bool names_mailbox(const struct node *node)
+{
+    return node->key && (strcmp(node->key, "mailbox") == 0 || strcmp(node->key, "bounce_mailbox") == 0);
+}
+
 /* What is not there has a state, too. */
 static uint64_t mix_file(struct load *l, uint64_t hash, const char *path)
 {
@@ -72,6 +77,19 @@ static uint64_t mix_file(struct load *l, uint64_t hash, const char *path)
 }
 
 static uint64_t hash_node(struct load *l, const struct node *node);
+
+/* What the config says of it: where a message belongs decides whether it has arrived there or elsewhere. A
+ * mailbox that names one is wrong, and is not followed. */
+static uint64_t mix_mailbox(struct load *l, uint64_t hash, const struct node *name)
+{
+    const struct node *section = name;
+
+    while (section->parent && section->parent->parent)
+        section = section->parent;
+    const struct node *mailboxes = section->parent ? node_get(section->parent, "mailboxes") : NULL;
+    const struct node *mailbox = mailboxes && mailboxes != section ? node_get(mailboxes, name->text) : NULL;
+    return mailbox ? mix_number(hash, hash_node(l, mailbox)) : hash;
+}
 
 /* A map is the same in any order. */
 static uint64_t hash_map(struct load *l, const struct node *map, bool is_whole)
@@ -92,6 +110,8 @@ static uint64_t hash_node(struct load *l, const struct node *node)
         return mix_number(hash, hash_map(l, node, true));
     if (node->kind == NODE_SCALAR) {
         hash = mix_text(mix_number(hash, node_is_null(node)), node->text ? node->text : "");
+        if (names_mailbox(node) && node->text)
+            return mix_mailbox(l, hash, node);
         return names_file(node) && node->text ? mix_file(l, hash, node->text) : hash;
     }
     for (size_t i = 0; i < node->count; i++)

@@ -182,14 +182,16 @@ static struct result *stale_of(const struct jobs *jobs, struct result *shown)
 }
 
 /* An older verdict stands in while ehlod itself cannot tell; one that is unknown by now, since nobody could
- * look for its message, is no better. */
+ * look for its message, is no better. One of another plan, before or after a reload, is of another question,
+ * or of another server. */
 static struct result *stand_in(const struct jobs *jobs, const struct place *place,
-                               const struct snapshot_target *target)
+                               const struct snapshot *snapshot, const struct snapshot_target *target)
 {
     const struct record *known = place->last_known;
     int64_t now_us = clock_mono_us();
 
-    if (known == NULL || now_us - known->result->ended_mono_us >= target->stale_if_error_us)
+    if (known == NULL || now_us - known->result->ended_mono_us >= target->stale_if_error_us ||
+        !alike_plan(known->snapshot, known->target, snapshot, target))
         return NULL;
     struct result *shown = show_record(jobs, known);
     struct result *stale = shown->status != STATUS_UNKNOWN ? stale_of(jobs, shown) : NULL;
@@ -199,9 +201,10 @@ static struct result *stand_in(const struct jobs *jobs, const struct place *plac
 
 /* A result that is to be given out, with its deliveries; takes its reference. */
 static struct result *or_stand_in(const struct jobs *jobs, const struct place *place,
-                                  const struct snapshot_target *target, struct result *shown)
+                                  const struct snapshot *snapshot, const struct snapshot_target *target,
+                                  struct result *shown)
 {
-    struct result *stale = shown->status == STATUS_UNKNOWN ? stand_in(jobs, place, target) : NULL;
+    struct result *stale = shown->status == STATUS_UNKNOWN ? stand_in(jobs, place, snapshot, target) : NULL;
 
     if (stale == NULL)
         return shown;
@@ -212,7 +215,7 @@ static struct result *or_stand_in(const struct jobs *jobs, const struct place *p
 
 struct result *jobs_show(const struct jobs *jobs, const struct place *place, const struct record *record)
 {
-    return or_stand_in(jobs, place, record->target, show_record(jobs, record));
+    return or_stand_in(jobs, place, record->snapshot, record->target, show_record(jobs, record));
 }
 
 struct result *jobs_show_peek(const struct jobs *jobs, const struct job *job, struct result *peek)
@@ -220,7 +223,7 @@ struct result *jobs_show_peek(const struct jobs *jobs, const struct job *job, st
     struct result *shown = letters_show(jobs->letters, &job->plan, peek);
 
     result_unref(peek);
-    return or_stand_in(jobs, job->place, job->target, shown);
+    return or_stand_in(jobs, job->place, job->snapshot, job->target, shown);
 }
 
 /* Whether runs of that kind come by themselves. */
@@ -355,7 +358,8 @@ struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const
 
     if (record != NULL)
         return show_cached(jobs, place, record);
-    return or_stand_in(jobs, place, ask->target, refuse(jobs, &plan, REASON_LOCAL_RESOURCE, why));
+    return or_stand_in(jobs, place, jobs_snapshot(jobs, ask), ask->target,
+                       refuse(jobs, &plan, REASON_LOCAL_RESOURCE, why));
 }
 
 struct result *jobs_drained(struct jobs *jobs, const struct snapshot_target *target, const char *message)

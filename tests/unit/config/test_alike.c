@@ -115,6 +115,51 @@ static void test_a_file_that_was_written_makes_another(void **state)
     given_clear(&after);
 }
 
+static bool is_alike_with_mailboxes(const char *old, const char *new)
+{
+    static const char *const form[] = {
+        "mailboxes: {", "}\ntargets: {a: {address: 'mx1.example.org:25', routes: [{from: p@example.org, to: "
+                        "w@example.org, expect: delivered, mailbox: in, bounce_mailbox: bounces}]}}\n"};
+    struct given before, after;
+    char config[512];
+
+    snprintf(config, sizeof config, "%s%s%s", form[0], old, form[1]);
+    given_good(&before, config);
+    snprintf(config, sizeof config, "%s%s%s", form[0], new, form[1]);
+    given_good(&after, config);
+    bool alike = alike_plan(before.snapshot, &before.snapshot->targets[0], after.snapshot,
+                            &after.snapshot->targets[0]);
+    given_clear(&before);
+    given_clear(&after);
+    return alike;
+}
+
+/* Where a message belongs decides whether it has arrived there; mailboxes that no route names do not matter.
+ */
+static void test_a_mailbox_makes_another(void **state)
+{
+    const char *old = "in: {maildir: /m/in}, bounces: {maildir: /m/b}, other: {maildir: /m/o}";
+
+    (void)state;
+    assert_true(is_alike_with_mailboxes(old, "in: {maildir: /m/in}, bounces: {maildir: /m/b}"));
+    assert_false(is_alike_with_mailboxes(old, "in: {maildir: /m/new}, bounces: {maildir: /m/b}"));
+    assert_false(is_alike_with_mailboxes(old, "in: {maildir: /m/in}, bounces: {maildir: /m/new}"));
+}
+
+/* A mailbox that names itself is a mistake that is said, and no circle. */
+static void test_a_mailbox_that_names_itself_is_not_followed(void **state)
+{
+    struct given g;
+
+    (void)state;
+    given_text(&g,
+               "mailboxes: {in: {maildir: /m/in, mailbox: in}}\ntargets: {a: {address: "
+               "'mx1.example.org:25', routes: [{from: '', to: w@example.org, mailbox: in}]}}\n",
+               NULL);
+    assert_null(g.snapshot);
+    given_clear(&g);
+}
+
 /* What is renamed is another: its results are found by name. */
 static void test_each_target_has_a_plan_of_its_own(void **state)
 {
@@ -135,6 +180,8 @@ int main(void)
         cmocka_unit_test(test_what_leaves_it_as_it_was),
         cmocka_unit_test(test_what_makes_another),
         cmocka_unit_test(test_a_file_that_was_written_makes_another),
+        cmocka_unit_test(test_a_mailbox_makes_another),
+        cmocka_unit_test(test_a_mailbox_that_names_itself_is_not_followed),
         cmocka_unit_test(test_each_target_has_a_plan_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -719,6 +719,34 @@ static void test_an_older_verdict_stands_in_for_unknown(void **state)
     drop(&caller);
 }
 
+/* What the old config's run showed is of another question, or of another server. */
+static void test_the_verdict_of_another_plan_stands_in_for_nothing(void **state)
+{
+    struct stage *stage = *state;
+    static struct snapshot_target new_targets[2];
+    static struct snapshot reloaded = {.server_name = "here", .targets = new_targets, .target_count = 2};
+
+    targets[0].stale_if_error_us = CLOCK_US_PER_S * 3600;
+    for (uint64_t other = 0; other < 2; other++) {
+        struct caller old, new;
+        size_t first = run_count;
+        ask(stage, &old, 0, PHASE_COUNT, CLOCK_NEVER);
+        end_run(&runs[first], STATUS_PASS);
+        drop(&old);
+        memcpy(new_targets, targets, sizeof new_targets);
+        new_targets[0].plan_hash = targets[0].plan_hash + other;
+        jobs_reload(stage->jobs, &reloaded, 0);
+        struct jobs_ask question = {
+            .target = &new_targets[0], .stop_after = PHASE_COUNT, .timeout_us = CLOCK_NEVER};
+        new = (struct caller){0};
+        new.waiter = jobs_wait(stage->jobs, &question, on_result, &new);
+        end_run(&runs[first + 1], STATUS_UNKNOWN);
+        assert_int_equal(new.result->status, other ? STATUS_UNKNOWN : STATUS_PASS);
+        drop(&new);
+        jobs_reload(stage->jobs, &snapshot, 0);
+    }
+}
+
 static void test_past_runs_are_found(void **state)
 {
     struct stage *stage = *state;
@@ -994,6 +1022,7 @@ int main(void)
         JOBS_TEST(test_a_fresh_run_is_shared_with_its_like_alone),
         JOBS_TEST(test_f20_a_reload_keeps_runs_and_shares_none),
         JOBS_TEST(test_an_older_verdict_stands_in_for_unknown),
+        JOBS_TEST(test_the_verdict_of_another_plan_stands_in_for_nothing),
         JOBS_TEST(test_past_runs_are_found),
         JOBS_TEST(test_stop_of_idle_jobs_is_told_later),
         JOBS_TEST(test_free_stops_what_nobody_waits_for),
