@@ -378,6 +378,7 @@ struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target
 
     for (struct place *p = shelf_of(jobs, target)->places; p != NULL; p = p->next)
         if (p->stop_after == target->plan.stop_after && p->latest != NULL &&
+            alike_plan(p->latest->snapshot, p->latest->target, jobs->order.snapshot, target) &&
             (latest == NULL || p->latest->result->ended_mono_us > latest->result->ended_mono_us))
             latest = p->latest;
     return latest != NULL ? show_record(jobs, latest) : NULL;

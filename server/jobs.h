@@ -77,7 +77,8 @@ struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, job
 /* The caller waits no longer; done is not called. */
 void jobs_leave(struct jobs_waiter *waiter);
 
-/* The last result of the target's whole plan (runs cut short by stop_after aside); or null. */
+/* The last result of the target's whole plan (runs cut short by stop_after aside), of this config or of one
+ * in which it was the same; or null. */
 struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target);
 
 /* Targets that are not in the config, of the present one; forgotten when another takes its place. */
@@ -116,7 +117,8 @@ void jobs_restore(struct jobs *jobs, const struct ledger_row *row);
 void jobs_saved(struct jobs *jobs, const char *token, uint64_t serial);
 
 /* From now on this is the config. Runs under way keep theirs. What was kept answers no ask any more, but for
- * targets that run by themselves and whose plan stays. max_runs as in the order. */
+ * targets that run by themselves and whose plan stays; and where that stays it stands in for unknown.
+ * max_runs as in the order. */
 void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs);
 
 /* No run gets any further than its beginning any more. Those under way have the grace to end, then they are

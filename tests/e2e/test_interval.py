@@ -199,6 +199,20 @@ def test_another_plan_is_run_soon(ehlod, mta, tmp_path, change):
     assert mta.connections() == 2
 
 
+@pytest.mark.parametrize("interval", ["0", "24h"])
+def test_the_verdict_on_another_server_is_not_this_ones(ehlod, mta, interval):
+    """The source address is not this machine's, so that nothing is known of the new one."""
+    service = ehlod({"targets": {"mx1": target(mta.address, interval=interval)}})
+    assert service.get("/check/mx1").status == 200 and status_of(service) == "pass"
+    reload_with(service, {"targets": {"mx1": target(mta.address, interval=interval, tags=["eu"])}})
+    assert status_of(service) == "pass"
+    other = {"targets": {"mx1": target("127.0.0.9:25", interval=interval, source="192.0.2.7")}}
+    reload_with(service, other)
+    assert status_of(service) in (None, "unknown")
+    result = service.get("/check/mx1").json
+    assert (result["status"], result["flags"], result["peer"]["host"]) == ("unknown", [], "127.0.0.9"), result
+
+
 @pytest.mark.alone
 @pytest.mark.parametrize("interval", [None, "5s"])
 def test_200_requests_a_second_start_one_run_a_cache_ttl(ehlod, mta, interval):

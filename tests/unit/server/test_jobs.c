@@ -654,7 +654,7 @@ static void test_f20_a_reload_keeps_runs_and_shares_none(void **state)
 {
     struct stage *stage = *state;
     static struct snapshot_target new_targets[2];
-    static struct snapshot reloaded = {.server_name = "there", .targets = new_targets, .target_count = 2};
+    static struct snapshot reloaded = {.server_name = "here", .targets = new_targets, .target_count = 2};
     struct caller before, after;
 
     ask(stage, &before, 0, PHASE_COUNT, CLOCK_NEVER);
@@ -720,7 +720,7 @@ static void test_an_older_verdict_stands_in_for_unknown(void **state)
 }
 
 /* What the old config's run showed is of another question, or of another server. */
-static void test_the_verdict_of_another_plan_stands_in_for_nothing(void **state)
+static void test_the_verdict_of_another_plan_is_not_shown_nor_stands_in(void **state)
 {
     struct stage *stage = *state;
     static struct snapshot_target new_targets[2];
@@ -738,6 +738,9 @@ static void test_the_verdict_of_another_plan_stands_in_for_nothing(void **state)
         jobs_reload(stage->jobs, &reloaded, 0);
         struct jobs_ask question = {
             .target = &new_targets[0], .stop_after = PHASE_COUNT, .timeout_us = CLOCK_NEVER};
+        struct result *latest = jobs_latest(stage->jobs, &new_targets[0]);
+        assert_int_equal(latest == NULL, other);
+        result_unref(latest);
         new = (struct caller){0};
         new.waiter = jobs_wait(stage->jobs, &question, on_result, &new);
         end_run(&runs[first + 1], STATUS_UNKNOWN);
@@ -1022,7 +1025,7 @@ int main(void)
         JOBS_TEST(test_a_fresh_run_is_shared_with_its_like_alone),
         JOBS_TEST(test_f20_a_reload_keeps_runs_and_shares_none),
         JOBS_TEST(test_an_older_verdict_stands_in_for_unknown),
-        JOBS_TEST(test_the_verdict_of_another_plan_stands_in_for_nothing),
+        JOBS_TEST(test_the_verdict_of_another_plan_is_not_shown_nor_stands_in),
         JOBS_TEST(test_past_runs_are_found),
         JOBS_TEST(test_stop_of_idle_jobs_is_told_later),
         JOBS_TEST(test_free_stops_what_nobody_waits_for),
