@@ -93,12 +93,7 @@ struct shelf **shelf_for_targets(const struct snapshot *snapshot, const struct s
     for (size_t i = 0; i < snapshot->target_count; i++) {
         const struct snapshot_target *before =
             old != NULL ? snapshot_target(old, snapshot->targets[i].name) : NULL;
-        if (before != NULL) {
-            shelves[i] = shelf_ref(old_shelves[before - old->targets]);
-        } else {
-            shelves[i] = mem_alloc(sizeof(struct shelf));
-            shelves[i]->references = 1;
-        }
+        shelves[i] = before != NULL ? shelf_ref(old_shelves[before - old->targets]) : shelf_new();
     }
     shelf_free_all(old_shelves, old != NULL ? old->target_count : 0);
     return shelves;
