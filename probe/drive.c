@@ -184,6 +184,8 @@ static bool begin_tls(struct drive *d)
         return false;
     assert(d->tls_context);
     d->tls = tls_new(d->tls_context, d->tls_host);
+    if (d->hides_text)
+        tls_hide(d->tls);
     if (tls_state(d->tls) == TLS_FAILED) /* before a word was said */
         pass_on(d, clock_mono_us());
     return true;
@@ -285,6 +287,11 @@ void drive_start(struct drive *d, uv_loop_t *loop, const struct seam *seam, void
                         .context = context};
     socket_watch(socket, false, on_socket, d);
     handle_at(d->timer, on_timer, seam->want(engine) == SEAM_READ ? seam->deadline(engine) : 0);
+}
+
+void drive_hide_text(struct drive *d)
+{
+    d->hides_text = true;
 }
 
 void drive_offer_tls(struct drive *d, struct tls_context *context, const char *host)

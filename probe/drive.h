@@ -21,6 +21,7 @@ struct drive {
     bool ended; /* nothing more will come in */
     struct tls_context *tls_context;
     const char *tls_host;
+    bool hides_text;   /* see drive_hide_text */
     struct tls *tls;   /* null in the clear */
     size_t in_records; /* bytes of the engine's that were put into TLS, and of which not all is on the wire */
     struct sasl *sasl; /* null: no login */
@@ -33,6 +34,10 @@ struct drive {
  * closed then, at once. The struct must not move until drive_clear. */
 void drive_start(struct drive *d, uv_loop_t *loop, const struct seam *seam, void *engine,
                  struct socket *socket, drive_done *done, void *context);
+
+/* What the peer writes in the place of TLS is quoted to nobody. Told right after the start, before TLS is
+ * offered. */
+void drive_hide_text(struct drive *d);
 
 /* What TLS is made with when the engine wants it, and whom for (null in a server); both are kept until
  * drive_clear. Told right after the start. */

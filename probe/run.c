@@ -100,6 +100,8 @@ static void on_dialled(void *context)
         r->watch(r->watch_context, &r->draft);
     drive_start(&r->drive, r->net->loop, r->watch ? &run_watch_seam : &client_seam,
                 r->watch ? (void *)r : (void *)&r->client, &r->dial.socket, on_driven, r);
+    if (r->plan.hide_replies)
+        drive_hide_text(&r->drive);
     if (r->plan.tls_context)
         drive_offer_tls(&r->drive, r->plan.tls_context,
                         r->plan.tls.server_name ? r->plan.tls.server_name : r->plan.host);

@@ -282,6 +282,11 @@ struct tls *tls_new(struct tls_context *context, const char *host)
     return t;
 }
 
+void tls_hide(struct tls *t)
+{
+    t->hides = true;
+}
+
 void tls_free(struct tls *t)
 {
     if (!t)

@@ -36,6 +36,9 @@ enum tls_state {
 struct tls *tls_new(struct tls_context *context, const char *host);
 void tls_free(struct tls *t); /* null is fine */
 
+/* From now on no sentence quotes what the peer wrote in the place of TLS. */
+void tls_hide(struct tls *t);
+
 enum tls_state tls_state(const struct tls *t);
 
 /* Encrypted bytes came at that time; what was inside must have been read before more is received. */

@@ -5,6 +5,7 @@
  * certificate is tls_verify.c's.
  */
 #include "probe/base/arena.h"
+#include "probe/base/secret.h"
 #include "probe/net/certificate.h"
 #include "probe/net/tls_state.h"
 
@@ -137,7 +138,8 @@ void tls_fail_record(struct tls *t, struct span rest)
     for (size_t i = 0; i < rest.len && len < sizeof(bytes) && rest.data[i] != '\r' && rest.data[i] != '\n';
          i++)
         bytes[len++] = rest.data[i];
-    const char *quote = certificate_text(&a, (struct span){bytes, len}, sizeof(bytes));
+    const char *quote =
+        t->hides ? SECRET_SHOWN : certificate_text(&a, (struct span){bytes, len}, sizeof(bytes));
     if (t->record.count == 0)
         tls_fail(t, REASON_NOT_TLS, "%s does not speak TLS here, it sent \"%s\"", tls_fail_peer(t), quote);
     else

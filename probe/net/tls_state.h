@@ -17,6 +17,7 @@ struct tls {
     struct bio_st *in;
     struct bio_st *out;
     char *host; /* null in a server */
+    bool hides; /* what the peer wrote in the place of TLS */
     enum tls_state state;
     enum reason reason;
     char message[TLS_MESSAGE_SIZE];

@@ -55,7 +55,8 @@ static enum auth_mechanism strongest(const struct auth_login *login, const char 
 static const char *say_offer(struct client *c)
 {
     const char *found = ehlo_find(&c->ehlo_shown, "AUTH");
-    const char *offer = found ? found : SECRET_SHOWN; /* whose password is "AUTH" */
+    const char *offer =
+        found && !c->plan->hide_replies ? found : SECRET_SHOWN; /* not found: whose password is "AUTH" */
     const char *said = "", *rest = offer;
     size_t more = 0;
 

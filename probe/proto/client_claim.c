@@ -129,7 +129,7 @@ static const char *say_offer(struct client *c)
 {
     const char *shown = ehlo_find(&c->ehlo_shown, "XCLIENT");
 
-    return client_say_cut(c->arena, shown ? shown : SECRET_SHOWN);
+    return client_say_cut(c->arena, shown && !c->plan->hide_replies ? shown : SECRET_SHOWN);
 }
 
 enum client_step_id client_claim_after_tls(struct client *c)

@@ -7,6 +7,7 @@
  * Known limit: ORCPT is left out where it would make the line longer than COMMAND_MAX_LINE, and for a
  * recipient that is not ASCII.
  */
+#include "probe/base/secret.h"
 #include "probe/base/text.h"
 #include "probe/proto/client_step.h"
 
@@ -37,6 +38,14 @@ static const char *needs(struct client *c, const char *what, const char *keyword
                : arena_printf(c->arena, "%s %s, which the server does not offer", what, keyword);
 }
 
+static const char *say_too_large(struct client *c, size_t octets, size_t limit)
+{
+    const char *most = c->plan->hide_replies ? SECRET_SHOWN : arena_printf(c->arena, "%zu", limit);
+
+    return arena_printf(c->arena, "the message has %zu octets, and the server takes at most %s (SIZE)",
+                        octets, most);
+}
+
 /* Why the route cannot be played here; null when it can. Whether a message is too large is for the server to
  * say where the route may be refused. */
 static const char *lacks(struct client *c)
@@ -53,8 +62,7 @@ static const char *lacks(struct client *c)
         why = needs(c, "the route's dsn needs", "DSN");
     if (!why && limit && route->message.octets > limit &&
         !(route->expect & (EXPECT_DEFERRED | EXPECT_REJECTED)))
-        why = arena_printf(c->arena, "the message has %zu octets, and the server takes at most %zu (SIZE)",
-                           route->message.octets, limit);
+        why = say_too_large(c, route->message.octets, limit);
     return why;
 }
 

@@ -6,6 +6,7 @@ from service import run_ehlod
 from support import HOST
 
 WORD = "Xyzzy"  # in all that the server says
+LOGIN = {"username": "probe", "password": "pencil-and-paper", "allow_plaintext": True}
 FORMATS = ("json", "text", "text&color=1", "health", "prometheus")
 SAYS = {
     "good": {},
@@ -50,6 +51,24 @@ def test_h28_nothing_of_a_reply_is_shown(ehlod, fake, tmp_path, kind):
         assert (shown["failure"] or {}).get(key) == (run["failure"] or {}).get(key)
     assert [c["reply"] and c["reply"]["code"] for c in shown["commands"]] == [c["reply"] and c["reply"]["code"]
                                                                               for c in run["commands"]]
+
+
+@pytest.mark.parametrize("keys, message", [
+    ({"tls": "implicit"}, 'the server does not speak TLS here, it sent "***"'),
+    ({"auth": LOGIN}, "the server offers no AUTH mechanism for a password (it offers: ***)"),
+    ({"auth": {**LOGIN, "mechanism": "PLAIN"}}, "the server does not offer AUTH PLAIN, which auth.mechanism names (it offers: ***)"),
+    ({"xclient": {"NAME": "client.example.org"}}, 'the server\'s XCLIENT does not take NAME: it offers "***"'),
+    ({"routes": [{"from": "a@example.org", "to": "b@example.org", "expect": "queued", "size": "2MiB"}]},
+     "octets, and the server takes at most *** (SIZE); nothing was sent"),
+])
+def test_h28_nor_where_a_run_stops_for_what_is_offered(ehlod, fake, keys, message):
+    mta = fake(**all_said({"EHLO": f"250-{WORD}\r\n250-SIZE 47110\r\n250-XCLIENT {WORD}\r\n250 AUTH {WORD}"}))
+    service = ehlod({"targets": {"shy": {**target(mta.address, cache_ttl=KEPT, hide_replies=True), **keys}}})
+    assert service.get("/check/shy").json["failure"]["message"].endswith(message)
+    for name in FORMATS:
+        text = service.get(f"/check/shy?format={name}").text
+        assert WORD.lower() not in text.lower() and "47110" not in text
+    assert WORD.lower() not in service.log().lower() and "47110" not in service.log()
 
 
 def test_h28_what_is_known_of_ehlo_is_kept(ehlod, fake):

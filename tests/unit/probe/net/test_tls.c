@@ -291,6 +291,21 @@ static void test_not_tls(void **state)
     }
 }
 
+/* H28 */
+static void test_what_is_hidden_is_not_quoted(void **state)
+{
+    struct tls *t = tls_new(client, HOST);
+    const char *message;
+    (void)state;
+
+    tls_hide(t);
+    tls_receive(t, span_of("220 mx.example.org ESMTP\r\n"), 1);
+    check_failure(t, REASON_NOT_TLS, "the server does not speak TLS here, it sent \"***\"");
+    tls_failure(t, &message);
+    assert_null(strstr(message, "example"));
+    tls_free(t);
+}
+
 static void test_t06_plain_text_behind_a_record(void **state)
 {
     struct tls *t = tls_new(client, HOST);
@@ -606,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_time_of_what_was_inside),
         cmocka_unit_test(test_t32_a_record_for_each_byte),
         cmocka_unit_test(test_not_tls),
+        cmocka_unit_test(test_what_is_hidden_is_not_quoted),
         cmocka_unit_test(test_t06_plain_text_behind_a_record),
         cmocka_unit_test(test_t08_the_connection_ends_in_the_handshake),
         cmocka_unit_test(test_alerts),
