@@ -140,13 +140,18 @@ static struct entry *oldest_kept(struct shown *s)
     return oldest;
 }
 
-static size_t size_of(const struct ask *ask, const struct parts *p)
+static size_t results_size(const struct ask *ask)
 {
-    size_t size = p->len + p->hole_count * sizeof *p->holes + ask->set->count * sizeof(struct result *);
+    size_t size = ask->set->count * sizeof(struct result *);
 
     for (size_t i = 0; i < ask->set->count && size <= SHOWN_MOST_OF_ONE; i++)
         size += result_size(ask->set->results[i]);
     return size;
+}
+
+static size_t size_of(const struct ask *ask, const struct parts *p)
+{
+    return results_size(ask) + p->len + p->hole_count * sizeof *p->holes;
 }
 
 /* Takes the parts. */
@@ -228,7 +233,7 @@ static void show(struct shown *s, const struct ask *ask, struct buffer *out, int
     if (e != NULL) {
         e->used = ++s->clock;
         put_together(out, &e->parts, e->view->tell, now_us);
-    } else if (s != NULL && !out->full) {
+    } else if (s != NULL && !out->full && results_size(ask) <= SHOWN_MOST_OF_ONE) {
         make(s, ask, out, now_us);
     } else {
         write_view(ask, out, now_us);
