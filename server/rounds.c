@@ -3,7 +3,8 @@
  * A timer for each target that has an interval. A turn is a moment of the monotonic clock that leaves a
  * certain rest when it is divided by the interval; the rest is made of the name. So nothing has to be
  * remembered over a reload but the run that is under way. What a run shows is kept by the jobs, where callers
- * find it; where they would find nothing, and so would have to wait, a turn comes early.
+ * find it; where they would find nothing, and so would have to wait, or nothing that is known, a turn comes
+ * early.
  */
 #include "server/rounds.h"
 
@@ -19,6 +20,7 @@ struct round {
     const struct snapshot_target *target;
     uv_timer_t *timer;
     bool first;                 /* the next turn comes early, as there is nothing to answer with */
+    bool unsure;                /* the last run of ours could not tell, for a reason that is ehlod's */
     struct jobs_waiter *waiter; /* null: no run of ours is under way */
 };
 
@@ -45,14 +47,6 @@ int64_t rounds_next_us(const char *name, int64_t interval_us, int64_t now_us)
     return now_us + interval_us - (since_us < 0 ? since_us + interval_us : since_us);
 }
 
-static void on_result(void *context, struct result *result)
-{
-    struct round *r = context;
-
-    r->waiter = NULL;
-    result_unref(result);
-}
-
 static struct jobs_ask ask_of(const struct round *r, int64_t max_age_us)
 {
     return (struct jobs_ask){.target = r->target,
@@ -75,6 +69,19 @@ static bool is_drained(const struct round *r)
     return drains_find(r->rounds->order.drains, r->target->name) != NULL;
 }
 
+static void set_timer(struct round *r);
+
+/* Nobody is to live with an unknown for a whole interval, nor with an older verdict in its place. */
+static void on_result(void *context, struct result *result)
+{
+    struct round *r = context;
+
+    r->waiter = NULL;
+    r->unsure = result->status == STATUS_UNKNOWN || (result->flags & UINT64_C(1) << FLAG_STALE) != 0;
+    result_unref(result);
+    set_timer(r);
+}
+
 /* A run that somebody else has asked for will do as well; so does what a dialogue that sends a message has
  * kept, which is not to be sent more often than its target says. */
 static void run(struct round *r)
@@ -95,7 +102,7 @@ static void set_timer(struct round *r)
     int64_t turn_us = rounds_next_us(r->target->name, r->target->interval_us, now_us);
     int64_t early_us = rounds_next_us(r->target->name, ROUNDS_FIRST_US, now_us);
 
-    r->first = early_us < turn_us && r->waiter == NULL && !is_drained(r) && !has_answer(r);
+    r->first = early_us < turn_us && r->waiter == NULL && !is_drained(r) && (r->unsure || !has_answer(r));
     handle_at(r->timer, on_turn, r->first ? early_us : turn_us);
 }
 
@@ -104,7 +111,7 @@ static void on_turn(uv_timer_t *timer)
 {
     struct round *r = timer->data;
 
-    if (r->waiter == NULL && !is_drained(r) && !(r->first && has_answer(r)))
+    if (r->waiter == NULL && !is_drained(r) && !(r->first && !r->unsure && has_answer(r)))
         run(r);
     set_timer(r);
 }
@@ -115,6 +122,7 @@ static void forsake(struct round *r)
     if (r->waiter != NULL)
         jobs_leave(r->waiter);
     r->waiter = NULL;
+    r->unsure = false;
 }
 
 /* That of the target; or null. */

@@ -105,6 +105,22 @@ def test_the_first_turn_comes_early_and_once(ehlod, mta):
     assert service.get("/check/mx1").json["age_ms"] > 1000 * FIRST and mta.connections() == 1
 
 
+def test_an_unknown_does_not_stand_for_an_interval(ehlod, fake):
+    """What ehlod could not tell for a moment, as all its runs were taken, it looks at again soon."""
+    gate = Gate("250 2.1.5 Ok")
+    slow, mta = fake(RCPT=gate), fake()
+    service = ehlod({"server": {"max_runs": 1},
+                     "targets": {"slow": target(slow.address, timeout="50s", timeouts={"reply": "40s"}),
+                                 "mx1": target(mta.address, interval="24h", timeout="1s")}})
+    asked = service.ask("/check/slow")
+    wait_until(lambda: status_of(service) == "unknown", FIRST + 10, "its turn was in vain")
+    assert service.get("/check/mx1").status == 500 and mta.connections() == 0
+    gate.open()
+    assert asked.answer().status == 200
+    wait_until(lambda: status_of(service) == "pass", FIRST + 5, "it has run again")
+    assert mta.connections() == 1
+
+
 def test_first_turns_are_no_burst(ehlod, mta):
     count = 60
     service = ehlod({"targets": {f"mx{i}": target(mta.address, interval="1h") for i in range(count)},
