@@ -3,7 +3,7 @@
 import socket
 import threading
 
-from support import HOST, free_port, scaled
+from support import HOST, Acceptor, free_port, scaled
 
 GOOD = {
     "BANNER": "220 fake.example.test ESMTP",
@@ -28,10 +28,10 @@ class FakeMta:
         self.dialogues = []  # one list of command lines a connection
         self.sockets = set()
         self.stopped = False
-        self.listener = self._listen(host, port, path)
-        self.port = None if path else self.listener.getsockname()[1]
+        listener = self._listen(host, port, path)
+        self.port = None if path else listener.getsockname()[1]
         self.address = f"unix:{path}" if path else f"{host}:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.acceptor = Acceptor(listener, self._take)
 
     def connections(self):
         with self.lock:
@@ -44,7 +44,7 @@ class FakeMta:
 
     def stop(self):
         self.stopped = True
-        self.listener.close()
+        self.acceptor.stop()
         with self.lock:
             sockets = list(self.sockets)
         for s in sockets:
@@ -64,18 +64,13 @@ class FakeMta:
         listener.listen(256)
         return listener
 
-    def _accept(self):
-        while True:
-            try:
-                s, _ = self.listener.accept()
-            except OSError:
-                return
-            s.settimeout(scaled(60))
-            dialogue = []
-            with self.lock:
-                self.dialogues.append(dialogue)
-                self.sockets.add(s)
-            threading.Thread(target=self._serve, args=(s, dialogue), daemon=True).start()
+    def _take(self, s):
+        s.settimeout(scaled(60))
+        dialogue = []
+        with self.lock:
+            self.dialogues.append(dialogue)
+            self.sockets.add(s)
+        threading.Thread(target=self._serve, args=(s, dialogue), daemon=True).start()
 
     def _serve(self, s, dialogue):
         try:

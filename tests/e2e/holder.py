@@ -5,7 +5,7 @@ import smtplib
 import socket
 import threading
 
-from support import HOST, scaled
+from support import HOST, Acceptor, scaled
 
 ANSWERS = {"EHLO": b"250 holder.example.test", "MAIL": b"250 2.1.0 Ok", "RCPT": b"250 2.1.5 Ok", "RSET": b"250 2.0.0 Ok",
            "QUIT": b"221 2.0.0 Bye"}
@@ -18,12 +18,12 @@ class Holder:
         self.at_data, self.at_final = at_data, at_final
         self.lock = threading.Lock()
         self.held = []  # (recipients, message)
-        self.listener = socket.create_server((HOST, 0), backlog=512)
-        self.address = f"{HOST}:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        listener = socket.create_server((HOST, 0), backlog=512)
+        self.address = f"{HOST}:{listener.getsockname()[1]}"
+        self.acceptor = Acceptor(listener, self._take_connection)
 
     def stop(self):
-        self.listener.close()
+        self.acceptor.stop()
 
     def count(self):
         with self.lock:
@@ -37,12 +37,9 @@ class Holder:
             for recipients, message in held:
                 smtp.sendmail("holder@example.net", recipients, message)
 
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                s, _ = self.listener.accept()
-                s.settimeout(scaled(60))
-                threading.Thread(target=self._serve, args=(s,), daemon=True).start()
+    def _take_connection(self, s):
+        s.settimeout(scaled(60))
+        threading.Thread(target=self._serve, args=(s,), daemon=True).start()
 
     def _serve(self, s):
         recipients = []

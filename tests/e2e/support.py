@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every end-to-end test needs: time limits that stretch, free ports, programs that are ended for sure."""
+import contextlib
 import os
 import random
 import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -67,6 +69,30 @@ def free_port():
             except OSError:
                 continue
             return s.getsockname()[1]
+
+
+class Acceptor:
+    """Takes connections in a thread of its own, and hands each on, until it is stopped. To close the listener would not
+    do: a thread that is just about to accept would take the connections of whoever has its descriptor by then."""
+
+    def __init__(self, listener, take):
+        self.listener, self.take = listener, take
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join(scaled(20))
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            self.take(s)
 
 
 def accepts(port, host=HOST):

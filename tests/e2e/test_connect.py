@@ -12,7 +12,7 @@ import pytest
 from conftest import target
 from netns import Net
 from service import run_ehlod, write_config
-from support import HOST, SCALE, Program, accepts, free_port, scaled, wait_until, with_sbin
+from support import HOST, SCALE, Acceptor, Program, accepts, free_port, scaled, wait_until, with_sbin
 
 
 @pytest.fixture(name="net")
@@ -33,24 +33,16 @@ class Server:
         self.port = self.listener.getsockname()[1]
         self.address = f"{HOST}:{self.port}"
         self.threads = []
-        if handler:
-            threading.Thread(target=self._accept, daemon=True).start()
+        self.acceptor = Acceptor(self.listener, self._take) if handler else None
 
-    def _accept(self):
-        while True:
-            try:
-                s, _ = self.listener.accept()
-            except OSError:
-                return
-            s.settimeout(scaled(20))
-            self.threads.append(threading.Thread(target=self.handler, args=(s,), daemon=True))
-            self.threads[-1].start()
+    def _take(self, s):
+        s.settimeout(scaled(20))
+        self.threads.append(threading.Thread(target=self.handler, args=(s,), daemon=True))
+        self.threads[-1].start()
 
     def stop(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)  # or accept would go on
-        except OSError:
-            pass
+        if self.acceptor:
+            self.acceptor.stop()
         self.listener.close()
         for thread in self.threads:
             thread.join(scaled(20))

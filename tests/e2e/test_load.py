@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from support import HOST, SCALE, free_port, scaled, wait_until
+from support import HOST, SCALE, Acceptor, free_port, scaled, wait_until
 
 RUNS = 1000
 TIMEOUT_S = 2.0
@@ -19,17 +19,9 @@ def silent_fixture(many_descriptors):
     port = free_port()
     listener = socket.create_server(("0.0.0.0", port), backlog=4096)
     connections = []
-
-    def accept():
-        while True:
-            try:
-                connections.append(listener.accept()[0])
-            except OSError:
-                return
-    threading.Thread(target=accept, daemon=True).start()
+    acceptor = Acceptor(listener, connections.append)
     yield port, connections
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
+    acceptor.stop()
     for s in connections:
         s.close()
 

@@ -20,7 +20,7 @@ from fake_mta import Gate
 from netns import Net, as_root
 from postfix import AS_ROOT
 from service import SANITIZER, run_ehlod, write_config
-from support import EHLOD, HOST, SCALE, Program, free_port, scaled, wait_until, with_sbin
+from support import EHLOD, HOST, SCALE, Acceptor, Program, free_port, scaled, wait_until, with_sbin
 
 OURS = "www@probe.example.org"
 
@@ -255,20 +255,16 @@ class Relay:
 
     def __init__(self):
         self.messages = []
-        self.listener = socket.create_server((HOST, 0))
-        self.address = f"{HOST}:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        listener = socket.create_server((HOST, 0))
+        self.address = f"{HOST}:{listener.getsockname()[1]}"
+        self.acceptor = Acceptor(listener, self._take)
 
     def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        self.acceptor.stop()
 
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                s, _ = self.listener.accept()
-                s.settimeout(scaled(20))
-                threading.Thread(target=self._serve, args=(s,), daemon=True).start()
+    def _take(self, s):
+        s.settimeout(scaled(20))
+        threading.Thread(target=self._serve, args=(s,), daemon=True).start()
 
     def _serve(self, s):
         with contextlib.suppress(OSError), s, s.makefile("rb") as stream:

@@ -11,7 +11,7 @@ import pytest
 from certificates import NAME
 from conftest import target
 from fake_mta import FakeMta
-from support import HOST, scaled, wait_until
+from support import HOST, Acceptor, scaled, wait_until
 from tls_mta import OFFER, TlsMta, run
 
 USER, PASSWORD = "probe", "Zug-um-Zug#4711"
@@ -31,20 +31,17 @@ class Relay:
 
     def __init__(self, port):
         self.port, self.came, self.lock, self.open = port, bytearray(), threading.Lock(), 0
-        self.listener = socket.create_server((HOST, 0))
-        self.address = f"{HOST}:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        listener = socket.create_server((HOST, 0))
+        self.address = f"{HOST}:{listener.getsockname()[1]}"
+        self.acceptor = Acceptor(listener, self._take)
 
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                server = socket.create_connection((HOST, self.port), timeout=scaled(60))
-                client.settimeout(scaled(60))
-                with self.lock:
-                    self.open += 2
-                for source, sink, kept in ((client, server, self.came), (server, client, bytearray())):
-                    threading.Thread(target=self._pump, args=(source, sink, kept), daemon=True).start()
+    def _take(self, client):
+        server = socket.create_connection((HOST, self.port), timeout=scaled(60))
+        client.settimeout(scaled(60))
+        with self.lock:
+            self.open += 2
+        for source, sink, kept in ((client, server, self.came), (server, client, bytearray())):
+            threading.Thread(target=self._pump, args=(source, sink, kept), daemon=True).start()
 
     def _pump(self, source, sink, kept):
         with contextlib.suppress(OSError):
@@ -99,7 +96,7 @@ def logs_in(ehlod, cleanup, certificates, tmp_path):
     def ask(mta, mode):
         cleanup.callback(mta.stop)
         relay = Relay(mta.port)
-        cleanup.callback(relay.listener.close)
+        cleanup.callback(relay.acceptor.stop)
         mx = target(relay.address, ROUTE, tls=mode, tls_config={"ca_file": certificates.ca, "server_name": NAME},
                     auth={"username": USER, "password_file": str(password)})
         return run(ehlod, mx), relay.all_that_came()
