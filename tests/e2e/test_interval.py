@@ -65,15 +65,21 @@ def test_max_age_and_stop_after_are_what_they_are(ehlod, mta):
     assert service.get("/check/mx1?stop_after=banner").status == 200 and mta.connections() == runs + 3
 
 
+def times_of_runs(mta, count):
+    """When each of the first so many was seen."""
+    at = []
+    while len(at) < count:
+        wait_until(lambda: mta.connections() > len(at), 20, "the next one runs")
+        at += [time.monotonic()] * (mta.connections() - len(at))
+    return at
+
+
 def test_a_start_is_no_burst(ehlod, mta):
     """Many targets of one interval are spread over it."""
     count = 40
     service = ehlod({"targets": {f"mx{i}": target(mta.address, interval="10s") for i in range(count)},
                      "server": {"max_per_address": 100}})
-    at = []
-    while len(at) < count:
-        wait_until(lambda: mta.connections() > len(at), 20, "the next one runs")
-        at += [time.monotonic()] * (mta.connections() - len(at))
+    at = times_of_runs(mta, count)
     assert service.get("/-/healthy").status == 200
     busiest = max(sum(begin <= t < begin + 1 for t in at) for begin in at)
     assert at[-1] - at[0] > 5 and busiest < count / 2, [round(t - at[0], 2) for t in at]
@@ -125,10 +131,7 @@ def test_first_turns_are_no_burst(ehlod, mta):
     count = 60
     service = ehlod({"targets": {f"mx{i}": target(mta.address, interval="1h") for i in range(count)},
                      "server": {"max_per_address": 100}})
-    at = []
-    while len(at) < count:
-        wait_until(lambda: mta.connections() > len(at), 20, "the next one runs")
-        at += [time.monotonic()] * (mta.connections() - len(at))
+    at = times_of_runs(mta, count)
     assert service.get("/-/healthy").status == 200
     busiest = max(sum(begin <= t < begin + 1 for t in at) for begin in at)
     assert at[-1] - at[0] > FIRST / 2 and busiest < count / 2, [round(t - at[0], 2) for t in at]
