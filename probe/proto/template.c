@@ -274,7 +274,7 @@ static void read_body(struct reader *r, struct span text)
 
     for (const char *c = text.data; (c = memchr(c, '\n', (size_t)(text.data + text.len - c))); c++)
         lines++;
-    r->out = arena_alloc(r->arena, text.len + 2 * lines); /* a CR and a dot more for each */
+    r->out = arena_alloc(r->arena, text.len + 2 * lines + 1); /* each a CR and a dot, the last an LF more */
     while (text.len && goes_on(r)) {
         r->line++;
         read_body_line(r, template_next_line(&text));

@@ -378,6 +378,21 @@ static size_t allocated(void)
     return info.uordblks + info.hblkhd;
 }
 
+/* Nothing else is written where the body is, wherever it ends. */
+static void test_a_last_line_with_a_dot_and_no_end(void **state)
+{
+    struct stage *s = *state;
+    char dots[66] = "\n";
+
+    for (size_t i = 1; i + 1 < sizeof(dots); i++) {
+        dots[i] = '.';
+        write_text(s, dots);
+        const char *body = strstr(s->wire.data, "\r\n\r\n") + 4;
+        assert_int_equal(strspn(body, "."), i + 1);
+        assert_string_equal(body + i + 1, "\r\n.\r\n");
+    }
+}
+
 /* However much of it is wrong: as many mistakes as are told, and no memory for more. */
 static void test_a_large_text_that_is_all_wrong(void **state)
 {
@@ -472,6 +487,7 @@ int main(void)
         TEST(test_folding),
         TEST(test_mistakes),
         TEST(test_a_line_of_nothing_but_the_null_sender),
+        TEST(test_a_last_line_with_a_dot_and_no_end),
         TEST(test_a_large_text_that_is_all_wrong),
         TEST(test_limits),
         TEST(test_padding),
