@@ -61,6 +61,7 @@ LIBRARY_DOORS = [
     (r"crypt\.h", "server/login.c"),
     (r"zlib\.h", "server/gzip.c"),
     (r"sqlite3\.h", r"server/history(_rows|_drains)?\.c"),
+    (r"sanitizer/asan_interface\.h", "probe/base/arena.c"),
 ]
 
 # libuv is the floor of all that has effects.
