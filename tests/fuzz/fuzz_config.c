@@ -24,17 +24,22 @@
 #define MOST_FILE     (1024 * 1024)
 #define NAME_SIZE     32
 
-/* "NAME:LINE:COLUMN: ..."; about the file as a whole "NAME: ...". What is wrong in a dialogue file has that
- * one's name, and the key that names it. */
+/* In a file that the config names: what is wrong has that one's name, and the key that names it. */
+static bool is_of_another_file(const char *text)
+{
+    return (strstr(text, ": targets.") || strstr(text, ": modules.")) &&
+           (strstr(text, ".dialogue: ") || strstr(text, ".message: "));
+}
+
+/* "NAME:LINE:COLUMN: ..."; about the file as a whole "NAME: ...". */
 static void check_position(const char *text, const char *name, unsigned lines)
 {
     unsigned line = 0, column = 0;
     size_t len = strlen(name);
     int end = 0;
 
-    if (strncmp(text, name, len) != 0 && strstr(text, ": targets.") && strstr(text, ".dialogue: "))
+    if (strncmp(text, name, len) != 0 && is_of_another_file(text))
         return;
-
     fuzz_require(strncmp(text, name, len) == 0 && text[len] == ':', "a mistake names the file");
     if (text[len + 1] == ' ')
         return;
