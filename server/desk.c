@@ -377,6 +377,10 @@ static void dispatch(struct desk *desk, struct question *q, const struct row *ro
             arena_printf(&q->arena, "%s is not allowed here, only %s.", q->request->method, q->allow));
         return;
     }
+    if (method == METHOD_POST && q->request->foreign) {
+        question_refuse(q, 403, NULL, "A web page of another site asks for this, which none may.");
+        return;
+    }
     if (method == METHOD_OPTIONS) {
         q->allow = allow_text(&q->arena, row->methods);
         q->bodyless = true;

@@ -78,3 +78,13 @@ bool head_is_tunnel(const char *method)
 {
     return strcmp(method, "CONNECT") == 0;
 }
+
+bool head_is_foreign(const char *fetch_site, const char *origin, const char *host)
+{
+    if (fetch_site != NULL)
+        return strcmp(fetch_site, "same-origin") != 0 && strcmp(fetch_site, "none") != 0;
+    if (origin == NULL)
+        return false;
+    const char *authority = strstr(origin, "://");
+    return authority == NULL || host == NULL || strcasecmp(authority + strlen("://"), host) != 0;
+}

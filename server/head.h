@@ -35,4 +35,9 @@ bool head_has_body(const struct head *head);
 /* Whether it asks for a tunnel (CONNECT): what follows may be anything but a request. */
 bool head_is_tunnel(const char *method);
 
+/* Whether a browser sends it for a page of another site (which may do so unseen, from this machine too). By
+ * Sec-Fetch-Site (W3C Fetch Metadata), or where that is missing by Origin (RFC 6454) and Host. Each is null
+ * when it is not there: programs that are no browsers send neither of the first two. */
+bool head_is_foreign(const char *fetch_site, const char *origin, const char *host);
+
 #endif

@@ -26,6 +26,7 @@ struct http_request {
     const char *host;
     const char *scrape_timeout; /* X-Prometheus-Scrape-Timeout-Seconds */
     const char *fault;          /* a sentence: answer 400 whatever is asked; null = none */
+    bool foreign;               /* a browser asks for a page of another site */
     bool local;                 /* from this machine: over a loopback address or a Unix socket */
     const struct address *from; /* null: this machine's own callers stand for others */
     bool reserved;              /* in the reserve: only what must always be answered, at once, may be */

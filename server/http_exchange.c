@@ -102,6 +102,7 @@ enum MHD_Result http_exchange_access(void *context, struct MHD_Connection *mhd, 
         .host = field(mhd, "Host"),
         .scrape_timeout = field(mhd, "X-Prometheus-Scrape-Timeout-Seconds"),
         .fault = head_fault(&head),
+        .foreign = head_is_foreign(field(mhd, "Sec-Fetch-Site"), field(mhd, "Origin"), field(mhd, "Host")),
         .local = c->local,
         .from = c->local ? NULL : &c->caller.from,
     };

@@ -135,6 +135,8 @@ static json_t *answers_of(struct writer *w, const struct openapi_path *path, con
     add_status(w, answers, 400, problem, "it is asked wrongly");
     if (w->of->login && !path->open)
         add_status(w, answers, 401, problem, "who asks has to log in");
+    if (strcmp(method, "POST") == 0)
+        add_status(w, answers, 403, problem, "a web page of another site asks for it");
     add_answer(w, answers, "default", problem, "ehlod cannot answer");
     return answers;
 }

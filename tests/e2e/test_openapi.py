@@ -35,7 +35,7 @@ SCENES = {
     "/-/ready": {200: "/-/ready", 400: "/-/ready?x=1"},
     "/-/reload": {200: "/-/reload", 400: "/-/reload?x=1"},
 }
-ELSEWHERE = {("/-/ready", 503), ("/-/reload", 403), ("/-/reload", 500),
+ELSEWHERE = {("/check/{target}", 403), ("/-/ready", 503), ("/-/reload", 403), ("/-/reload", 500),
              ("/targets/{target}/drain", 403), ("/targets/{target}/undrain", 403)}
 
 # Where the description has no example, since it depends on the config.
@@ -211,6 +211,21 @@ def test_reload_that_is_not_allowed_or_goes_wrong(ehlod, mta, tmp_path, cleanup)
     assert_problem(closed.ready().get("/-/reload", method="POST"), 403)
     for one in (service, closed):
         assert {"403", "500"} <= set(one.get("/openapi.json").json["paths"]["/-/reload"]["post"]["responses"])
+
+
+@pytest.mark.parametrize("path", ["/check/good", "/targets/good/drain", "/targets/good/undrain", "/-/reload"])
+def test_a_post_for_a_page_of_another_site(service, mta, path):
+    """A browser says so, whichever of the two fields it knows; and nothing is done."""
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://www.example.org"}, {"Origin": "null"}):
+        answer = service.get(path, method="POST", headers=headers)
+        assert_problem(answer, 403)
+        assert "another site" in answer.json["detail"]
+    assert not mta.dialogues and "reloaded" not in service.log()
+    assert not any("drained" in one for one in service.get("/targets").json["targets"])
+    own = {"Origin": f"http://127.0.0.1:{service.port}"}
+    for headers in (own, {**own, "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}):
+        assert service.get(path, method="POST", headers=headers).status == 200
+    assert service.get("/check/good", headers={"Sec-Fetch-Site": "cross-site"}).status in (200, 503)  # anybody may look
 
 
 def test_the_status_of_unknown_is_the_configs(ehlod, mta, fake):

@@ -97,11 +97,41 @@ static void test_what_only_the_reader_can_see(void **state)
     assert_non_null(strstr(head_fault(&folded), "folded"));
 }
 
+static void test_pages_of_other_sites(void **state)
+{
+    static const struct {
+        const char *fetch_site, *origin, *host;
+        bool foreign;
+    } asked[] = {
+        {NULL, NULL, "x", false},
+        {NULL, NULL, NULL, false},
+        {"same-origin", "http://y", "x", false}, /* it knows better than a proxy's Host */
+        {"none", NULL, "x", false},
+        {"cross-site", NULL, "x", true},
+        {"same-site", "http://x", "x", true},
+        {"", NULL, "x", true},
+        {NULL, "http://x", "x", false},
+        {NULL, "https://X:9180", "x:9180", false},
+        {NULL, "http://[::1]:9180", "[::1]:9180", false},
+        {NULL, "http://x:9181", "x:9180", true},
+        {NULL, "http://x.example.org", "x", true},
+        {NULL, "http://x", NULL, true},
+        {NULL, "null", "null", true},
+        {NULL, "", "", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
+        if (head_is_foreign(asked[i].fetch_site, asked[i].origin, asked[i].host) != asked[i].foreign)
+            fail_msg("row %zu", i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_what_only_the_reader_can_see),
+        cmocka_unit_test(test_pages_of_other_sites),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
