@@ -14,12 +14,17 @@
 struct run;
 
 /* What the runs of a loop share: the resolver, the line in which they wait, and the lines before addresses.
- * One for each loop. */
+ * One for each loop, and used by no other thread. */
 struct run_net;
+
+/* The lines alone, where several loops share them, each in a thread of its own: who came first goes first,
+ * whichever loop he is of. */
+struct run_gates;
 
 struct run_net_order {
     uv_loop_t *loop;
-    const char *servers;  /* resolvers, "127.0.0.1:5353" or several with commas; null = as resolv.conf says */
+    const char *servers; /* resolvers, "127.0.0.1:5353" or several with commas; null = as resolv.conf says */
+    struct run_gates *gates; /* their limits count and not those below; null: it has lines of its own */
     unsigned max_runs;    /* under way at once, the others wait; 0 = no limit, here and below */
     unsigned max_waiting; /* in line; who comes then is turned away, as unknown */
     unsigned max_per_address; /* connections at once to one address and port */
@@ -31,12 +36,18 @@ struct run_net *run_net_new(const struct run_net_order *order);
 /* All runs must be over. Closes its handles; they are gone after the loop has run once more. */
 void run_net_free(struct run_net *net);
 
-/* The order's three limits (nothing else of it is looked at). Higher ones let go on who waits; lower ones
- * leave alone who is under way, or in line already. */
+/* The order's three limits (nothing else of it is looked at), for all loops that share the lines. Higher ones
+ * let go on who waits; lower ones leave alone who is under way, or in line already. By the net's own thread,
+ * or while that is held. */
 void run_net_set_limits(struct run_net *net, const struct run_net_order *order);
 
-unsigned run_net_in_flight(const struct run_net *net); /* out of the line and not over */
-unsigned run_net_waiting(const struct run_net *net);   /* in line */
+/* Of this loop's runs: out of the line and not over, and in line. */
+unsigned run_net_in_flight(const struct run_net *net);
+unsigned run_net_waiting(const struct run_net *net);
+
+/* With the order's three limits. To be freed after every run_net that has them, by any thread. */
+struct run_gates *run_gates_new(const struct run_net_order *order);
+void run_gates_free(struct run_gates *gates); /* null is fine */
 
 /* What is known already to a run that is one of several (probe/run_each.h): its time, and with it all that it
  * shows, counts from when all of them were asked for, and so it has its part of the looking up in it. */
