@@ -114,7 +114,8 @@ static void begin_connect(struct run *r)
     struct dial_order order = {.plan = &r->plan,
                                .addresses = r->addresses,
                                .count = r->address_count,
-                               .lines = r->net->addresses,
+                               .lines = run_gates_addresses(r->net->gates),
+                               .post = r->net->post,
                                .limit_us = r->plan.limits_us[LIMIT_CONNECT],
                                .ends_us = r->ends_us};
 
@@ -299,10 +300,9 @@ static void on_called(void *context)
 /* Into the line, or past it. */
 static void queue_up(struct run *r)
 {
-    const struct line *line = &r->net->line;
+    struct run_gates_count line;
 
-    r->place = (struct line_place){.called = on_called, .context = r};
-    switch (run_net_enter(r->net, &r->place)) {
+    switch (run_net_enter(r->net, &r->place, on_called, r, &line)) {
     case 1:
         r->stage = STAGE_START;
         handle_at(r->turn, on_begin, r->queued_us);
@@ -313,7 +313,7 @@ static void queue_up(struct run *r)
     default:
         r->refused =
             arena_printf(&r->arena, "the line is full: %u %s under way, %u waiting (server.max_runs)",
-                         line->inside, line->inside == 1 ? "run" : "runs", line->waiting);
+                         line.inside, line.inside == 1 ? "run" : "runs", line.waiting);
         handle_at(r->turn, on_line_over, r->queued_us);
     }
 }
@@ -391,6 +391,6 @@ void run_stop(struct run *run)
     if (run->refused) /* is about to end */
         return;
     if (run->stage == STAGE_LINE)
-        line_leave(&run->net->line, &run->place); /* nobody calls it any more */
+        run_net_forgo(run->net, &run->place); /* nobody calls it any more */
     handle_at(run->turn, on_stop, clock_mono_us());
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the runs of one loop share: the resolver, the kernel's receive stamps, the line in which they wait for
- * their turn, the lines before addresses, and the giving back of memory after a rush. Many runs at once leave
- * holes between the results that are kept, and the C library returns none of it to the system by itself but
- * what lies at the very end of its heap.
+ * What the runs of one loop share: the resolver, the kernel's receive stamps, the way into the lines (which
+ * are run_gates.c's, and may be other loops' too), and the giving back of memory after a rush. Many runs at
+ * once leave holes between the results that are kept, and the C library returns none of it to the system by
+ * itself but what lies at the very end of its heap.
  */
 #include "probe/run_net.h"
 
@@ -26,9 +26,11 @@ struct run_net *run_net_new(const struct run_net_order *order)
     net->loop = order->loop;
     net->dns = dns_new(order->loop, order->servers);
     net->stamps = socket_keep_stamps();
-    net->line.limit = order->max_runs;
-    net->max_waiting = order->max_waiting;
-    net->addresses = dial_lines_new(order->max_per_address);
+    if (order->gates)
+        net->post = post_new(order->loop);
+    else
+        net->own_gates = run_gates_new(order);
+    net->gates = order->gates ? order->gates : net->own_gates;
     net->lull = handle_timer(order->loop, net);
     uv_unref((uv_handle_t *)net->lull); /* no loop goes on for its sake */
     return net;
@@ -38,8 +40,9 @@ void run_net_free(struct run_net *net)
 {
     if (!net)
         return;
-    assert(net->runs == 0 && net->line.inside == 0 && net->line.waiting == 0);
-    dial_lines_free(net->addresses);
+    assert(net->runs == 0 && net->inside == 0 && net->waiting == 0);
+    run_gates_free(net->own_gates);
+    post_free(net->post);
     dns_free(net->dns);
     handle_close_timer(net->lull);
     if (net->stamps >= 0)
@@ -49,19 +52,17 @@ void run_net_free(struct run_net *net)
 
 void run_net_set_limits(struct run_net *net, const struct run_net_order *order)
 {
-    net->max_waiting = order->max_waiting;
-    line_set_limit(&net->line, order->max_runs);
-    dial_lines_set_limit(net->addresses, order->max_per_address);
+    run_gates_set_limits(net->gates, order, net->post);
 }
 
 unsigned run_net_in_flight(const struct run_net *net)
 {
-    return net->line.inside;
+    return net->inside;
 }
 
 unsigned run_net_waiting(const struct run_net *net)
 {
-    return net->line.waiting;
+    return net->waiting;
 }
 
 /* Once more a little later: on a busy machine the last runs, and who reads the answers, may still be at it.
@@ -77,19 +78,45 @@ static void on_lull(uv_timer_t *timer)
         handle_at(net->lull, on_lull, clock_mono_us() + AFTER_MS * CLOCK_US_PER_MS);
 }
 
-int run_net_enter(struct run_net *net, struct line_place *place)
+static void on_called(void *context)
 {
+    struct run_place *place = context;
+
+    place->net->waiting--;
+    place->net->inside++;
+    place->called(place->context);
+}
+
+int run_net_enter(struct run_net *net, struct run_place *place, line_called *called, void *context,
+                  struct run_gates_count *count_r)
+{
+    int entered;
+
     if (++net->runs > net->most)
         net->most = net->runs;
-    if (net->max_waiting && net->line.waiting >= net->max_waiting && !line_has_room(&net->line))
-        return -1;
-    return line_enter(&net->line, place);
+    *place = (struct run_place){.called = called, .context = context, .net = net};
+    place->place = (struct gate_place){.post = net->post, .called = on_called, .context = place};
+    entered = run_gates_enter(net->gates, &place->place, count_r);
+    if (entered > 0)
+        net->inside++;
+    else if (entered == 0)
+        net->waiting++;
+    return entered;
+}
+
+void run_net_forgo(struct run_net *net, struct run_place *place)
+{
+    if (place->place.where == LINE_INSIDE)
+        net->inside--;
+    else if (place->place.where == LINE_WAITING)
+        net->waiting--;
+    run_gates_leave(net->gates, &place->place);
 }
 
 /* Some time after most of a rush is over: whoever waited for it has then been answered. */
-void run_net_leave(struct run_net *net, struct line_place *place)
+void run_net_leave(struct run_net *net, struct run_place *place)
 {
-    line_leave(&net->line, place);
+    run_net_forgo(net, place);
     net->runs--;
     if (net->most >= RUSH && net->runs <= net->most / 4 && !uv_is_active((uv_handle_t *)net->lull))
         handle_at(net->lull, on_lull, clock_mono_us() + LULL_MS * CLOCK_US_PER_MS);

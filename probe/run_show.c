@@ -26,7 +26,7 @@ static double seconds(int64_t us)
 
 const char *run_show_line(const struct run *r, struct arena *arena, int64_t now_us)
 {
-    unsigned runs = r->net->line.inside;
+    unsigned runs = run_gates_inside(r->net->gates);
 
     return arena_printf(arena, "waited %.3f s in line: %u %s under way (server.max_runs)",
                         seconds(now_us - r->queued_us), runs, runs == 1 ? "run was" : "runs were");

@@ -26,7 +26,7 @@ struct run {
     int64_t asked_wall_us;
     int64_t queued_us; /* when it was in line, or past it: later than asked for where names were known */
     int64_t ends_us;   /* its deadline */
-    struct line_place place;
+    struct run_place place;
     int64_t line_us;                   /* how long it was in line */
     const char *refused;               /* the line was full: what there is to say of it */
     bool is_literal;                   /* the host is an address or a path; it is the first of addresses */

@@ -283,7 +283,7 @@ static void attempt_next(struct dial *d)
             continue;
         }
         d->begun_us = clock_mono_us();
-        d->place = (struct dial_place){.place = {.called = on_called, .context = d}};
+        d->place = (struct dial_place){.place = {.post = d->order.post, .called = on_called, .context = d}};
         if (!dial_lines_enter(d->order.lines, &d->place, dial_present(d))) {
             d->waiting = true;
             handle_at(d->timer, on_timer, d->order.ends_us);

@@ -369,7 +369,7 @@ static struct dial_place other;
 
 static void occupy(const struct address *at)
 {
-    dial_lines_set_limit(lines, 1);
+    dial_lines_set_limit(lines, 1, NULL);
     other = (struct dial_place){.place = {.called = nothing_to_note}};
     assert_true(dial_lines_enter(lines, &other, at));
 }
@@ -470,7 +470,7 @@ static void keeps_its_place_as_long_as_the_connection(void **state)
     struct dial_place next = {.place = {.called = nothing_to_note}};
 
     (void)state;
-    dial_lines_set_limit(lines, 1);
+    dial_lines_set_limit(lines, 1, NULL);
     addresses[0] = closed;
     addresses[1] = good;
     dial_all(2, stage_scale_us(2000));

@@ -95,9 +95,9 @@ static void the_limit_is_raised_for_all(void **state)
     for (size_t h = 0; h < 3; h++)
         for (size_t i = 0; i < 3; i++)
             assert_int_equal(enter(&places[h][i], hosts[h], 25), i == 0);
-    dial_lines_set_limit(lines, 2);
+    dial_lines_set_limit(lines, 2, NULL);
     assert_int_equal(called, 3);
-    dial_lines_set_limit(lines, 0);
+    dial_lines_set_limit(lines, 0, NULL);
     assert_int_equal(called, 6);
     for (size_t h = 0; h < 3; h++)
         for (size_t i = 0; i < 3; i++)
@@ -110,10 +110,10 @@ static void the_limit_is_lowered_for_all(void **state)
     struct dial_place a, b, c;
 
     (void)state;
-    dial_lines_set_limit(lines, 2);
+    dial_lines_set_limit(lines, 2, NULL);
     assert_true(enter(&a, "192.0.2.1", 25));
     assert_true(enter(&b, "192.0.2.1", 25));
-    dial_lines_set_limit(lines, 1);
+    dial_lines_set_limit(lines, 1, NULL);
     assert_false(enter(&c, "192.0.2.1", 25));
     dial_lines_leave(&a);
     assert_int_equal(called, 0);
