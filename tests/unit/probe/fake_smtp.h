@@ -18,6 +18,9 @@ struct fake_smtp {
     int connections;  /* in all */
     int open;         /* now */
     int polite;       /* that ended with QUIT */
+
+    /* Somebody has connected; null = nobody looks. */
+    void (*counted)(struct fake_smtp *server);
 };
 
 struct fake_session {
@@ -95,6 +98,8 @@ static inline void fake_connected(uv_stream_t *listener, int status)
     uv_tcp_init(listener->loop, &s->stream);
     server->connections++;
     server->open++;
+    if (server->counted)
+        server->counted(server);
     if (uv_accept(listener, (uv_stream_t *)&s->stream)) {
         fake_end(s);
         return;
