@@ -2,8 +2,9 @@
 /*
  * Log lines. Text is "TIME LEVEL event name=value ...", values in quotes where they need them; JSON is one
  * object a line. A line is written by a single write of at most PIPE_BUF bytes after poll said that there is
- * room, so that a full pipe costs the line and not the service. A field that would make the line longer
- * than that is left out, and the line says so. Text that is not clean UTF-8 is shown by text_escape.
+ * room, so that a full pipe costs the line and not the service. Both happen under a lock, or the room might
+ * be another thread's by then. A field that would make the line longer than that is left out, and the line
+ * says so. Text that is not clean UTF-8 is shown by text_escape.
  */
 #include "server/log.h"
 
@@ -47,6 +48,7 @@ const char *log_format_name(enum log_format format)
 void log_init(struct log *log, int fd, enum log_level level, enum log_format format)
 {
     *log = (struct log){.fd = fd, .level = level, .format = format};
+    pthread_mutex_init(&log->lock, NULL); /* never fails */
 }
 
 bool log_wants(const struct log *log, enum log_level level)
@@ -119,6 +121,19 @@ static void write_line(struct log *log, const struct buffer *line)
         log->dropped++;
 }
 
+/* The rest of the line, and out with it. */
+static void finish_line(struct log *log, struct buffer *line)
+{
+    bool json = log->format == LOG_FORMAT_JSON;
+
+    pthread_mutex_lock(&log->lock);
+    if (log->dropped > 0)
+        buffer_printf(line, json ? ",\"dropped\":\"%lu\"" : " dropped=%lu", log->dropped);
+    buffer_puts(line, json ? "}\n" : "\n");
+    write_line(log, line);
+    pthread_mutex_unlock(&log->lock);
+}
+
 void log_event(struct log *log, enum log_level level, const char *event, ...)
 {
     struct buffer line;
@@ -139,10 +154,6 @@ void log_event(struct log *log, enum log_level level, const char *event, ...)
     va_end(fields);
     if (!whole)
         buffer_puts(&line, log->format == LOG_FORMAT_JSON ? ",\"truncated\":\"yes\"" : " truncated=yes");
-    if (log->dropped > 0)
-        buffer_printf(&line, log->format == LOG_FORMAT_JSON ? ",\"dropped\":\"%lu\"" : " dropped=%lu",
-                      log->dropped);
-    buffer_puts(&line, log->format == LOG_FORMAT_JSON ? "}\n" : "\n");
-    write_line(log, &line);
+    finish_line(log, &line);
     buffer_free(&line);
 }

@@ -21,7 +21,7 @@ struct record *record_new(struct letters *letters, struct result *result, struct
 {
     struct record *r = mem_alloc(sizeof *r);
 
-    r->references = 1;
+    atomic_init(&r->references, 1);
     r->letters = letters;
     r->result = result_ref(result);
     r->snapshot = snapshot_ref(snapshot);
@@ -40,13 +40,13 @@ struct plan record_plan(const struct record *record)
 
 struct record *record_ref(struct record *r)
 {
-    r->references++;
+    atomic_fetch_add_explicit(&r->references, 1, memory_order_relaxed);
     return r;
 }
 
 void record_unref(struct record *r)
 {
-    if (r == NULL || --r->references > 0)
+    if (r == NULL || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) > 1)
         return;
     letters_forget(r->letters, r->result);
     result_unref(r->result);

@@ -6,12 +6,15 @@
 #include "probe/result.h"
 #include "server/letters.h"
 
+#include <stdatomic.h>
+
 /*
- * Past runs: what each showed, with the plan it followed. A record is shared by count and never changes; the
- * deliveries of its messages are told beside it (server/letters.h).
+ * Past runs: what each showed, with the plan it followed. A record is shared by count, in any thread, and
+ * never changes; the deliveries of its messages are told beside it (server/letters.h). One with messages must
+ * be left last in the thread that its letters are of.
  */
 struct record {
-    unsigned references;
+    atomic_uint references;
     struct letters *letters; /* forget the result's messages when the record goes */
     struct result *result;
     struct snapshot *snapshot; /* that the target is of */

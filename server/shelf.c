@@ -11,13 +11,13 @@ struct shelf *shelf_new(void)
 {
     struct shelf *shelf = mem_alloc(sizeof *shelf);
 
-    shelf->references = 1;
+    atomic_init(&shelf->references, 1);
     return shelf;
 }
 
 struct shelf *shelf_ref(struct shelf *shelf)
 {
-    shelf->references++;
+    atomic_fetch_add_explicit(&shelf->references, 1, memory_order_relaxed);
     return shelf;
 }
 
@@ -31,7 +31,7 @@ static void place_free(struct place *place)
 
 void shelf_unref(struct shelf *shelf)
 {
-    if (shelf == NULL || --shelf->references > 0)
+    if (shelf == NULL || atomic_fetch_sub_explicit(&shelf->references, 1, memory_order_acq_rel) > 1)
         return;
     for (struct place *p = shelf->places, *next; p != NULL; p = next) {
         next = p->next;

@@ -5,9 +5,12 @@
 #include "config/snapshot.h"
 #include "server/runs.h"
 
+#include <stdatomic.h>
+
 /*
  * What is kept about a target, by its name: a place for each kind of plan that was asked for. A reload hands
- * shelves on to the new config's targets; one whose target is gone lives as long as somebody holds it.
+ * shelves on to the new config's targets; one whose target is gone lives as long as somebody holds it. Any
+ * thread may hold it, but what is on it is for the loop that runs the target.
  */
 struct job;
 
@@ -22,7 +25,7 @@ struct place {
 };
 
 struct shelf {
-    unsigned references;
+    atomic_uint references;
     int64_t outdated_us; /* what began before is no answer any more */
     struct place *places;
 };

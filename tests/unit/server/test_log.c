@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,6 +127,51 @@ static void test_closed_descriptor(void **state) /* R07 */
     assert_int_equal(log.dropped, 1);
 }
 
+enum { WRITERS = 3, LINES = 2000 };
+
+static void *write_many(void *log)
+{
+    for (int i = 0; i < LINES; i++)
+        log_event(log, LOG_LEVEL_INFO, "one of many", "target", "mx1.example.org", NULL);
+    return NULL;
+}
+
+/* How many of them stand there; each is whole. */
+static size_t count_lines(int fd)
+{
+    FILE *lines = fdopen(fd, "r");
+    char line[256];
+    size_t count = 0;
+
+    while (fgets(line, sizeof line, lines)) {
+        assert_ptr_equal(strstr(line, " info one of many target=mx1.example.org\n"),
+                         line + TEXT_TIME_LENGTH - 1);
+        count++;
+    }
+    fclose(lines);
+    return count;
+}
+
+/* Nobody reads: that fills the pipe, which would block whoever writes to it although there was room before.
+ */
+static void test_threads_do_not_block_one_another(void **state)
+{
+    pthread_t writers[WRITERS];
+    struct log log;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    log_init(&log, ends[1], LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    for (int i = 0; i < WRITERS; i++)
+        assert_int_equal(pthread_create(&writers[i], NULL, write_many, &log), 0);
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(writers[i], NULL);
+    assert_true(log.dropped > 0);
+    close(ends[1]);
+    assert_int_equal(count_lines(ends[0]) + log.dropped, WRITERS * LINES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +181,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_long_field_is_left_out, open_wire, close_wire),
         cmocka_unit_test_setup_teardown(test_full_pipe_drops_and_counts, open_wire, close_wire),
         cmocka_unit_test(test_closed_descriptor),
+        cmocka_unit_test(test_threads_do_not_block_one_another),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
