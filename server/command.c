@@ -15,6 +15,7 @@
 #include "server/history.h"
 #include "server/http.h"
 #include "server/https.h"
+#include "server/libraries.h"
 #include "server/render/render.h"
 #include "server/serve.h"
 
@@ -111,6 +112,7 @@ int command_serve(const struct options *options)
     struct log log;
 
     serve_hold_hangup();
+    libraries_prepare();
     log_init(&log, STDERR_FILENO, options->log_level, options->log_format);
     struct snapshot *snapshot = load_and_say(options, &log);
     if (snapshot == NULL)

@@ -398,6 +398,12 @@ bool dns_hosts(struct dns *dns, const char *host, enum dns_type type, struct dns
     return true;
 }
 
+/* On this system it never fails. */
+void dns_prepare(void)
+{
+    (void)ares_library_init(ARES_LIB_INIT_ALL);
+}
+
 const char *dns_version(void)
 {
     return ares_version(NULL);

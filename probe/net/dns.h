@@ -30,6 +30,9 @@ void dns_free(struct dns *dns);
 /* The resolvers that are asked, for people: "192.0.2.53, 192.0.2.54 port 5353". Valid until the next call. */
 const char *dns_servers(struct dns *dns);
 
+/* Once for the process, before there are threads. */
+void dns_prepare(void);
+
 /* Of c-ares, as it is linked: "1.18.1". */
 const char *dns_version(void);
 

@@ -503,6 +503,12 @@ void link_free(struct link *l)
     uv_close((uv_handle_t *)&l->timer, on_closed);
 }
 
+/* Where it fails so does each handle, which is told then. */
+void link_prepare(void)
+{
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
 const char *link_version(void)
 {
     return curl_version_info(CURLVERSION_NOW)->version;

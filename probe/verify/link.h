@@ -59,6 +59,9 @@ typedef void link_posted(void *context, int status, struct span body, const char
 struct link_post *link_post(const struct link_post_order *order, link_posted *posted, void *context);
 void link_post_cancel(struct link_post *post); /* null is fine; posted is not called */
 
+/* Once for the process, before there are threads. */
+void link_prepare(void);
+
 /* Of libcurl, as it is linked: "7.88.1". */
 const char *link_version(void);
 

@@ -47,6 +47,12 @@ void json_sd(struct buffer *out, const struct snapshot *snapshot, const struct s
     doc_finish(&d, root, out);
 }
 
+/* The seed of its hash tables, which the first object would draw. */
+void json_prepare(void)
+{
+    json_object_seed(0);
+}
+
 const char *json_version(void)
 {
     return jansson_version_str();

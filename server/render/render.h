@@ -68,6 +68,9 @@ void json_problem(struct buffer *out, const struct problem *problem);
 /* The version of the JSON library that is linked: "2.14". */
 const char *json_version(void);
 
+/* Once for the process, before there are threads. */
+void json_prepare(void);
+
 /* What a person reads: the transcript, then routes and flags, then the verdict that stands on its own. */
 void text_result(struct buffer *out, const struct result *r, int64_t now_us);
 void text_set(struct buffer *out, const struct render_set *set, int64_t now_us);

@@ -15,7 +15,7 @@ def tree_fixture():
 
 
 RULES = [rules.wrong_rooms, rules.wrong_paths, rules.wrong_directions, rules.wrong_libraries, rules.impure,
-         rules.speaking, rules.without_licence, rules.without_purpose, rules.unlisted, rules.unfinished]
+         rules.speaking, rules.lasting, rules.without_licence, rules.without_purpose, rules.unlisted, rules.unfinished]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -73,6 +73,13 @@ BREAKS = [
     (rules.speaking, {"probe/run.c": 'printf("x");\n'}, "printf( speaks"),
     (rules.speaking, {"probe/net/dial.c": 'fprintf(stderr, "x");\n'}, "speaks"),
     (rules.speaking, {"config/load.c": 'perror("x");\n'}, "perror( speaks"),
+    (rules.lasting, {"probe/run.c": "static int runs;\n"}, "probe/run.c:1: static int runs; can be written"),
+    (rules.lasting, {"server/log.c": "struct log *log = NULL;\n"}, "can be written"),
+    (rules.lasting, {"server/log.c": "atomic_uint lines;\n"}, "can be written"),
+    (rules.lasting, {"config/load.c": "int f(int a)\n{\n    static char text[4];\n"}, "config/load.c:3: "),
+    (rules.lasting, {"config/load.c": 'static const char *name = "x";\n'}, "can be written"),
+    (rules.lasting, {"config/load.c": "static struct {\n    int a;\n} rows[4];\n"}, "can be written"),
+    (rules.lasting, {"config/load.c": "static void (*call)(int) = f;\n"}, "can be written"),
     (rules.without_licence, {"probe/run.c": "/* something else */\n"}, "SPDX"),
     (rules.without_licence, {"tests/x.py": "import os\n"}, "SPDX"),
     (rules.without_licence, {"tests/x": "#!/bin/sh\necho\n"}, "SPDX"),
@@ -103,6 +110,10 @@ KEEPS = [
     (rules.impure, including("probe/net/dial.c", "<time.h>")),
     (rules.speaking, {"probe/run.c": "snprintf(b, 1, x); buffer_printf(b, x); /* printf(x) */\n"}),
     (rules.speaking, {"server/log.c": 'fprintf(stderr, "x");\n'}),
+    (rules.lasting, {"probe/run.c": "static const char *const names[] = {\nconst struct seam s = {\nstruct run;\n"
+                                    "static int f(int a)\n{\n    int b = a;\nenum { A, B };\nextern const struct seam t;\n"
+                                    "static const struct {\n    int a;\n} rows[] = {\nstatic void g(void);\nint h(int (*f)(int));\n",
+                     "tests/unit/x.c": "static int x;\n"}),
     (rules.without_licence, {"probe/run.c": SPDX, "a.py": "# SPDX-License-Identifier: Apache-2.0\n", "b.md": "b\n"}),
     (rules.without_purpose, {"probe/run.c": SPDX + "/*\n * a\n * b\n *\n * c\n */\n", "tests/x.c": ""}),
     (rules.unlisted, {

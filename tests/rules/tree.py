@@ -201,6 +201,34 @@ def speaking(tree):
             for line, call in lines_with(LOG_CALL, code_of(text))]
 
 
+# A declaration that begins a line, or is static wherever it stands, up to its value or end; a function is none.
+VARIABLE = (r"^(?:[ \t]*static|(?:extern|struct|enum|union|unsigned|const|char|int|bool|long|double|atomic_\w+|\w+_t)\b)"
+            r"(?:[^;={}()]*(?:\(\*[^()]*\)\([^()]*\)[^;={}()]*)?[=;]|\s*(?:struct|enum|union)\s*\{)")
+
+
+def is_constant(declaration):
+    """Nothing of it can be written: neither what it points to, where it does, nor itself."""
+    name = re.sub(r"(\[[^\]]*\])*\s*[=;]$", "", declaration)
+    after_star = name.rsplit("*", 1)[-1]
+    return bool(re.search(r"\bconst\b", after_star))
+
+
+def lasting(tree):
+    """Nothing lasts from call to call but what the callers hold: several loops run at once, each in a thread."""
+    wrong = []
+    for path, text in tree.items():
+        if not path.endswith(".c") or path.startswith("tests/"):
+            continue
+        code = code_of(text)
+        for found in re.finditer(VARIABLE, code, re.M):
+            words = " ".join(found[0].split())
+            if re.fullmatch(r"(struct|enum|union) \w+;", words) or is_constant(words):
+                continue
+            line = code.count("\n", 0, found.start()) + 1
+            wrong.append(f"{path}:{line}: {words} can be written, and outlives the call")
+    return wrong
+
+
 def without_licence(tree):
     wrong = []
     for path, text in tree.items():
