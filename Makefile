@@ -79,6 +79,11 @@ bench: ## measure ehlod beside others, and write build/bench.json (BENCH_ONLY='p
 	@$(MAKE) --no-print-directory all $(BENCHBIN)
 	@BUILD='$(BUILD)' tests/bench/run
 
+tsan: ## run what has threads in it with ThreadSanitizer, built in build/tsan
+	@tests/setup test
+	@$(MAKE) --no-print-directory all tests BUILD=$(BUILD)/tsan SANITIZE=thread CFLAGS='-O1 -g'
+	@BUILD='$(BUILD)/tsan' tests/tsan
+
 fuzzers: $(FUZZBIN) $(BUILD)/fuzz/test_replay
 
 tests: $(TESTBIN) $(BENCHBIN) ## build the test programs
@@ -133,4 +138,4 @@ $(FUZZBIN): $(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/libt
 	    $(BUILD)/libtests.a $(BUILD)/libehlod.a $(LIBS)
 
 -include $(OBJ:.o=.d) $(TESTOBJ:.o=.d) $(TESTBIN:=.d) $(BENCHOBJ:.o=.d) $(BENCH:%=$(BUILD)/obj/tests/bench/%.d)
-.PHONY: all run test check asan bench fuzz fuzzers valgrind tests fmt lint clean help
+.PHONY: all run test check asan bench fuzz fuzzers valgrind tsan tests fmt lint clean help
