@@ -64,6 +64,8 @@ static const struct keys_row rows[] = {
     {"server.agent_listen", server_agent_listen, 0, NULL,
      "IP:port, [IPv6]:port or unix:/path, such as 127.0.0.1:8026, or a list of them",
      "where HAProxy's agent-check is answered; default: nowhere"},
+    {"server.workers", server_workers, SERVER(workers), "auto", "auto or a whole number from 1 to 64",
+     "loops, each a thread that uses up to one processor; auto: one for each processor"},
     {"server.max_runs", scalar_count, SERVER(max_runs), "1000", SCALAR_COUNT_EXPECTED,
      "runs at once; more wait in line, inside their own timeout"},
     {"server.max_per_address", scalar_count, SERVER(max_per_address), "10", SCALAR_COUNT_EXPECTED,

@@ -128,6 +128,18 @@ void server_agent_listen(struct load *l, const struct keys_row *row, const struc
     s->agent_listen_count = read_list(l, row, node, &reader, &s->agent_listen);
 }
 
+void server_workers(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
+{
+    int64_t count = 0;
+    const char *text = scalar_read(l, row, node);
+    if (!text)
+        return;
+    if (strcmp(text, "auto") != 0 && value_integer(text, 1, SNAPSHOT_MAX_WORKERS, &count) != 0)
+        load_bad(l, node, "not a usable number", row->expected);
+    else
+        *(unsigned *)slot = (unsigned)count;
+}
+
 void server_unknown_status(struct load *l, const struct keys_row *row, const struct node *node, void *slot)
 {
     int64_t status;

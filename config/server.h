@@ -7,6 +7,7 @@
 /* Parsers of the keys under server. */
 keys_parse server_listen;         /* struct snapshot: listen */
 keys_parse server_agent_listen;   /* struct snapshot: agent_listen; the listen of before is not in its way */
+keys_parse server_workers;        /* unsigned; 0 = auto */
 keys_parse server_unknown_status; /* int */
 keys_parse server_history_path;   /* const char * */
 keys_parse server_history_keep;   /* int64_t, microseconds */

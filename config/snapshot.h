@@ -17,7 +17,8 @@
  * over threads. Everything it points to lives and dies with it.
  */
 
-#define SNAPSHOT_INHERITED (-1)
+#define SNAPSHOT_INHERITED   (-1)
+#define SNAPSHOT_MAX_WORKERS 64
 
 /* Where to listen: one entry of server.listen, or a sink. "systemd" has neither address nor path. */
 struct snapshot_listen {
@@ -125,6 +126,7 @@ struct snapshot {
     size_t agent_listen_count;
     const struct address *own; /* the same as addresses: also every plan's own */
     size_t own_count;
+    unsigned workers;                 /* loops; 0 = one for each processor */
     unsigned max_runs;                /* at least 1 */
     unsigned max_per_address;         /* at least 1 */
     struct snapshot_url external_url; /* how others reach it */

@@ -210,7 +210,7 @@ static void ask(struct part *part)
     const struct agent_order *order = &part->caller->agent->order;
     struct jobs_ask one = plain_ask(part->target);
 
-    part->result = drains_result(order->drains, part->target);
+    part->result = drains_result(order->drains, order->jobs, part->target);
     if (part->result == NULL)
         part->result = jobs_recall(order->jobs, &one);
     if (part->result != NULL)

@@ -117,7 +117,7 @@ static void leave(struct question *q)
 }
 
 /* Asks for count targets from the first on, but for those without the tag. The ask's own target is not looked
- * at. In the reserve nobody may wait: a verdict that is known must do. */
+ * at. In the reserve nobody may wait for a run: a verdict that is known must do. */
 static void begin(struct check *c, struct desk *desk, const struct snapshot_target *first, size_t count,
                   const struct jobs_ask *ask)
 {
@@ -131,13 +131,12 @@ static void begin(struct check *c, struct desk *desk, const struct snapshot_targ
         struct jobs_ask one = *ask;
         one.target = &first[i];
         part->check = c;
-        part->result = one.fresh ? NULL : drains_result(desk->drains, &first[i]);
+        part->result = one.fresh ? NULL : drains_result(desk->drains, desk->jobs, &first[i]);
         if (part->result != NULL)
             continue;
-        part->result = c->q->request->reserved
-                           ? jobs_at_hand(desk->jobs, &one,
-                                          "all connections but those kept for health checks are in use")
-                           : jobs_recall(desk->jobs, &one);
+        if (c->q->request->reserved)
+            one.at_hand = CHECK_RESERVED;
+        part->result = one.at_hand != NULL ? jobs_at_hand(desk->jobs, &one) : jobs_recall(desk->jobs, &one);
         if (part->result != NULL)
             continue;
         part->waiter = jobs_wait(desk->jobs, &one, on_result, part);
@@ -298,7 +297,9 @@ void check_past(struct desk *desk, struct question *q)
 
     if (views_choose(q, desk->snapshot->unknown_status, &view) != 0)
         return;
+    hold_begin(desk->seat);
     struct result *r = jobs_find(desk->jobs, id);
+    hold_end(desk->seat);
     if (r == NULL) {
         question_refuse(
             q, 404, NULL,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The count of file descriptors. A run has one socket at a time, since addresses are dialled one after
- * another; what a resolver opens is shared by all of them. libuv, libmicrohttpd and the kernel's stamps hold
- * a dozen between them.
+ * another; what a resolver opens is shared by all of a loop. libuv, libmicrohttpd and the kernel's stamps
+ * hold a dozen between them for each loop.
  */
 #include "server/descriptors.h"
 
@@ -12,7 +12,6 @@
 #define BASE_LOOP     12
 #define BASE_DNS      16
 #define BASE_FILES    8 /* a config, and what it names, while it is loaded */
-#define BASE          (BASE_STANDARD + BASE_LOOP + BASE_DNS + BASE_FILES)
 
 /* A Maildir: what watches it, and the directories and the file that are open at a time. An account has fewer.
  */
@@ -23,7 +22,8 @@
 
 static size_t fixed(const struct descriptors_want *want)
 {
-    return BASE + want->places + want->files + STORE * want->stores;
+    return BASE_STANDARD + BASE_FILES + (BASE_LOOP + BASE_DNS) * want->workers + want->places + want->files +
+           STORE * want->stores;
 }
 
 /* What can be had more or less of. */
@@ -39,7 +39,7 @@ size_t descriptors_sum(const struct descriptors_want *want)
 
 size_t descriptors_least(const struct descriptors_want *want)
 {
-    return BASE_STANDARD + BASE_LOOP + want->places + want->files + STORE * want->stores + 3 +
+    return BASE_STANDARD + BASE_LOOP * want->workers + want->places + want->files + STORE * want->stores + 3 +
            want->receivers; /* one of each */
 }
 

@@ -10,6 +10,7 @@
  * it fewer: so that it is never out of them, and a shortage of ours is never taken for a mail server's fault.
  */
 struct descriptors_want {
+    unsigned workers;     /* loops */
     size_t places;        /* that are listened at, and receive mail */
     size_t receivers;     /* of mail, among them */
     size_t stores;        /* of mail, that are looked into */

@@ -17,6 +17,7 @@
 #include "server/probe.h"
 #include "server/prometheus.h"
 #include "server/question.h"
+#include "server/reload_ask.h"
 #include "server/render/openapi.h"
 #include "server/render/render.h"
 #include "server/url.h"
@@ -58,6 +59,7 @@ struct row {
 
 static void show_targets(struct desk *desk, struct question *q)
 {
+    hold_begin(desk->seat);
     const struct snapshot *snapshot = desk->snapshot;
     struct result **latest = mem_alloc((snapshot->target_count + 1) * sizeof(struct result *));
     const struct render_drain **drains =
@@ -68,6 +70,7 @@ static void show_targets(struct desk *desk, struct question *q)
         latest[i] = jobs_latest(desk->jobs, &snapshot->targets[i]);
         drains[i] = drain_ask_shown(desk, q, snapshot->targets[i].name);
     }
+    hold_end(desk->seat);
     buffer_init(&body, RENDER_MAX_SET);
     json_targets(&body, snapshot, (const struct result *const *)latest, drains, clock_mono_us());
     for (size_t i = 0; i < snapshot->target_count; i++)
@@ -125,42 +128,20 @@ static bool refuse_drain(const struct desk *desk, struct question *q)
 
 static void drain(struct desk *desk, struct question *q)
 {
-    if (!refuse_drain(desk, q))
-        drain_ask_begin(desk, q);
+    if (refuse_drain(desk, q))
+        return;
+    hold_begin(desk->seat);
+    drain_ask_begin(desk, q);
+    hold_end(desk->seat);
 }
 
 static void undrain(struct desk *desk, struct question *q)
 {
-    if (!refuse_drain(desk, q))
-        drain_ask_end(desk, q);
-}
-
-static const char *join_lines(struct arena *arena, const char *const *lines, size_t count)
-{
-    const char *text = "";
-
-    for (size_t i = 0; i < count; i++)
-        text = arena_printf(arena, "%s%s%s", text, i > 0 ? "\n" : "", lines[i]);
-    return text;
-}
-
-static void on_reloaded(void *context, const struct reload_outcome *outcome)
-{
-    struct question *q = context;
-
-    if (outcome->good)
-        question_text(q, 200,
-                      arena_printf(&q->arena, "ehlod has loaded its configuration: %zu %s.",
-                                   outcome->target_count, outcome->target_count == 1 ? "target" : "targets"));
-    else
-        question_refuse(q, 500, NULL,
-                        arena_printf(&q->arena, "The old configuration stands.\n%s",
-                                     join_lines(&q->arena, outcome->mistakes, outcome->mistake_count)));
-}
-
-static void leave_reload(struct question *q)
-{
-    reload_leave(q->waiting);
+    if (refuse_drain(desk, q))
+        return;
+    hold_begin(desk->seat);
+    drain_ask_end(desk, q);
+    hold_end(desk->seat);
 }
 
 static void reload_config(struct desk *desk, struct question *q)
@@ -169,8 +150,7 @@ static void reload_config(struct desk *desk, struct question *q)
         question_refuse(q, 403, NULL, "Reloading is not allowed from here (server.allow_reload).");
         return;
     }
-    q->leave = leave_reload;
-    q->waiting = reload_ask(desk->reload, on_reloaded, q);
+    reload_ask_begin(desk, q);
 }
 
 /* "OPTIONS *" asks about the server as a whole (RFC 9110 section 9.3.7), and so does "OPTIONS /" of one who

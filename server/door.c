@@ -52,6 +52,7 @@ struct look {
 struct door {
     uv_loop_t *loop;
     struct log *log;
+    struct hold_seat *seat;
     struct login *login;
     struct snapshot *snapshot; /* null: none yet */
     struct https *https;
@@ -179,7 +180,9 @@ static void take_token(struct door *d, size_t i, const struct token *t)
                   NULL);
         return;
     }
+    hold_begin(d->seat);
     login_set_token(d->login, i, t->bytes);
+    hold_end(d->seat);
     log_event(d->log, LOG_LEVEL_INFO, "token read again", "file", d->snapshot->tokens[i].path, NULL);
 }
 
@@ -303,12 +306,13 @@ struct login *door_login(const struct door *d)
     return d->login;
 }
 
-struct door *door_new(uv_loop_t *loop, struct log *log)
+struct door *door_new(uv_loop_t *loop, struct log *log, struct hold_seat *seat)
 {
     struct door *d = mem_alloc(sizeof *d);
 
     d->loop = loop;
     d->log = log;
+    d->seat = seat;
     d->login = login_new(loop);
     d->timer = handle_timer(loop, d);
     d->states = mem_alloc(sizeof *d->states);

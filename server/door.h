@@ -3,6 +3,7 @@
 #define SERVER_DOOR_H
 
 #include "config/snapshot.h"
+#include "server/hold.h"
 #include "server/log.h"
 #include "server/login.h"
 
@@ -15,7 +16,9 @@
  */
 struct door;
 
-struct door *door_new(uv_loop_t *loop, struct log *log); /* the log is kept; everybody is let in */
+/* The log is kept; everybody is let in. Where there are other loops, it holds them with that seat when a file
+ * has changed; a config is set while they stand still. */
+struct door *door_new(uv_loop_t *loop, struct log *log, struct hold_seat *seat);
 
 /* From now on as this config says: a reference is taken. Null; or a sentence, and nothing has changed. */
 const char *door_set(struct door *door, struct snapshot *snapshot);

@@ -13,6 +13,7 @@
 #include "probe/base/text.h"
 #include "probe/net/handle.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,8 @@ struct drains {
     struct jobs *jobs;
     struct entry **list; /* by name */
     size_t count;
+    struct hold_seat *seat;
+    uv_mutex_t making; /* for results: any thread may be the first to want one */
     uv_timer_t *timer; /* for the next that is due */
     drains_keep *keep;
     void *keep_context;
@@ -184,7 +187,11 @@ static void end_due(struct drains *d)
 
 static void on_due(uv_timer_t *timer)
 {
-    end_due(timer->data);
+    struct drains *d = timer->data;
+
+    hold_begin(d->seat);
+    end_due(d);
+    hold_end(d->seat);
 }
 
 /* ---- what others see ---- */
@@ -240,7 +247,7 @@ bool drains_was(const struct drains *d, const char *target)
     return d != NULL && find(d, target) != NULL && drains_find(d, target) == NULL;
 }
 
-static struct result *make_result(struct drains *d, const struct snapshot_target *target,
+static struct result *make_result(struct jobs *jobs, const struct snapshot_target *target,
                                   const struct drain *drain)
 {
     struct arena arena = {0};
@@ -254,23 +261,27 @@ static struct result *make_result(struct drains *d, const struct snapshot_target
     }
     if (*drain->reason != '\0')
         text = arena_printf(&arena, "%s: %s", text, drain->reason);
-    struct result *result = jobs_drained(d->jobs, target, text);
+    struct result *result = jobs_drained(jobs, target, text);
     arena_free(&arena);
     return result;
 }
 
-struct result *drains_result(struct drains *d, const struct snapshot_target *target)
+struct result *drains_result(struct drains *d, struct jobs *jobs, const struct snapshot_target *target)
 {
     struct entry *e = d != NULL ? find(d, target->name) : NULL;
 
     if (e == NULL || !is_in_force(e))
         return NULL;
-    if (e->due_us <= clock_mono_us()) { /* before its timer was told: what was known is outdated as of now */
+    /* Before its timer was told. What was known is outdated as of now; with several loops, where only that
+     * timer can see to it, it is in force until then. */
+    if (d->seat == NULL && e->due_us <= clock_mono_us()) {
         end_due(d);
         return NULL;
     }
+    uv_mutex_lock(&d->making);
     if (e->result == NULL)
-        e->result = make_result(d, target, &e->is);
+        e->result = make_result(jobs, target, &e->is);
+    uv_mutex_unlock(&d->making);
     return result_ref(e->result);
 }
 
@@ -371,10 +382,14 @@ void drains_reload(struct drains *d, struct snapshot *snapshot)
 
 /* ---- life ---- */
 
-struct drains *drains_new(uv_loop_t *loop, struct log *log, struct snapshot *snapshot, struct jobs *jobs)
+struct drains *drains_new(uv_loop_t *loop, struct log *log, struct snapshot *snapshot, struct jobs *jobs,
+                          struct hold_seat *seat)
 {
     struct drains *d = mem_alloc(sizeof *d);
+    int failed = uv_mutex_init(&d->making);
 
+    assert(!failed);
+    d->seat = seat;
     d->log = log;
     d->snapshot = snapshot_ref(snapshot);
     d->jobs = jobs;
@@ -396,6 +411,7 @@ void drains_free(struct drains *d)
     forget(d, always);
     free(d->list);
     handle_close_timer(d->timer);
+    uv_mutex_destroy(&d->making);
     snapshot_unref(d->snapshot);
     free(d);
 }

@@ -4,6 +4,7 @@
 
 #include "probe/base/clock.h"
 #include "server/drain.h"
+#include "server/hold.h"
 #include "server/jobs.h"
 
 #include <uv.h>
@@ -21,7 +22,10 @@ struct drains;
 /* All there are, as they are now, to be kept over a restart. */
 typedef void drains_keep(void *context, const struct drain *list, size_t count);
 
-struct drains *drains_new(uv_loop_t *loop, struct log *log, struct snapshot *snapshot, struct jobs *jobs);
+/* Belongs to that loop; other threads may only look. Who changes anything holds them all; so do the drains
+ * themselves, with that seat, when the time of one is over. */
+struct drains *drains_new(uv_loop_t *loop, struct log *log, struct snapshot *snapshot, struct jobs *jobs,
+                          struct hold_seat *seat);
 
 /* A target was taken out of service, or is back in it: what its run under way shows is no news any more. */
 typedef void drains_told(void *context, const char *target);
@@ -47,8 +51,8 @@ const struct drain *drains_find(const struct drains *drains, const char *target)
 bool drains_was(const struct drains *drains, const char *target);
 
 /* What a caller gets instead of a run, one reference of it his; null: the target is in service. Drains may be
- * null. */
-struct result *drains_result(struct drains *drains, const struct snapshot_target *target);
+ * null. The jobs are those of the caller's loop. */
+struct result *drains_result(struct drains *drains, struct jobs *jobs, const struct snapshot_target *target);
 
 /* Right after jobs_reload. Drains of targets that are gone go on, and are forgotten a day later. */
 void drains_reload(struct drains *drains, struct snapshot *snapshot);

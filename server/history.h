@@ -47,8 +47,8 @@ int history_read_drains(struct history *history, history_tell_drain *tell, void 
                         char error_r[HISTORY_ERROR_SIZE]);
 
 /*
- * Changes come in transactions: begin, any number of put, drop and set, end. After the first that fails (-1) the
- * rest fails too, and end undoes all of it.
+ * Changes come in transactions: begin, any number of put, drop and set, end. After the first that fails (-1)
+ * the rest fails too, and end undoes all of it.
  */
 void history_begin(struct history *history);
 void history_put(struct history *history, const struct ledger_row *row);

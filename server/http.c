@@ -165,6 +165,13 @@ static void open_connection(struct http *http, struct MHD_Connection *mhd, void 
         complain_of_rush(http, http->peer, now_us);
     }
     *socket_context = c;
+    http->peer = NULL; /* taken */
+}
+
+static void tell_left(struct http *http)
+{
+    if (http->order.left != NULL)
+        http->order.left(http->order.room_context);
 }
 
 static void close_connection(struct http *http, struct connection *c)
@@ -174,6 +181,7 @@ static void close_connection(struct http *http, struct connection *c)
     https_unref(c->https);
     free(c->target);
     free(c);
+    tell_left(http);
 }
 
 static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
@@ -212,12 +220,15 @@ void http_take(struct http *http, int fd, const struct address *peer, struct htt
         if (https == NULL)
             turn_away(fd);
         close(fd);
+        tell_left(http);
         return;
     }
     /* A socket that cannot be taken is closed by the library. */
     http->taking = https;
     http->peer = peer;
     MHD_add_connection(side->daemon, fd, &peer->any, address_len(peer));
+    if (http->peer != NULL)
+        tell_left(http);
     http->taking = NULL;
     http->peer = NULL;
     http_turn_soon(http);

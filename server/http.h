@@ -54,6 +54,7 @@ struct http_order {
     http_gone *gone;
     void *context;
     http_room *room;
+    http_room *left; /* a connection that was taken is over, be it that there was no place; null: not told */
     void *room_context;
 };
 

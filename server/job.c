@@ -96,6 +96,8 @@ static void on_run_done(void *context, struct result *result)
     metrics_run(jobs->metrics, job->guest ? NULL : jobs_known_name(jobs, result->target), result);
     struct record *record = keep_record(job, result);
     shelf_keep(job->shelf, job->place, record);
+    if (!job->guest)
+        jobs_share(jobs, job->shelf, job->place, job->target);
     /* From here on a waiter that is answered may ask again, and begins another run. */
     unlink_job(job);
     jobs->telling = true;

@@ -12,7 +12,8 @@
 
 /*
  * The inside of the jobs: jobs.c says who shares what, jobs_mail.c passes on what mailboxes tell, job.c
- * begins and ends runs, waiter.c has those who wait. Private to these four.
+ * begins and ends runs, waiter.c has those who wait, jobs_crew.c what several loops see of one another and
+ * errand.c what goes over from one to the other. Private to these.
  */
 struct waiters {
     struct jobs_waiter *first;
@@ -28,6 +29,8 @@ struct jobs_waiter {
     struct record *record; /* null: it is not */
     struct shelf *shelf;
     struct place *place; /* on the shelf */
+    struct errand
+        *errand; /* null: what it waits for is of this loop; else there is nothing but this, and done */
     jobs_done *done;
     void *context;
     int64_t began_us;
@@ -56,6 +59,14 @@ struct job {
     bool forsaken; /* ends before it began: nobody is shown what comes of it */
 };
 
+#define CREW_LOCKS 64
+
+struct jobs_crew {
+    unsigned count;
+    struct jobs **all;            /* by index; null: not yet, or not any more */
+    uv_mutex_t locks[CREW_LOCKS]; /* for the fronts of shelves, which are spread over them */
+};
+
 struct jobs {
     struct jobs_order order;
     struct run_net *net;
@@ -74,7 +85,7 @@ struct jobs {
     bool freeing;
     jobs_stopped *stopped; /* null: not stopping, or told already */
     void *stopped_context;
-    struct shelf **shelves; /* one a target, in the snapshot's order */
+    struct shelf **shelves; /* one a target, in the snapshot's order; null: another loop's */
 };
 
 /* jobs.c: the record as it is given out now; whether it is worth waiting for its deliveries, for one who
@@ -90,6 +101,26 @@ const char *jobs_known_name(const struct jobs *jobs, const char *target);
 
 /* The config that the ask's target is of. */
 struct snapshot *jobs_snapshot(const struct jobs *jobs, const struct jobs_ask *ask);
+
+/* The record with its deliveries as they stand now. */
+struct result *jobs_show_record(const struct jobs *jobs, const struct record *record);
+
+/* jobs_crew.c: whether the ask's runs are of these jobs' loop; the shelf of a target of the present config,
+ * whosever it is; shows all loops what the place has, where that is what others ask for. */
+bool jobs_own_ask(const struct jobs *jobs, const struct jobs_ask *ask);
+struct shelf *jobs_shelf(const struct jobs *jobs, const struct snapshot_target *target);
+void jobs_share(struct jobs *jobs, struct shelf *shelf, const struct place *place,
+                const struct snapshot_target *target);
+
+/* The place of that kind of another loop's target, as far as it may be seen from here: given back with
+ * shelf_look_away. True: that is all that there is to know of it. */
+bool jobs_look(const struct jobs *jobs, const struct jobs_ask *ask, enum phase stop_after,
+               struct place *seen_r);
+
+/* errand.c: jobs_wait and jobs_leave for what is another loop's. */
+struct jobs_waiter *errand_begin(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done,
+                                 void *context);
+void errand_leave(struct errand *errand);
 
 /* job.c: begins a run of that plan; all of them are to end as soon as they can. */
 struct job *job_begin(struct jobs *jobs, struct shelf *shelf, struct place *place, const struct jobs_ask *ask,

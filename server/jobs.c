@@ -41,9 +41,17 @@ static struct run_net_order net_order(const struct jobs_order *order)
     if (max_waiting < most_runs(order->snapshot)) /* as /check does */
         max_waiting = most_runs(order->snapshot);
     return (struct run_net_order){.loop = order->loop,
+                                  .gates = order->gates,
                                   .max_runs = max_runs,
                                   .max_waiting = max_waiting,
                                   .max_per_address = order->snapshot->max_per_address};
+}
+
+struct run_gates *jobs_gates_new(const struct jobs_order *order)
+{
+    struct run_net_order net = net_order(order);
+
+    return run_gates_new(&net);
 }
 
 static int64_t longest_delivery_us(const struct snapshot *snapshot)
@@ -59,6 +67,15 @@ static int64_t longest_delivery_us(const struct snapshot *snapshot)
     return longest_us;
 }
 
+static struct shelf **shelves_for(const struct jobs *jobs, const struct snapshot *snapshot,
+                                  const struct snapshot *old)
+{
+    const struct shelf_loop loop = {jobs->order.index,
+                                    jobs->order.crew != NULL ? jobs->order.crew->count : 1};
+
+    return shelf_for_targets(snapshot, &loop, old, jobs->shelves);
+}
+
 struct jobs *jobs_new(const struct jobs_order *order)
 {
     struct jobs *jobs = mem_alloc(sizeof *jobs);
@@ -66,19 +83,21 @@ struct jobs *jobs_new(const struct jobs_order *order)
 
     jobs->order = *order;
     snapshot_ref(order->snapshot);
-    jobs->shelves = shelf_for_targets(order->snapshot, NULL, NULL);
+    jobs->shelves = shelves_for(jobs, order->snapshot, NULL);
     jobs->net = run_net_new(&net);
     jobs->settle = handle_timer(order->loop, jobs);
     jobs->letters = letters_new(order->loop, &order->key, waiter_settled, jobs);
     if (!order->keep_leftovers)
         letters_set_longest(jobs->letters, longest_delivery_us(order->snapshot));
-    jobs->runs = runs_new();
+    jobs->runs = runs_new(order->crew != NULL ? order->crew->count : 1);
     jobs->stale = told_new();
     jobs->guests = guests_new();
     jobs->metrics = metrics_new();
     metrics_follow(jobs->metrics, order->snapshot);
     uv_timer_init(order->loop, &jobs->grace);
     jobs->grace.data = jobs;
+    if (order->crew != NULL)
+        order->crew->all[order->index] = jobs;
     return jobs;
 }
 
@@ -116,7 +135,7 @@ void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs
     struct snapshot *old = jobs->order.snapshot;
 
     blind_gone_mailboxes(jobs, old, snapshot);
-    jobs->shelves = shelf_for_targets(snapshot, old, jobs->shelves);
+    jobs->shelves = shelves_for(jobs, snapshot, old);
     jobs->order.snapshot = snapshot_ref(snapshot);
     guests_forget(jobs->guests);
     metrics_follow(jobs->metrics, snapshot);
@@ -129,14 +148,9 @@ void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs
 
 /* ---- what is kept ---- */
 
-static struct shelf *shelf_of(const struct jobs *jobs, const struct snapshot_target *target)
-{
-    return jobs->shelves[target - jobs->order.snapshot->targets];
-}
-
 static struct shelf *shelf_of_ask(const struct jobs *jobs, const struct jobs_ask *ask)
 {
-    return ask->guest != NULL ? ask->guest->shelf : shelf_of(jobs, ask->target);
+    return ask->guest != NULL ? ask->guest->shelf : jobs_shelf(jobs, ask->target);
 }
 
 struct snapshot *jobs_snapshot(const struct jobs *jobs, const struct jobs_ask *ask)
@@ -144,12 +158,17 @@ struct snapshot *jobs_snapshot(const struct jobs *jobs, const struct jobs_ask *a
     return ask->guest != NULL ? ask->guest->snapshot : jobs->order.snapshot;
 }
 
-/* The plan that the ask comes to, and its place. */
-static struct place *place_of_ask(const struct jobs *jobs, const struct jobs_ask *ask, struct plan *plan_r)
+static void plan_of_ask(const struct jobs_ask *ask, struct plan *plan_r)
 {
     struct route_ask route = {.stop_after = ask->stop_after};
 
     route_plan(ask->target, &route, plan_r);
+}
+
+/* The plan that the ask comes to, and its place. */
+static struct place *place_of_ask(const struct jobs *jobs, const struct jobs_ask *ask, struct plan *plan_r)
+{
+    plan_of_ask(ask, plan_r);
     return shelf_place(shelf_of_ask(jobs, ask), plan_r->stop_after, ask->fresh);
 }
 
@@ -161,8 +180,7 @@ bool jobs_is_worth_waiting(const struct jobs *jobs, const struct record *record,
            clock_mono_us() - r->ended_mono_us < wait_us && letters_is_pending(jobs->letters, r);
 }
 
-/* With its deliveries as they stand now. */
-static struct result *show_record(const struct jobs *jobs, const struct record *record)
+struct result *jobs_show_record(const struct jobs *jobs, const struct record *record)
 {
     struct plan plan = record_plan(record);
 
@@ -193,7 +211,7 @@ static struct result *stand_in(const struct jobs *jobs, const struct place *plac
     if (known == NULL || now_us - known->result->ended_mono_us >= target->stale_if_error_us ||
         !alike_plan(known->snapshot, known->target, snapshot, target))
         return NULL;
-    struct result *shown = show_record(jobs, known);
+    struct result *shown = jobs_show_record(jobs, known);
     struct result *stale = shown->status != STATUS_UNKNOWN ? stale_of(jobs, shown) : NULL;
     result_unref(shown);
     return stale;
@@ -215,7 +233,7 @@ static struct result *or_stand_in(const struct jobs *jobs, const struct place *p
 
 struct result *jobs_show(const struct jobs *jobs, const struct place *place, const struct record *record)
 {
-    return or_stand_in(jobs, place, record->snapshot, record->target, show_record(jobs, record));
+    return or_stand_in(jobs, place, record->snapshot, record->target, jobs_show_record(jobs, record));
 }
 
 struct result *jobs_show_peek(const struct jobs *jobs, const struct job *job, struct result *peek)
@@ -306,15 +324,28 @@ bool jobs_knows(const struct jobs *jobs, const struct jobs_ask *ask)
     return recall(jobs, place, ask) != NULL;
 }
 
-struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
+static struct result *recall_at(const struct jobs *jobs, const struct place *place,
+                                const struct jobs_ask *ask)
 {
-    struct plan plan;
-    struct place *place = place_of_ask(jobs, ask, &plan);
     struct record *record = recall(jobs, place, ask);
 
     if (record == NULL || jobs_is_worth_waiting(jobs, record, wait_of(place, ask)))
         return NULL;
     return show_cached(jobs, place, record);
+}
+
+struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
+{
+    struct place seen;
+    struct plan plan;
+
+    if (jobs_own_ask(jobs, ask))
+        return recall_at(jobs, place_of_ask(jobs, ask, &plan), ask);
+    plan_of_ask(ask, &plan);
+    (void)jobs_look(jobs, ask, plan.stop_after, &seen);
+    struct result *result = recall_at(jobs, &seen, ask);
+    shelf_look_away(&seen);
+    return result;
 }
 
 /* The result of a run that never was. */
@@ -350,16 +381,29 @@ static struct result *refuse(struct jobs *jobs, const struct plan *plan, enum re
     return result;
 }
 
-struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const char *why)
+static struct result *at_hand(struct jobs *jobs, const struct place *place, const struct jobs_ask *ask,
+                              const struct plan *plan)
 {
-    struct plan plan;
-    struct place *place = place_of_ask(jobs, ask, &plan);
     struct record *record = recall(jobs, place, ask);
 
     if (record != NULL)
         return show_cached(jobs, place, record);
     return or_stand_in(jobs, place, jobs_snapshot(jobs, ask), ask->target,
-                       refuse(jobs, &plan, REASON_LOCAL_RESOURCE, why));
+                       refuse(jobs, plan, REASON_LOCAL_RESOURCE, ask->at_hand));
+}
+
+struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask)
+{
+    struct place seen;
+    struct plan plan;
+
+    if (jobs_own_ask(jobs, ask))
+        return at_hand(jobs, place_of_ask(jobs, ask, &plan), ask, &plan);
+    plan_of_ask(ask, &plan);
+    bool known = jobs_look(jobs, ask, plan.stop_after, &seen);
+    struct result *result = known ? at_hand(jobs, &seen, ask, &plan) : NULL;
+    shelf_look_away(&seen);
+    return result;
 }
 
 struct result *jobs_drained(struct jobs *jobs, const struct snapshot_target *target, const char *message)
@@ -369,26 +413,7 @@ struct result *jobs_drained(struct jobs *jobs, const struct snapshot_target *tar
 
 void jobs_outdate(struct jobs *jobs, const struct snapshot_target *target)
 {
-    shelf_outdate(shelf_of(jobs, target));
-}
-
-struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target)
-{
-    const struct record *latest = NULL;
-
-    for (struct place *p = shelf_of(jobs, target)->places; p != NULL; p = p->next)
-        if (p->stop_after == target->plan.stop_after && p->latest != NULL &&
-            alike_plan(p->latest->snapshot, p->latest->target, jobs->order.snapshot, target) &&
-            (latest == NULL || p->latest->result->ended_mono_us > latest->result->ended_mono_us))
-            latest = p->latest;
-    return latest != NULL ? show_record(jobs, latest) : NULL;
-}
-
-struct result *jobs_find(const struct jobs *jobs, const char *id)
-{
-    const struct record *record = runs_find(jobs->runs, id);
-
-    return record != NULL ? show_record(jobs, record) : NULL;
+    shelf_outdate(jobs_shelf(jobs, target));
 }
 
 /* The run to join; or null. */
@@ -400,7 +425,8 @@ static struct job *job_under_way(const struct jobs *jobs, const struct place *pl
     return job != NULL && is_of_plan(jobs, place, ask, job->snapshot, job->target) ? job : NULL;
 }
 
-struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done, void *context)
+static struct jobs_waiter *wait_here(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done,
+                                     void *context)
 {
     struct plan plan;
     struct shelf *shelf = shelf_of_ask(jobs, ask);
@@ -418,6 +444,12 @@ struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, job
         metrics_share(jobs->metrics, METRICS_JOINED);
     waiter_wait_for_run(w, job != NULL ? job : job_begin(jobs, shelf, place, ask, &plan));
     return w;
+}
+
+struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done, void *context)
+{
+    return jobs_own_ask(jobs, ask) ? wait_here(jobs, ask, done, context)
+                                   : errand_begin(jobs, ask, done, context);
 }
 
 /* ---- the end ---- */
@@ -446,6 +478,8 @@ static void close_handles(struct jobs *jobs)
 {
     if (uv_is_closing((uv_handle_t *)&jobs->grace))
         return;
+    if (jobs->order.crew != NULL)
+        jobs->order.crew->all[jobs->order.index] = NULL;
     run_net_free(jobs->net);
     shelf_free_all(jobs->shelves, jobs->order.snapshot->target_count);
     runs_free(jobs->runs);

@@ -7,6 +7,7 @@
 #include "probe/token.h"
 #include "probe/verify/ledger_row.h"
 #include "probe/verify/mailbox.h"
+#include "server/away.h"
 #include "server/guests.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -21,6 +22,15 @@
  */
 struct jobs;
 
+/*
+ * All jobs of a process that has several loops, each in a thread of its own. A target belongs to one of them
+ * (server/owner.h); what is asked of the others' targets goes over to them and comes back, unseen by who
+ * asks. Freed after all of them.
+ */
+struct jobs_crew;
+struct jobs_crew *jobs_crew_new(unsigned count);
+void jobs_crew_free(struct jobs_crew *crew); /* null is fine */
+
 struct jobs_order {
     uv_loop_t *loop;
     struct log *log;           /* kept */
@@ -30,9 +40,16 @@ struct jobs_order {
     /* Messages under that key that are none of these jobs' stay where they are, however old: a service may
      * wait for them, or come back to do so. */
     bool keep_leftovers;
+    struct jobs_crew *crew;  /* null: they are alone, and all targets theirs */
+    unsigned index;          /* in the crew */
+    struct away *away;       /* of the loop: what is asked of others; freed after the jobs */
+    struct run_gates *gates; /* of the crew; freed after all of them */
 };
 
 struct jobs *jobs_new(const struct jobs_order *order);
+
+/* The gates of a crew, as that order has its limits. */
+struct run_gates *jobs_gates_new(const struct jobs_order *order);
 
 struct jobs_ask {
     const struct snapshot_target *target; /* of the jobs' present snapshot, or the guest's */
@@ -44,18 +61,20 @@ struct jobs_ask {
     int64_t wait_us; /* and, from the run's end, for deliveries; CLOCK_NONE: the target's wait, or not at all
                         where it runs by itself */
     bool fresh;      /* a run of its own, with all its messages whatever min_send_interval says */
+    const char *at_hand; /* nobody may wait: see jobs_at_hand. A sentence that lives on; null: he may */
 };
 
 /* A kept result of an equal plan that is young enough (its age counts from the run's end) and for which
- * nothing is left to wait; or null. */
+ * nothing is left to wait; or null, also where only another loop knows. */
 struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask);
 
 /* Whether there is such a result, be there something left to wait for or not. */
 bool jobs_knows(const struct jobs *jobs, const struct jobs_ask *ask);
 
-/* What can be said at once, without a run: a kept result as jobs_recall gives it, the last known verdict as
- * stale, or unknown with the reason in that sentence. Never null. */
-struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const char *why);
+/* What can be said at once, without a run, to an ask that says at_hand: a kept result as jobs_recall gives
+ * it, the last known verdict as stale, or unknown with the reason in that sentence. Null where only another
+ * loop knows: then jobs_wait brings it from there. */
+struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask);
 
 /* The same for a target that is out of service: failed with reason and flag drained, and that message. */
 struct result *jobs_drained(struct jobs *jobs, const struct snapshot_target *target, const char *message);
@@ -77,22 +96,32 @@ struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, job
 /* The caller waits no longer; done is not called. */
 void jobs_leave(struct jobs_waiter *waiter);
 
-/* The last result of the target's whole plan (runs cut short by stop_after aside), of this config or of one
- * in which it was the same; or null. */
+/* Whether the target's runs are these jobs' own, and not another loop's. */
+bool jobs_own(const struct jobs *jobs, const struct snapshot_target *target);
+
+/*
+ * Of a crew, from here to jobs_waiting, and for jobs_outdate, all loops have to stand still (server/hold.h):
+ * these see all of it.
+ *
+ * The last result of the target's whole plan (runs cut short by stop_after aside), of this config or of one in
+ * which it was the same; or null. */
 struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target);
+
+/* The past run of that id; or null. */
+struct result *jobs_find(const struct jobs *jobs, const char *id);
+
+/* What a crew counts, together, which is the caller's; null: jobs_metrics has all of it. */
+struct metrics *jobs_metrics_sum(const struct jobs *jobs);
+
+/* Runs out of the line and not over, and in line. */
+unsigned jobs_in_flight(const struct jobs *jobs);
+unsigned jobs_waiting(const struct jobs *jobs);
 
 /* Targets that are not in the config, of the present one; forgotten when another takes its place. */
 struct guests *jobs_guests(const struct jobs *jobs);
 
 /* What the jobs count; others may count there, too. */
 struct metrics *jobs_metrics(const struct jobs *jobs);
-
-/* Runs out of the line and not over, and in line. */
-unsigned jobs_in_flight(const struct jobs *jobs);
-unsigned jobs_waiting(const struct jobs *jobs);
-
-/* The past run of that id; or null. */
-struct result *jobs_find(const struct jobs *jobs, const char *id);
 
 /* What mailboxes tell (struct mailbox_events): see there. A message that is none of ours is forgotten. */
 void jobs_seen(struct jobs *jobs, const struct sighting *sighting);

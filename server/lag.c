@@ -22,6 +22,7 @@ struct lag {
     int64_t since_us; /* when the present half minute began */
     int64_t worst_us;
     int64_t before_us; /* the worst of the half minute before */
+    const struct lag *beside;
 };
 
 static void look_again(struct lag *lag, int64_t now_us);
@@ -52,11 +53,12 @@ static void look_again(struct lag *lag, int64_t now_us)
     handle_at(lag->timer, on_look, lag->due_us);
 }
 
-struct lag *lag_new(uv_loop_t *loop)
+struct lag *lag_new(uv_loop_t *loop, struct lag *beside)
 {
     struct lag *lag = mem_alloc(sizeof *lag);
     int64_t now_us = clock_mono_us();
 
+    lag->beside = beside;
     lag->timer = handle_timer(loop, lag);
     lag->since_us = now_us;
     uv_unref((uv_handle_t *)lag->timer);
@@ -72,10 +74,20 @@ void lag_free(struct lag *lag)
     free(lag);
 }
 
-int64_t lag_worst_us(const struct lag *lag)
+static int64_t worst_of(const struct lag *lag)
 {
     int64_t late_us = clock_mono_us() - lag->due_us - LAG_TIMER_US; /* of the look that is due now */
     int64_t worst_us = lag->worst_us > lag->before_us ? lag->worst_us : lag->before_us;
 
     return late_us > worst_us ? late_us : worst_us;
+}
+
+int64_t lag_worst_us(const struct lag *lag)
+{
+    int64_t worst_us = 0;
+
+    for (; lag != NULL; lag = lag->beside)
+        if (worst_of(lag) > worst_us)
+            worst_us = worst_of(lag);
+    return worst_us;
 }

@@ -11,6 +11,7 @@
 #include "probe/base/base64.h"
 #include "probe/base/mem.h"
 #include "probe/base/secret.h"
+#include "server/away.h"
 
 #include <assert.h>
 #include <crypt.h>
@@ -58,6 +59,11 @@ struct trial {
     bool is_running;
     bool good;
     struct login_waiter *waiters;
+    /* Beside the first one: what was given goes there, and the verdict comes back. */
+    struct secret *given;
+    uint64_t generation;
+    struct post_note note;
+    enum login_verdict verdict;
 };
 
 struct login {
@@ -72,6 +78,11 @@ struct login {
     struct trial *first; /* of all, in the order they came */
     size_t running;
     size_t waiting;
+    uint64_t generation;  /* of the users */
+    struct login *beside; /* the next one */
+    struct login *head;   /* the first one; null: it is this */
+    struct post *head_post;
+    struct away *away;
 };
 
 /* ---- digests ---- */
@@ -141,6 +152,7 @@ static void free_trial(struct trial *t)
 {
     secret_free(t->password);
     secret_free(t->hash);
+    secret_free(t->given);
     free(t);
 }
 
@@ -154,18 +166,38 @@ static void unlink_trial(struct login *l, struct trial *t)
 }
 
 static void on_tried(uv_work_t *work, int status);
+static void go_to_first(struct trial *t);
 
 static void run_more(struct login *l)
 {
-    for (struct trial *t = l->first; t != NULL && l->running < LOGIN_AT_ONCE; t = t->next) {
+    for (struct trial *t = l->first; t != NULL && (l->head != NULL || l->running < LOGIN_AT_ONCE);
+         t = t->next) {
         if (t->is_running)
             continue;
         t->is_running = true;
         l->running++;
         l->waiting--;
+        if (l->head != NULL) {
+            go_to_first(t);
+            continue;
+        }
         int queued = uv_queue_work(l->loop, &t->work, try_password, on_tried);
         assert(queued == 0);
     }
+}
+
+/* The trial is over. */
+static void conclude(struct login *l, struct trial *t, enum login_verdict verdict)
+{
+    unlink_trial(l, t);
+    l->running--;
+    run_more(l);
+    while (t->waiters != NULL) {
+        struct login_waiter w = *t->waiters;
+        login_leave(t->waiters);
+        w.done(w.context, verdict);
+    }
+    free_trial(t);
 }
 
 static void on_tried(uv_work_t *work, int status)
@@ -180,15 +212,49 @@ static void on_tried(uv_work_t *work, int status)
     }
     bool in = t->good && t->is_known;
     remember(in ? &l->good : &l->bad, &t->digest);
-    unlink_trial(l, t);
-    l->running--;
-    run_more(l);
-    while (t->waiters != NULL) {
-        struct login_waiter w = *t->waiters;
-        login_leave(t->waiters);
-        w.done(w.context, in ? LOGIN_IN : LOGIN_OUT);
-    }
-    free_trial(t);
+    conclude(l, t, in ? LOGIN_IN : LOGIN_OUT);
+}
+
+/* ---- beside the first one ---- */
+
+/* What was judged by other users than it was asked for is not remembered. */
+static void on_back(void *context)
+{
+    struct trial *t = context;
+    struct login *l = t->login;
+
+    away_back(l->away);
+    if (t->verdict != LOGIN_BUSY && t->generation == l->generation)
+        remember(t->verdict == LOGIN_IN ? &l->good : &l->bad, &t->digest);
+    conclude(l, t, t->verdict);
+}
+
+static void send_back(void *context, enum login_verdict verdict)
+{
+    struct trial *t = context;
+
+    t->verdict = verdict;
+    t->note.called = on_back;
+    post_send(t->login->away->post, &t->note);
+}
+
+static void on_first(void *context)
+{
+    struct trial *t = context;
+    struct login_waiter *waiter;
+    bool is_limited = !address_is_local(&t->from);
+    const struct login_asker asker = {secret_bytes(t->given).data, is_limited ? &t->from : NULL};
+    enum login_verdict verdict = login_ask(t->login->head, &asker, send_back, t, &waiter);
+
+    if (verdict != LOGIN_LATER)
+        send_back(t, verdict);
+}
+
+static void go_to_first(struct trial *t)
+{
+    away_go(t->login->away);
+    t->note = (struct post_note){.called = on_first, .context = t};
+    post_send(t->login->head_post, &t->note);
 }
 
 static struct trial *find_trial(const struct login *l, const struct digest *digest)
@@ -293,7 +359,7 @@ static const struct snapshot_user *find_user(struct login *l, struct span name, 
     return found;
 }
 
-static enum login_verdict judge(struct login *l, struct span name, struct span password,
+static enum login_verdict judge(struct login *l, struct span given, struct span name, struct span password,
                                 const struct address *from, login_done *done, void *context,
                                 struct login_waiter **waiter_r)
 {
@@ -313,6 +379,8 @@ static enum login_verdict judge(struct login *l, struct span name, struct span p
     if (t == NULL) {
         t = begin_trial(l, user, is_known, password, &digest);
         t->from = from != NULL ? *from : (struct address){0};
+        t->given = l->head != NULL ? secret_new(given) : NULL;
+        t->generation = l->generation;
     }
     *waiter_r = wait_for(t, done, context);
     run_more(l);
@@ -320,9 +388,10 @@ static enum login_verdict judge(struct login *l, struct span name, struct span p
 }
 
 /* user-pass = user-id ":" password, in base64 */
-static enum login_verdict judge_basic(struct login *l, struct span given, const struct address *from,
-                                      login_done *done, void *context, struct login_waiter **waiter_r)
+static enum login_verdict judge_basic(struct login *l, const struct login_asker *asker, login_done *done,
+                                      void *context, struct login_waiter **waiter_r)
 {
+    struct span given = credentials_of(asker->authorization, "Basic");
     char bytes[LOGIN_MAX_GIVEN];
     enum login_verdict verdict = LOGIN_OUT;
 
@@ -332,8 +401,8 @@ static enum login_verdict judge_basic(struct login *l, struct span given, const 
     const char *colon = len > 0 ? memchr(bytes, ':', (size_t)len) : NULL;
     if (colon != NULL && memchr(bytes, '\0', (size_t)len) == NULL) {
         size_t at = (size_t)(colon - bytes);
-        verdict = judge(l, (struct span){bytes, at}, (struct span){colon + 1, (size_t)len - at - 1}, from,
-                        done, context, waiter_r);
+        verdict = judge(l, span_of(asker->authorization), (struct span){bytes, at},
+                        (struct span){colon + 1, (size_t)len - at - 1}, asker->from, done, context, waiter_r);
     }
     secret_wipe(bytes, sizeof bytes);
     return verdict;
@@ -349,8 +418,7 @@ enum login_verdict login_ask(struct login *l, const struct login_asker *asker, l
     struct span token = credentials_of(asker->authorization, "Bearer");
     if (token.len > 0)
         return is_token(l, token) ? LOGIN_IN : LOGIN_OUT;
-    struct span pair = credentials_of(asker->authorization, "Basic");
-    return judge_basic(l, pair, asker->from, done, context, waiter_r);
+    return judge_basic(l, asker, done, context, waiter_r);
 }
 
 /* ---- what is known ---- */
@@ -371,13 +439,16 @@ const char *login_challenge(const struct login *l)
     return l->user_count > 0 ? both : bearer;
 }
 
-void login_set_users(struct login *l, const struct snapshot_user *users, size_t count)
+void login_set_users(struct login *login, const struct snapshot_user *users, size_t count)
 {
-    l->users = users;
-    l->user_count = count;
+    for (struct login *l = login; l != NULL; l = l->beside) {
+        l->users = users;
+        l->user_count = count;
+        l->generation++;
+    }
 }
 
-void login_set_tokens(struct login *l, const struct span *tokens, size_t count)
+static void set_tokens(struct login *l, const struct span *tokens, size_t count)
 {
     free(l->tokens);
     l->tokens = mem_alloc((count + 1) * sizeof *l->tokens);
@@ -386,10 +457,17 @@ void login_set_tokens(struct login *l, const struct span *tokens, size_t count)
     l->token_count = count;
 }
 
-void login_set_token(struct login *l, size_t i, struct span token)
+void login_set_tokens(struct login *login, const struct span *tokens, size_t count)
 {
-    assert(i < l->token_count);
-    l->tokens[i] = digest_of(l, &token, 1);
+    for (struct login *l = login; l != NULL; l = l->beside)
+        set_tokens(l, tokens, count);
+}
+
+void login_set_token(struct login *login, size_t i, struct span token)
+{
+    assert(i < login->token_count);
+    for (struct login *l = login; l != NULL; l = l->beside)
+        l->tokens[i] = digest_of(l, &token, 1);
 }
 
 /* ---- life ---- */
@@ -405,6 +483,19 @@ struct login *login_new(uv_loop_t *loop)
     assert(made == GNUTLS_E_SUCCESS);
     secret_wipe(key, sizeof key);
     l->loop = loop;
+    return l;
+}
+
+struct login *login_beside(struct login *first, uv_loop_t *loop, struct away *away, struct post *first_post)
+{
+    struct login *l = login_new(loop);
+
+    assert(first->user_count == 0 && first->token_count == 0);
+    l->head = first;
+    l->head_post = first_post;
+    l->away = away;
+    l->beside = first->beside;
+    first->beside = l;
     return l;
 }
 

@@ -72,11 +72,18 @@ static size_t find_place(const struct metrics *m, const char *target)
     return low;
 }
 
-static struct metrics_runs *insert(struct metrics *m, size_t at, const char *target)
+static struct metrics_runs *new_runs(const char *target)
 {
     struct metrics_runs *runs = mem_alloc(sizeof *runs);
 
     runs->target = mem_dup(target);
+    return runs;
+}
+
+static struct metrics_runs *insert(struct metrics *m, size_t at, const char *target)
+{
+    struct metrics_runs *runs = new_runs(target);
+
     if (m->run_count == m->run_room) {
         m->run_room = m->run_room > 0 ? 2 * m->run_room : 16;
         m->sorted = mem_resize(m->sorted, m->run_room * sizeof(struct metrics_runs *));
@@ -122,14 +129,14 @@ static struct exposition_histogram *phase_of(struct metrics_runs *runs, enum pha
     return runs->phases[p];
 }
 
-static void fold(struct metrics *m, const struct metrics_runs *from)
+static void add_runs(struct metrics_runs *to, const struct metrics_runs *from)
 {
     for (enum status s = 0; s < STATUS_COUNT; s++)
-        m->whole.ended[s] += from->ended[s];
+        to->ended[s] += from->ended[s];
     for (enum phase p = 0; p < PHASE_COUNT; p++)
         if (from->phases[p] != NULL)
-            add_histogram(phase_of(&m->whole, p), from->phases[p]);
-    add_histogram(&m->whole.deliveries, &from->deliveries);
+            add_histogram(phase_of(to, p), from->phases[p]);
+    add_histogram(&to->deliveries, &from->deliveries);
 }
 
 void metrics_follow(struct metrics *m, const struct snapshot *snapshot)
@@ -142,7 +149,7 @@ void metrics_follow(struct metrics *m, const struct snapshot *snapshot)
         if (m->by_target && snapshot_target(snapshot, runs->target) != NULL) {
             m->sorted[kept++] = runs;
         } else {
-            fold(m, runs);
+            add_runs(&m->whole, runs);
             free_runs(runs);
         }
     }
@@ -171,7 +178,7 @@ void metrics_share(struct metrics *m, enum metrics_sharing how)
     m->shared[how]++;
 }
 
-void metrics_request(struct metrics *m, const char *handler, int code)
+static void count_requests(struct metrics *m, const char *handler, int code, uint64_t count)
 {
     struct metrics_requests *r = m->requests;
 
@@ -183,7 +190,45 @@ void metrics_request(struct metrics *m, const char *handler, int code)
         *r = (struct metrics_requests){.handler = handler, .code = code};
         m->request_count++;
     }
-    r->count++;
+    r->count += count;
+}
+
+void metrics_request(struct metrics *m, const char *handler, int code)
+{
+    count_requests(m, handler, code, 1);
+}
+
+/* ---- several loops ---- */
+
+/* Both lists are sorted, so one walk does it, however many targets there are. */
+static void add_sorted(struct metrics *m, const struct metrics *other)
+{
+    size_t most = m->run_count + other->run_count, count = 0, i = 0, k = 0;
+    struct metrics_runs **sorted = mem_alloc((most + 1) * sizeof(struct metrics_runs *));
+
+    while (i < m->run_count || k < other->run_count) {
+        int order = i == m->run_count       ? 1
+                    : k == other->run_count ? -1
+                                            : strcmp(m->sorted[i]->target, other->sorted[k]->target);
+        struct metrics_runs *runs = order <= 0 ? m->sorted[i++] : new_runs(other->sorted[k]->target);
+        if (order >= 0)
+            add_runs(runs, other->sorted[k++]);
+        sorted[count++] = runs;
+    }
+    free(m->sorted);
+    m->sorted = sorted;
+    m->run_count = count;
+    m->run_room = most + 1;
+}
+
+void metrics_add(struct metrics *m, const struct metrics *other)
+{
+    add_runs(&m->whole, &other->whole);
+    add_sorted(m, other);
+    for (size_t i = 0; i < METRICS_SHARING_COUNT; i++)
+        m->shared[i] += other->shared[i];
+    for (size_t i = 0; i < other->request_count; i++)
+        count_requests(m, other->requests[i].handler, other->requests[i].code, other->requests[i].count);
 }
 
 /* The set without a target stands there where it is the only one, or has something to say. */

@@ -27,6 +27,9 @@ void metrics_share(struct metrics *m, enum metrics_sharing how);
 /* The handler is a text that lives as long as the program: the path of a row of the desk. */
 void metrics_request(struct metrics *m, const char *handler, int code);
 
+/* Counts what the other has counted as well; both follow the same config. */
+void metrics_add(struct metrics *m, const struct metrics *other);
+
 /* Fills in what is counted here, for as long as nothing more is. */
 void metrics_show(const struct metrics *m, struct arena *arena, struct metrics_own *own);
 

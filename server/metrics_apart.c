@@ -113,8 +113,9 @@ static void begin_next(struct metrics_apart *apart)
         return;
     apart->first = w->next;
     apart->under_way = w;
-    apart->gather(apart->context, &gathered, &own);
+    struct metrics *counted = apart->gather(apart->context, &gathered, &own);
     copy_own(&w->arena, &own, &w->own);
+    metrics_free(counted);
     arena_free(&gathered);
     int queued = uv_queue_work(apart->loop, &w->work, write_it, on_written);
     assert(queued == 0);

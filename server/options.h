@@ -21,7 +21,12 @@ enum option_id {
 };
 
 /* When text is coloured; auto: on a terminal. */
-enum options_colour { OPTIONS_COLOUR_AUTO, OPTIONS_COLOUR_ALWAYS, OPTIONS_COLOUR_NEVER, OPTIONS_COLOUR_COUNT };
+enum options_colour {
+    OPTIONS_COLOUR_AUTO,
+    OPTIONS_COLOUR_ALWAYS,
+    OPTIONS_COLOUR_NEVER,
+    OPTIONS_COLOUR_COUNT
+};
 
 enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_NAGIOS, OUTPUT_COUNT };
 

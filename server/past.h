@@ -21,8 +21,8 @@ struct past *past_open(const struct snapshot *snapshot, struct log *log, char er
 
 const struct token_key *past_key(const struct past *past);
 
-/* Once, before the loop runs and mailboxes tell anything: jobs and drains learn what was, and from now on what
- * they learn is kept. -1 and why. */
+/* Once, before the loop runs and mailboxes tell anything: jobs and drains learn what was, and from now on
+ * what they learn is kept. -1 and why. */
 int past_join(struct past *past, uv_loop_t *loop, struct jobs *jobs, struct drains *drains,
               char error_r[HISTORY_ERROR_SIZE]);
 

@@ -103,13 +103,10 @@ static void leave(struct question *q)
     snapshot_unref(p->snapshot);
 }
 
-/* In the reserve nobody may wait: a verdict that is known must do. */
+/* In the reserve nobody may wait for a run: a verdict that is known must do. */
 static void begin(struct probe *p, struct jobs *jobs, const struct jobs_ask *ask)
 {
-    struct result *r =
-        p->q->request->reserved
-            ? jobs_at_hand(jobs, ask, "all connections but those kept for health checks are in use")
-            : jobs_recall(jobs, ask);
+    struct result *r = ask->at_hand != NULL ? jobs_at_hand(jobs, ask) : jobs_recall(jobs, ask);
 
     if (r != NULL) {
         finish(p, r);
@@ -252,6 +249,7 @@ void probe_run(struct desk *desk, struct question *q)
         read_debug(q, &p->debug) != 0 || find_target(desk, q, module, &ask) != 0)
         return;
     p->target = ask.target;
+    ask.at_hand = q->request->reserved ? CHECK_RESERVED : NULL;
     p->snapshot = snapshot_ref(ask.guest != NULL ? ask.guest->snapshot : desk->snapshot);
     begin(p, desk->jobs, &ask);
 }

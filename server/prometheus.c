@@ -37,8 +37,11 @@ static void gather_mailbox(void *context, const struct mailboxes_state *state)
     g->list[g->count++] = (struct metrics_mailbox){.name = state->name, .up = state->up};
 }
 
-static void gather(const struct desk *desk, struct arena *arena, struct metrics_own *own_r)
+/* The counters of all loops live in *sum_r, or are this loop's own and it is null. */
+static void gather(const struct desk *desk, struct arena *arena, struct metrics_own *own_r,
+                   struct metrics **sum_r)
 {
+    hold_begin(desk->seat);
     struct reload_state reload = reload_state(desk->reload);
     struct gathered mailboxes = {.arena = arena};
 
@@ -55,28 +58,36 @@ static void gather(const struct desk *desk, struct arena *arena, struct metrics_
         .reload_good = reload.good,
         .reload_wall_us = reload.good_wall_us,
     };
+    *sum_r = jobs_metrics_sum(desk->jobs);
+    hold_end(desk->seat);
     process_look(&own_r->process);
-    metrics_show(jobs_metrics(desk->jobs), arena, own_r);
+    metrics_show(*sum_r != NULL ? *sum_r : jobs_metrics(desk->jobs), arena, own_r);
 }
 
-void prometheus_gather(void *context, struct arena *arena, struct metrics_own *own_r)
+struct metrics *prometheus_gather(void *context, struct arena *arena, struct metrics_own *own_r)
 {
-    gather(context, arena, own_r);
+    struct metrics *sum;
+
+    gather(context, arena, own_r, &sum);
+    return sum;
 }
 
 void prometheus_metrics(struct desk *desk, struct question *q)
 {
     enum exposition_format format = prometheus_format(q);
     struct metrics_own own;
+    struct metrics *sum;
     struct buffer body;
 
-    gather(desk, &q->arena, &own);
+    gather(desk, &q->arena, &own, &sum);
     if (own.run_count > METRICS_ON_LOOP) {
+        metrics_free(sum);
         metrics_apart_ask(desk->apart, q, format);
         return;
     }
     buffer_init(&body, METRICS_MOST);
     metrics_own(&body, &own, format);
+    metrics_free(sum);
     metrics_apart_answer(q, &body, format, false);
 }
 

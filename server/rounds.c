@@ -193,7 +193,7 @@ static void fill(struct rounds *rounds, const struct snapshot *snapshot, const s
     rounds->list = mem_alloc((snapshot->target_count + 1) * sizeof(struct round *));
     for (size_t i = 0; i < snapshot->target_count; i++) {
         const struct snapshot_target *target = &snapshot->targets[i];
-        if (target->interval_us == 0)
+        if (target->interval_us == 0 || !jobs_own(rounds->order.jobs, target))
             continue;
         struct round *r = take(old, before, snapshot, target);
         rounds->list[i] = r != NULL ? r : new_round(rounds);

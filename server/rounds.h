@@ -14,7 +14,8 @@
  * so they are spread over it, and a reload changes nothing. One run at a time: while the last one is under
  * way the next turn is left out. A target out of service is passed over. One that has no result yet, or none
  * any more, has its first turn early, unless somebody asks before: after a start, after a reload that has
- * changed its plan, when it is back in service. These are spread, too, so a start is no burst.
+ * changed its plan, when it is back in service. These are spread, too, so a start is no burst. Of several
+ * loops each sees to its own targets.
  */
 struct rounds;
 

@@ -14,6 +14,7 @@ struct runs {
     size_t next; /* where the next one goes */
     size_t count;
     size_t bytes;
+    size_t max_bytes;
 };
 
 struct record *record_new(struct letters *letters, struct result *result, struct snapshot *snapshot,
@@ -54,9 +55,12 @@ void record_unref(struct record *r)
     free(r);
 }
 
-struct runs *runs_new(void)
+struct runs *runs_new(unsigned loops)
 {
-    return mem_alloc(sizeof(struct runs));
+    struct runs *runs = mem_alloc(sizeof *runs);
+
+    runs->max_bytes = RUNS_MAX_BYTES / loops;
+    return runs;
 }
 
 void runs_free(struct runs *runs)
@@ -80,7 +84,7 @@ void runs_add(struct runs *runs, struct record *record)
 {
     size_t size = result_size(record->result);
 
-    while (runs->count > 0 && (runs->count == RUNS_KEPT || runs->bytes + size > RUNS_MAX_BYTES))
+    while (runs->count > 0 && (runs->count == RUNS_KEPT || runs->bytes + size > runs->max_bytes))
         drop_oldest(runs);
     runs->ring[runs->next] = record_ref(record);
     runs->next = (runs->next + 1) % RUNS_KEPT;

@@ -39,8 +39,8 @@ struct runs;
 #define RUNS_KEPT      1000
 #define RUNS_MAX_BYTES ((size_t)64 * 1024 * 1024)
 
-struct runs *runs_new(void);
-void runs_free(struct runs *runs); /* null is fine */
+struct runs *runs_new(unsigned loops); /* that share those bytes */
+void runs_free(struct runs *runs);     /* null is fine */
 
 /* Keeps the record. The newest is always kept. */
 void runs_add(struct runs *runs, struct record *record);

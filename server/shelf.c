@@ -4,6 +4,7 @@
 
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
+#include "server/owner.h"
 
 #include <stdlib.h>
 
@@ -37,6 +38,8 @@ void shelf_unref(struct shelf *shelf)
         next = p->next;
         place_free(p);
     }
+    record_unref(shelf->front.latest);
+    record_unref(shelf->front.last_known);
     free(shelf);
 }
 
@@ -56,7 +59,7 @@ struct place *shelf_place(struct shelf *shelf, enum phase stop_after, bool fresh
 static void replace(struct record **slot, struct record *record)
 {
     record_unref(*slot);
-    *slot = record_ref(record);
+    *slot = record != NULL ? record_ref(record) : NULL;
 }
 
 void shelf_keep(const struct shelf *shelf, struct place *place, struct record *record)
@@ -83,17 +86,46 @@ void shelf_outdate(struct shelf *shelf)
         record_unref(p->last_known);
         p->last_known = NULL;
     }
+    record_unref(shelf->front.last_known);
+    shelf->front.last_known = NULL;
 }
 
-struct shelf **shelf_for_targets(const struct snapshot *snapshot, const struct snapshot *old,
-                                 struct shelf **old_shelves)
+void shelf_set_front(struct shelf *shelf, const struct place *place)
+{
+    replace(&shelf->front.latest, place->latest);
+    replace(&shelf->front.last_known, place->last_known);
+}
+
+void shelf_look(const struct shelf *shelf, struct place *seen_r)
+{
+    replace(&seen_r->latest, shelf->front.latest);
+    replace(&seen_r->last_known, shelf->front.last_known);
+}
+
+void shelf_look_away(struct place *seen)
+{
+    record_unref(seen->latest);
+    record_unref(seen->last_known);
+}
+
+/* That of the target before, if it was this loop's then too; else null. */
+static struct shelf *find_before(const struct snapshot *old, struct shelf **old_shelves, const char *name)
+{
+    const struct snapshot_target *before = old != NULL ? snapshot_target(old, name) : NULL;
+
+    return before != NULL ? old_shelves[before - old->targets] : NULL;
+}
+
+struct shelf **shelf_for_targets(const struct snapshot *snapshot, const struct shelf_loop *loop,
+                                 const struct snapshot *old, struct shelf **old_shelves)
 {
     struct shelf **shelves = mem_alloc((snapshot->target_count + 1) * sizeof(struct shelf *));
 
     for (size_t i = 0; i < snapshot->target_count; i++) {
-        const struct snapshot_target *before =
-            old != NULL ? snapshot_target(old, snapshot->targets[i].name) : NULL;
-        shelves[i] = before != NULL ? shelf_ref(old_shelves[before - old->targets]) : shelf_new();
+        if (owner_of_target(&snapshot->targets[i], loop->count) != loop->index)
+            continue;
+        struct shelf *before = find_before(old, old_shelves, snapshot->targets[i].name);
+        shelves[i] = before != NULL ? shelf_ref(before) : shelf_new();
     }
     shelf_free_all(old_shelves, old != NULL ? old->target_count : 0);
     return shelves;

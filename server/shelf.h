@@ -24,10 +24,17 @@ struct place {
     struct result *last_ok;    /* the latest that passed, or null */
 };
 
+/* What other loops may see of a shelf: of the target's regular plan, as its place has them. */
+struct shelf_front {
+    struct record *latest;
+    struct record *last_known;
+};
+
 struct shelf {
     atomic_uint references;
     int64_t outdated_us; /* what began before is no answer any more */
     struct place *places;
+    struct shelf_front front; /* the only part that is not its loop's alone */
 };
 
 struct shelf *shelf_new(void); /* with one reference */
@@ -44,10 +51,23 @@ void shelf_keep(const struct shelf *shelf, struct place *place, struct record *r
  * who wait for them. */
 void shelf_outdate(struct shelf *shelf);
 
-/* One for each target of the snapshot, in its order, with one reference each; those of the old snapshot go on
- * where the name is the same (old may be null), and the old array is freed. */
-struct shelf **shelf_for_targets(const struct snapshot *snapshot, const struct snapshot *old,
-                                 struct shelf **old_shelves);
+/* The front becomes what the place has; or is looked at through a place, which has to be given back. Under a
+ * lock that all have. */
+void shelf_set_front(struct shelf *shelf, const struct place *place);
+void shelf_look(const struct shelf *shelf, struct place *seen_r);
+void shelf_look_away(struct place *seen); /* needs no lock */
+
+/* Which of several loops this is. */
+struct shelf_loop {
+    unsigned index;
+    unsigned count;
+};
+
+/* One for each target of the snapshot, in its order, with one reference each, and null for those of another
+ * loop; those of the old snapshot go on where the name is the same (old may be null), and the old array is
+ * freed. */
+struct shelf **shelf_for_targets(const struct snapshot *snapshot, const struct shelf_loop *loop,
+                                 const struct snapshot *old, struct shelf **old_shelves);
 void shelf_free_all(struct shelf **shelves, size_t count);
 
 #endif

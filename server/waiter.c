@@ -54,6 +54,10 @@ void jobs_leave(struct jobs_waiter *w)
 {
     struct job *job = w->job;
 
+    if (w->errand != NULL) {
+        errand_leave(w->errand);
+        return;
+    }
     leave(w);
     if (job != NULL && job->waiters.first == NULL)
         job_forsake(job);

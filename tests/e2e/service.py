@@ -9,6 +9,9 @@ import subprocess
 
 from support import EHLOD, HOST, ROOT, Program, free_port, scaled
 
+# How many loops each service has that does not say so itself; else as many as it likes (server.workers).
+WORKERS = os.environ.get("EHLOD_TEST_WORKERS")
+
 # What a sanitizer says when it has found something.
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|runtime error:")
 
@@ -140,6 +143,8 @@ class Service(Program):
         if isinstance(config, dict):
             config = {**config, "server": {"listen": [f"{HOST}:{self.port}"], **config.get("server", {})}}
         self.config_path = write_config(folder, config)
+        if WORKERS and "workers" not in str(config):
+            arguments = ("--set", f"server.workers={WORKERS}", *arguments)
         super().__init__([*wrapper, EHLOD, "serve", "--config", self.config_path, *arguments],
                          os.path.join(folder, f"ehlod-{self.port}.log"))
 

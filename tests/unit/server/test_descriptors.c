@@ -9,7 +9,8 @@
 #include <cmocka.h>
 #include <sys/resource.h>
 
-static const struct descriptors_want usual = {.places = 2,
+static const struct descriptors_want usual = {.workers = 1,
+                                              .places = 2,
                                               .receivers = 1,
                                               .files = 6,
                                               .connections = 4096,

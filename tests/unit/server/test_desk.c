@@ -134,6 +134,12 @@ struct metrics *jobs_metrics(const struct jobs *jobs)
     return metrics;
 }
 
+struct metrics *jobs_metrics_sum(const struct jobs *jobs)
+{
+    (void)jobs;
+    return NULL;
+}
+
 unsigned jobs_in_flight(const struct jobs *jobs)
 {
     (void)jobs;
@@ -215,7 +221,7 @@ struct result *jobs_find(const struct jobs *jobs, const char *id)
 }
 
 /* As jobs_recall; what is not kept is unknown. */
-struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const char *why)
+struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask)
 {
     struct result *result = jobs_recall(jobs, ask);
     struct result draft = {.status = STATUS_UNKNOWN,
@@ -223,7 +229,7 @@ struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask, const
                            .id = "02",
                            .vantage = "here",
                            .host = "mx.example.org",
-                           .summary = why,
+                           .summary = ask->at_hand,
                            .failure = {.limit_us = CLOCK_NONE}};
 
     return result != NULL ? result : result_publish(&draft);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the jobs of several loops see of one another. Each loop's own is touched by no other, but for two
+ * things: the front of a shelf, under a lock, and everything while all loops stand still. Jobs that are alone
+ * pass through here, too, and find that everything is theirs.
+ */
+#include "config/alike.h"
+#include "probe/base/mem.h"
+#include "server/job.h"
+#include "server/owner.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct jobs_crew *jobs_crew_new(unsigned count)
+{
+    struct jobs_crew *crew = mem_alloc(sizeof *crew);
+
+    crew->count = count;
+    crew->all = mem_alloc(count * sizeof(struct jobs *));
+    for (size_t i = 0; i < CREW_LOCKS; i++) {
+        int failed = uv_mutex_init(&crew->locks[i]);
+        assert(!failed);
+    }
+    return crew;
+}
+
+void jobs_crew_free(struct jobs_crew *crew)
+{
+    if (crew == NULL)
+        return;
+    for (size_t i = 0; i < CREW_LOCKS; i++)
+        uv_mutex_destroy(&crew->locks[i]);
+    free(crew->all);
+    free(crew);
+}
+
+/* ---- whose is what ---- */
+
+static unsigned size_of(const struct jobs *jobs)
+{
+    return jobs->order.crew != NULL ? jobs->order.crew->count : 1;
+}
+
+static const struct jobs *member(const struct jobs *jobs, unsigned index)
+{
+    return jobs->order.crew != NULL ? jobs->order.crew->all[index] : jobs;
+}
+
+bool jobs_own(const struct jobs *jobs, const struct snapshot_target *target)
+{
+    return owner_of_target(target, size_of(jobs)) == jobs->order.index;
+}
+
+/* A guest without a key is only passing through: it is run where it is. */
+bool jobs_own_ask(const struct jobs *jobs, const struct jobs_ask *ask)
+{
+    if (ask->guest == NULL)
+        return jobs_own(jobs, ask->target);
+    return ask->guest->key == NULL || owner_of_key(ask->guest->key, size_of(jobs)) == jobs->order.index;
+}
+
+struct shelf *jobs_shelf(const struct jobs *jobs, const struct snapshot_target *target)
+{
+    const struct jobs *owner = member(jobs, owner_of_target(target, size_of(jobs)));
+
+    return owner->shelves[target - jobs->order.snapshot->targets];
+}
+
+/* ---- at any time ---- */
+
+static uv_mutex_t *lock_of(const struct jobs *jobs, const struct shelf *shelf)
+{
+    return &jobs->order.crew->locks[(uintptr_t)shelf / sizeof *shelf % CREW_LOCKS];
+}
+
+/* What a target that sends nothing shows hangs on its result alone; that of others on its loop's letters. */
+static bool is_shared(const struct snapshot_target *target, enum phase stop_after, bool fresh)
+{
+    return !fresh && stop_after == target->plan.stop_after && !owner_target_sends(target);
+}
+
+void jobs_share(struct jobs *jobs, struct shelf *shelf, const struct place *place,
+                const struct snapshot_target *target)
+{
+    if (size_of(jobs) == 1 || !is_shared(target, place->stop_after, place->fresh))
+        return;
+    uv_mutex_lock(lock_of(jobs, shelf));
+    shelf_set_front(shelf, place);
+    uv_mutex_unlock(lock_of(jobs, shelf));
+}
+
+bool jobs_look(const struct jobs *jobs, const struct jobs_ask *ask, enum phase stop_after,
+               struct place *seen_r)
+{
+    *seen_r = (struct place){.stop_after = stop_after, .fresh = ask->fresh};
+    if (ask->guest != NULL || !is_shared(ask->target, stop_after, ask->fresh))
+        return false;
+    const struct shelf *shelf = jobs_shelf(jobs, ask->target);
+    uv_mutex_lock(lock_of(jobs, shelf));
+    shelf_look(shelf, seen_r);
+    uv_mutex_unlock(lock_of(jobs, shelf));
+    return true;
+}
+
+/* ---- while all stand still ---- */
+
+struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target)
+{
+    const struct record *latest = NULL;
+
+    for (struct place *p = jobs_shelf(jobs, target)->places; p != NULL; p = p->next)
+        if (p->stop_after == target->plan.stop_after && p->latest != NULL &&
+            alike_plan(p->latest->snapshot, p->latest->target, jobs->order.snapshot, target) &&
+            (latest == NULL || p->latest->result->ended_mono_us > latest->result->ended_mono_us))
+            latest = p->latest;
+    return latest != NULL ? jobs_show_record(member(jobs, owner_of_target(target, size_of(jobs))), latest)
+                          : NULL;
+}
+
+struct result *jobs_find(const struct jobs *jobs, const char *id)
+{
+    for (unsigned i = 0; i < size_of(jobs); i++) {
+        const struct record *record = runs_find(member(jobs, i)->runs, id);
+        if (record != NULL)
+            return jobs_show_record(member(jobs, i), record);
+    }
+    return NULL;
+}
+
+struct metrics *jobs_metrics_sum(const struct jobs *jobs)
+{
+    if (size_of(jobs) == 1)
+        return NULL;
+    struct metrics *sum = metrics_new();
+    metrics_follow(sum, jobs->order.snapshot);
+    for (unsigned i = 0; i < size_of(jobs); i++)
+        metrics_add(sum, member(jobs, i)->metrics);
+    return sum;
+}
+
+unsigned jobs_in_flight(const struct jobs *jobs)
+{
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < size_of(jobs); i++)
+        sum += run_net_in_flight(member(jobs, i)->net);
+    return sum;
+}
+
+unsigned jobs_waiting(const struct jobs *jobs)
+{
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < size_of(jobs); i++)
+        sum += run_net_waiting(member(jobs, i)->net);
+    return sum;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* File descriptors shared out at the start, and the runs of each config after it. What is cut is logged. */
+#include "server/room.h"
+
+#include "probe/verify/receiver.h"
+#include "server/agent.h"
+#include "server/history.h"
+
+#include <stdio.h>
+
+/* Requests that may wait or be answered at a time, and how many more that only health is answered to. */
+#define ROOM_CONNECTIONS 4096
+#define ROOM_RESERVE     16
+
+static struct descriptors_want want_of(const struct room *room, const struct snapshot *snapshot,
+                                       const struct descriptors_have *have)
+{
+    return (struct descriptors_want){
+        .workers = room->workers,
+        .places = 2 * room->inherited + snapshot->listen_count + snapshot->agent_listen_count +
+                  snapshot->sink_count,
+        .receivers = snapshot->sink_count,
+        .stores = snapshot->store_count,
+        .files = (snapshot->history_path != NULL ? HISTORY_DESCRIPTORS : 0u) +
+                 (snapshot->agent_listen_count > 0 ? AGENT_CONNECTIONS : 0u),
+        .connections = have->connections,
+        .reserve = have->reserve,
+        .runs = snapshot->max_runs,
+        .sessions = have->sessions,
+    };
+}
+
+static void say_short(const struct room *room, const struct descriptors_want *want,
+                      const struct descriptors_have *have)
+{
+    char limit[24], wanted[24], connections[24], runs[24];
+
+    snprintf(limit, sizeof limit, "%zu", room->descriptors);
+    snprintf(wanted, sizeof wanted, "%zu", descriptors_sum(want));
+    snprintf(connections, sizeof connections, "%u of %u", have->connections, want->connections);
+    snprintf(runs, sizeof runs, "%u of %u", have->runs, want->runs);
+    log_event(room->log, LOG_LEVEL_WARN, "the limit of open files is low, so less is done at a time", "limit",
+              limit, "wanted", wanted, "connections", connections, "max_runs", runs, NULL);
+}
+
+int room_share(struct room *room, const struct snapshot *snapshot)
+{
+    const struct descriptors_have whole = {
+        .connections = ROOM_CONNECTIONS, .reserve = ROOM_RESERVE, .sessions = RECEIVER_MAX_SESSIONS};
+    struct descriptors_want want = want_of(room, snapshot, &whole);
+    char least[24];
+
+    room->descriptors = descriptors_raise();
+    room->have = descriptors_share(room->descriptors, &want);
+    if (room->descriptors >= descriptors_least(&want)) {
+        if (descriptors_sum(&want) > room->descriptors)
+            say_short(room, &want, &room->have);
+        return 0;
+    }
+    snprintf(least, sizeof least, "%zu", descriptors_least(&want));
+    log_event(room->log, LOG_LEVEL_ERROR, "cannot start: the limit of open files is too low", "at_least",
+              least, NULL);
+    return -1;
+}
+
+void room_share_again(struct room *room, const struct snapshot *snapshot)
+{
+    struct descriptors_want want = want_of(room, snapshot, &room->have);
+
+    room->have.runs = descriptors_runs(room->descriptors, &want);
+    if (room->have.runs < want.runs)
+        say_short(room, &want, &room->have);
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The workers are few and made once. What one of them tells comes as a note to the first, which counts: the
+ * next step is taken when all are through with the last. Signals are for the main thread alone. Connections
+ * are counted here when they are handed over, so that ten that come at once do not all go to the same.
+ */
+#include "server/workers.h"
+
+#include "probe/base/mem.h"
+#include "probe/run.h"
+#include "server/login.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+/* How long runs may go on after the first signal, and how long answers may take after that. */
+#define STOP_GRACE_MS 5000
+#define STOP_DRAIN_MS 3000
+/* After the second: no grace, and answers must leave at once. */
+#define STOP_HURRY_MS 2000
+
+/* One address may have half of the reserve: with one seat that would be all. */
+#define LEAST_RESERVE 2
+
+struct workers {
+    struct workers_order order;
+    struct worker *list;
+    struct hold *hold; /* null: there is but one */
+    struct jobs_crew *crew;
+    struct run_gates *gates;
+    unsigned turn; /* of the next connection */
+    unsigned most; /* connections that one of them may have, reserve and all */
+    unsigned told[WORKER_NEWS];
+    atomic_bool wants_room;
+    struct post_note room;
+    bool hurried;
+};
+
+static bool are_several(const struct workers *ws)
+{
+    return ws->order.count > 1;
+}
+
+struct worker *workers_first(struct workers *ws)
+{
+    return &ws->list[0];
+}
+
+unsigned workers_count(const struct workers *ws)
+{
+    return ws->order.count;
+}
+
+struct workers *workers_new(const struct workers_order *order)
+{
+    struct workers *ws = mem_alloc(sizeof *ws);
+
+    ws->order = *order;
+    ws->list = mem_alloc(order->count * sizeof *ws->list);
+    for (unsigned i = 0; i < order->count; i++)
+        worker_init(&ws->list[i], ws, i);
+    if (!are_several(ws))
+        return ws;
+    ws->crew = jobs_crew_new(order->count);
+    ws->hold = hold_new();
+    for (unsigned i = 0; i < order->count; i++)
+        hold_join(ws->hold, &ws->list[i].seat, ws->list[i].post);
+    return ws;
+}
+
+void workers_free(struct workers *ws)
+{
+    run_gates_free(ws->gates);
+    jobs_crew_free(ws->crew);
+    hold_free(ws->hold);
+    free(ws->list);
+    free(ws);
+}
+
+/* ---- news ---- */
+
+static void on_stopped(void *context);
+static void on_drained(void *context);
+static void on_empty(void *context);
+
+/* May be told twice of the same: a second signal asks for it again. */
+void worker_tell(struct worker *w, enum worker_news what)
+{
+    static post_called *const calls[WORKER_NEWS] = {
+        [WORKER_JOBS_STOPPED] = on_stopped, [WORKER_HTTP_DRAINED] = on_drained, [WORKER_EMPTY] = on_empty};
+
+    if (w->told[what])
+        return;
+    w->told[what] = true;
+    w->news[what] = (struct post_note){.called = calls[what], .context = w};
+    post_send(workers_first(w->all)->post, &w->news[what]);
+}
+
+/* Whether that was the last. */
+static bool count_news(struct worker *w, enum worker_news what)
+{
+    return ++w->all->told[what] == w->all->order.count;
+}
+
+static void on_stopped(void *context)
+{
+    struct worker *w = context;
+
+    if (count_news(w, WORKER_JOBS_STOPPED))
+        w->all->order.stopped(w->all->order.context);
+}
+
+static void on_drained(void *context)
+{
+    struct worker *w = context;
+
+    if (count_news(w, WORKER_HTTP_DRAINED))
+        w->all->order.drained(w->all->order.context);
+}
+
+/* ---- up ---- */
+
+void workers_open_logins(struct workers *ws, struct login *first)
+{
+    ws->list[0].login = first;
+    for (unsigned i = 1; i < ws->order.count; i++) {
+        struct worker *w = &ws->list[i];
+        w->login = login_beside(first, &w->loop, &w->away, ws->list[0].post);
+    }
+}
+
+void workers_open_jobs(struct workers *ws, const struct jobs_order *order)
+{
+    struct jobs_order one = *order;
+
+    if (are_several(ws))
+        ws->gates = jobs_gates_new(order);
+    one.crew = ws->crew;
+    one.gates = ws->gates;
+    for (unsigned i = 0; i < ws->order.count; i++) {
+        one.loop = &ws->list[i].loop;
+        one.index = i;
+        one.away = &ws->list[i].away;
+        ws->list[i].jobs = jobs_new(&one);
+    }
+}
+
+void workers_open_desks(struct workers *ws, const struct desk *common)
+{
+    struct desk one = *common;
+    struct lag *beside = NULL;
+
+    /* Each knows those before it, so the last, which is the first worker's, is the one to ask. */
+    for (unsigned i = ws->order.count; i-- > 0;) {
+        struct worker *w = &ws->list[i];
+        one.seat = are_several(ws) ? &w->seat : NULL;
+        one.away = &w->away;
+        one.first_post = i > 0 ? ws->list[0].post : NULL;
+        worker_open_desk(w, &one, beside);
+        beside = w->lag;
+    }
+    for (unsigned i = 0; i < ws->order.count; i++)
+        ws->list[i].desk.lag = beside;
+}
+
+static void on_room(void *context)
+{
+    struct workers *ws = context;
+
+    ws->order.room(ws->order.context);
+}
+
+/* Whichever thread sees that somebody waits for room says so, once. */
+static void on_left(void *context)
+{
+    struct worker *w = context;
+
+    atomic_fetch_sub(&w->connections, 1);
+    if (atomic_exchange(&w->all->wants_room, false))
+        post_send(w->all->list[0].post, &w->all->room);
+}
+
+static void on_seat_free(void *context)
+{
+    (void)context; /* told by on_left */
+}
+
+static unsigned share_of(unsigned all, unsigned count)
+{
+    return (all + count - 1) / count;
+}
+
+int workers_open_http(struct workers *ws, const struct workers_http *order)
+{
+    struct http_order http = {
+        .secure = order->secure,
+        .log = ws->order.log,
+        .max_connections = share_of(order->connections, ws->order.count),
+        .reserve = share_of(order->reserve, ws->order.count),
+        .handle = desk_handle,
+        .gone = desk_gone,
+        .room = on_seat_free,
+        .left = on_left,
+    };
+
+    if (are_several(ws) && http.reserve < LEAST_RESERVE)
+        http.reserve = LEAST_RESERVE;
+    ws->most = http.max_connections + http.reserve;
+    ws->room = (struct post_note){.called = on_room, .context = ws};
+    for (unsigned i = 0; i < ws->order.count; i++) {
+        struct worker *w = &ws->list[i];
+        http.loop = &w->loop;
+        http.context = &w->desk;
+        http.room_context = w;
+        w->http = http_new(&http);
+        if (w->http != NULL)
+            continue;
+        log_event(ws->order.log, LOG_LEVEL_ERROR, "cannot start: libmicrohttpd refuses", NULL);
+        return -1;
+    }
+    return 0;
+}
+
+void workers_open_rounds(struct workers *ws, struct snapshot *snapshot, struct drains *drains)
+{
+    for (unsigned i = 0; i < ws->order.count; i++)
+        ws->list[i].rounds = rounds_new(&(struct rounds_order){
+            .loop = &ws->list[i].loop, .snapshot = snapshot, .jobs = ws->list[i].jobs, .drains = drains});
+}
+
+static void on_thread(void *context)
+{
+    worker_run(context);
+}
+
+int workers_go(struct workers *ws)
+{
+    sigset_t all, before;
+    int failed = 0;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    for (unsigned i = 1; i < ws->order.count && !failed; i++) {
+        failed = uv_thread_create(&ws->list[i].thread, on_thread, &ws->list[i]);
+        ws->list[i].has_thread = !failed;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!failed)
+        return 0;
+    log_event(ws->order.log, LOG_LEVEL_ERROR, "cannot start: the system gives no thread", "cause",
+              uv_strerror(failed), NULL);
+    for (unsigned i = 1; i < ws->order.count; i++)
+        if (!ws->list[i].has_thread)
+            hold_leave(&ws->list[i].seat); /* nobody is to wait for it */
+    return -1;
+}
+
+/* ---- meanwhile ---- */
+
+struct hold_seat *workers_seat(struct workers *ws)
+{
+    return are_several(ws) ? &ws->list[0].seat : NULL;
+}
+
+void workers_reload(struct workers *ws, struct snapshot *snapshot, unsigned max_runs)
+{
+    for (unsigned i = 0; i < ws->order.count; i++) {
+        struct worker *w = &ws->list[i];
+        jobs_reload(w->jobs, snapshot, max_runs);
+        w->desk.snapshot = snapshot;
+    }
+}
+
+void workers_reload_rounds(struct workers *ws, struct snapshot *snapshot)
+{
+    for (unsigned i = 0; i < ws->order.count; i++)
+        rounds_reload(ws->list[i].rounds, snapshot);
+}
+
+void workers_again(struct workers *ws, const char *target)
+{
+    for (unsigned i = 0; i < ws->order.count; i++)
+        rounds_again(ws->list[i].rounds, target);
+}
+
+void workers_set_mailboxes(struct workers *ws, struct mailboxes *mailboxes)
+{
+    for (unsigned i = 0; i < ws->order.count; i++)
+        ws->list[i].desk.mailboxes = mailboxes;
+}
+
+/* ---- connections ---- */
+
+/* A connection on its way to another worker. */
+struct passed {
+    struct post_note note;
+    struct worker *to;
+    int fd;
+    struct address peer;
+    struct https *https;
+};
+
+/* Of several that have equally few the next one in turn. */
+static struct worker *choose(const struct workers *ws)
+{
+    struct worker *least = &ws->list[ws->turn];
+
+    for (unsigned i = 1; i < ws->order.count; i++) {
+        struct worker *w = &ws->list[(ws->turn + i) % ws->order.count];
+        if (atomic_load(&w->connections) < atomic_load(&least->connections))
+            least = w;
+    }
+    return least;
+}
+
+static void on_passed(void *context)
+{
+    struct passed *p = context;
+
+    http_take(p->to->http, p->fd, &p->peer, p->https);
+    https_unref(p->https);
+    free(p);
+}
+
+static void pass(struct worker *to, int fd, const struct address *peer, struct https *https)
+{
+    struct passed *p = mem_alloc(sizeof *p);
+
+    *p = (struct passed){.note = {.called = on_passed, .context = p},
+                         .to = to,
+                         .fd = fd,
+                         .peer = *peer,
+                         .https = https_ref(https)};
+    post_send(to->post, &p->note);
+}
+
+void workers_take(struct workers *ws, int fd, const struct address *peer, struct https *https)
+{
+    struct worker *to = choose(ws);
+
+    atomic_fetch_add(&to->connections, 1);
+    ws->turn = (to->index + 1) % ws->order.count;
+    if (to->index == 0)
+        http_take(to->http, fd, peer, https);
+    else
+        pass(to, fd, peer, https);
+}
+
+static bool is_full(const struct workers *ws)
+{
+    return atomic_load(&choose(ws)->connections) >= ws->most;
+}
+
+/* Who leaves between the two looks is not missed: either he sees the wish, or the second look sees him gone.
+ */
+bool workers_are_full(struct workers *ws)
+{
+    if (!is_full(ws))
+        return false;
+    atomic_store(&ws->wants_room, true);
+    return is_full(ws) || !atomic_exchange(&ws->wants_room, false);
+}
+
+/* ---- down ---- */
+
+static void on_stop(void *context)
+{
+    worker_stop(context, STOP_GRACE_MS, STOP_GRACE_MS + STOP_DRAIN_MS);
+}
+
+static void on_hurry(void *context)
+{
+    worker_stop(context, 0, STOP_HURRY_MS);
+}
+
+void workers_stop(struct workers *ws, bool hurry)
+{
+    if (ws->hurried)
+        return;
+    ws->hurried = hurry;
+    for (unsigned i = 0; i < ws->order.count; i++) {
+        struct worker *w = &ws->list[i];
+        struct post_note *note = hurry ? &w->hurry : &w->stop;
+        *note = (struct post_note){.called = hurry ? on_hurry : on_stop, .context = w};
+        post_send(w->post, note);
+    }
+}
+
+static void on_empty_out(void *context)
+{
+    worker_empty(context);
+}
+
+void workers_end(struct workers *ws)
+{
+    for (unsigned i = 0; i < ws->order.count; i++) {
+        struct worker *w = &ws->list[i];
+        w->empty_out = (struct post_note){.called = on_empty_out, .context = w};
+        if (w->has_thread || i == 0)
+            post_send(w->post, &w->empty_out);
+        else
+            worker_empty(w);
+    }
+}
+
+static void on_end(void *context)
+{
+    worker_end(context);
+}
+
+/* Nothing is under way between them any more: the others go, and are waited for. */
+static void on_empty(void *context)
+{
+    struct worker *one = context;
+    struct workers *ws = one->all;
+
+    if (!count_news(one, WORKER_EMPTY))
+        return;
+    for (unsigned i = 1; i < ws->order.count; i++) {
+        struct worker *w = &ws->list[i];
+        w->end = (struct post_note){.called = on_end, .context = w};
+        if (w->has_thread)
+            post_send(w->post, &w->end);
+    }
+    for (unsigned i = 1; i < ws->order.count; i++) {
+        struct worker *w = &ws->list[i];
+        if (w->has_thread) {
+            uv_thread_join(&w->thread);
+        } else {
+            worker_end(w);
+            worker_run(w);
+        }
+    }
+    ws->order.ended(ws->order.context);
+}
+
+void workers_end_first(struct workers *ws)
+{
+    worker_end(workers_first(ws));
+}
