@@ -197,6 +197,9 @@ class Service(Program):
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
 
+    def workers(self):
+        return int(re.search(r"ehlod started .*workers=(\d+)", self.log())[1])
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
