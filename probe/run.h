@@ -25,6 +25,7 @@ struct run_net_order {
     uv_loop_t *loop;
     const char *servers; /* resolvers, "127.0.0.1:5353" or several with commas; null = as resolv.conf says */
     struct run_gates *gates;  /* their limits count and not those below; null: it has lines of its own */
+    unsigned loops;           /* how many share them; 0 with lines of its own */
     unsigned max_runs;        /* under way at once, the others wait; 0 = no limit, here and below */
     unsigned max_waiting;     /* in line; who comes then is turned away, as unknown */
     unsigned max_per_address; /* connections at once to one address and port */

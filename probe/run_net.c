@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { RUSH = 100, LULL_MS = 1000, AFTER_MS = 5000 };
+enum { RUSH = 100, LEAST_RUSH = 10, LULL_MS = 1000, AFTER_MS = 5000 };
 
 struct run_net *run_net_new(const struct run_net_order *order)
 {
@@ -31,6 +31,9 @@ struct run_net *run_net_new(const struct run_net_order *order)
     else
         net->own_gates = run_gates_new(order);
     net->gates = order->gates ? order->gates : net->own_gates;
+    net->rush = order->loops > 1 ? RUSH / order->loops : RUSH;
+    if (net->rush < LEAST_RUSH)
+        net->rush = LEAST_RUSH;
     net->lull = handle_timer(order->loop, net);
     uv_unref((uv_handle_t *)net->lull); /* no loop goes on for its sake */
     return net;
@@ -70,7 +73,7 @@ unsigned run_net_waiting(const struct run_net *net)
 static void on_lull(uv_timer_t *timer)
 {
     struct run_net *net = timer->data;
-    bool rush = net->most >= RUSH;
+    bool rush = net->most >= net->rush;
 
     net->most = net->runs;
     (void)malloc_trim(0);
@@ -118,6 +121,6 @@ void run_net_leave(struct run_net *net, struct run_place *place)
 {
     run_net_forgo(net, place);
     net->runs--;
-    if (net->most >= RUSH && net->runs <= net->most / 4 && !uv_is_active((uv_handle_t *)net->lull))
+    if (net->most >= net->rush && net->runs <= net->most / 4 && !uv_is_active((uv_handle_t *)net->lull))
         handle_at(net->lull, on_lull, clock_mono_us() + LULL_MS * CLOCK_US_PER_MS);
 }

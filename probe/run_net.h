@@ -18,6 +18,7 @@ struct run_net {
     unsigned waiting;
     size_t runs; /* that are not over, waiting or not */
     size_t most; /* of them at once since memory was given back last */
+    size_t rush; /* so many at once leave memory to give back */
     uv_timer_t *lull;
 };
 

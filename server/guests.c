@@ -13,11 +13,17 @@
 struct guests {
     struct guest *first;
     size_t count;
+    size_t most;
 };
 
-struct guests *guests_new(void)
+struct guests *guests_new(unsigned loops)
 {
-    return mem_alloc(sizeof(struct guests));
+    struct guests *guests = mem_alloc(sizeof *guests);
+
+    guests->most = loops > 1 ? 2 * GUESTS_KEPT / loops : GUESTS_KEPT;
+    if (guests->most < GUESTS_LEAST)
+        guests->most = GUESTS_LEAST;
+    return guests;
 }
 
 static void free_guest(struct guest *g)
@@ -80,7 +86,7 @@ const struct guest *guests_add(struct guests *guests, const char *key, struct sn
 {
     struct guest *g = mem_alloc(sizeof *g);
 
-    if (guests->count == GUESTS_KEPT)
+    if (guests->count == guests->most)
         drop_last(guests);
     *g = (struct guest){.key = mem_dup(key), .snapshot = snapshot, .shelf = shelf_new()};
     put_first(guests, g);

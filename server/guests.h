@@ -9,7 +9,8 @@
  * Targets that a caller has named himself (/probe with a module): each has a small config of its own, and a
  * shelf, so that it shares runs as any target does. The newest are remembered.
  */
-#define GUESTS_KEPT 512
+#define GUESTS_KEPT  512
+#define GUESTS_LEAST 64
 
 struct guest {
     const char *key;
@@ -20,7 +21,9 @@ struct guest {
 
 struct guests;
 
-struct guests *guests_new(void);
+/* Of so many loops that share the guests: each has its part, and beside it what its own callers have named,
+ * whosever it is. */
+struct guests *guests_new(unsigned loops);
 void guests_free(struct guests *guests); /* null is fine */
 
 /* By what the caller has said of it; null when it is not there (any more). What is answered lives until the

@@ -64,6 +64,7 @@ struct job {
 struct jobs_crew {
     unsigned count;
     struct jobs **all;            /* by index; null: not yet, or not any more */
+    struct runs_sum runs;
     uv_mutex_t locks[CREW_LOCKS]; /* for the fronts of shelves, which are spread over them */
 };
 
@@ -80,6 +81,7 @@ struct jobs {
     bool telling; /* a run is over, and those who waited for it are being answered: they may free the jobs */
     struct waiters settling; /* they wait for deliveries */
     uv_timer_t *settle;      /* answers those for whom nothing is left to wait */
+    uv_timer_t *prune;       /* of a crew: old runs go, though nothing is added here; else null */
     uv_timer_t grace;
     bool stopping;
     bool freeing;
@@ -111,6 +113,9 @@ bool jobs_own_ask(const struct jobs *jobs, const struct jobs_ask *ask);
 struct shelf *jobs_shelf(const struct jobs *jobs, const struct snapshot_target *target);
 void jobs_share(struct jobs *jobs, struct shelf *shelf, const struct place *place,
                 const struct snapshot_target *target);
+
+/* Lets old runs go, now and then. */
+void jobs_keep_pruning(struct jobs *jobs);
 
 /* The place of that kind of another loop's target, as far as it may be seen from here: given back with
  * shelf_look_away. True: that is all that there is to know of it. */

@@ -42,6 +42,7 @@ static struct run_net_order net_order(const struct jobs_order *order)
         max_waiting = most_runs(order->snapshot);
     return (struct run_net_order){.loop = order->loop,
                                   .gates = order->gates,
+                                  .loops = order->crew != NULL ? order->crew->count : 0,
                                   .max_runs = max_runs,
                                   .max_waiting = max_waiting,
                                   .max_per_address = order->snapshot->max_per_address};
@@ -89,15 +90,17 @@ struct jobs *jobs_new(const struct jobs_order *order)
     jobs->letters = letters_new(order->loop, &order->key, waiter_settled, jobs);
     if (!order->keep_leftovers)
         letters_set_longest(jobs->letters, longest_delivery_us(order->snapshot));
-    jobs->runs = runs_new(order->crew != NULL ? order->crew->count : 1);
+    jobs->runs = runs_new(order->crew != NULL ? &order->crew->runs : NULL);
     jobs->stale = told_new();
-    jobs->guests = guests_new();
+    jobs->guests = guests_new(order->crew != NULL ? order->crew->count : 1);
     jobs->metrics = metrics_new();
     metrics_follow(jobs->metrics, order->snapshot);
     uv_timer_init(order->loop, &jobs->grace);
     jobs->grace.data = jobs;
-    if (order->crew != NULL)
+    if (order->crew != NULL) {
         order->crew->all[order->index] = jobs;
+        jobs_keep_pruning(jobs);
+    }
     return jobs;
 }
 
@@ -488,6 +491,7 @@ static void close_handles(struct jobs *jobs)
     metrics_free(jobs->metrics);
     letters_free(jobs->letters);
     handle_close_timer(jobs->settle);
+    handle_close_timer(jobs->prune);
     uv_close((uv_handle_t *)&jobs->grace, on_grace_closed);
 }
 

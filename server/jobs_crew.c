@@ -6,17 +6,20 @@
  */
 #include "config/alike.h"
 #include "probe/base/mem.h"
+#include "probe/net/handle.h"
 #include "server/job.h"
 #include "server/owner.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
+#define CREW_PRUNE_MS 1000
+
 struct jobs_crew *jobs_crew_new(unsigned count)
 {
     struct jobs_crew *crew = mem_alloc(sizeof *crew);
 
-    crew->count = count;
+    crew->count = crew->runs.loops = count;
     crew->all = mem_alloc(count * sizeof(struct jobs *));
     for (size_t i = 0; i < CREW_LOCKS; i++) {
         int failed = uv_mutex_init(&crew->locks[i]);
@@ -101,6 +104,21 @@ bool jobs_look(const struct jobs *jobs, const struct jobs_ask *ask, enum phase s
     shelf_look(shelf, seen_r);
     uv_mutex_unlock(lock_of(jobs, shelf));
     return true;
+}
+
+/* It keeps no loop alive. */
+static void on_prune(uv_timer_t *timer)
+{
+    struct jobs *jobs = timer->data;
+
+    runs_prune(jobs->runs);
+}
+
+void jobs_keep_pruning(struct jobs *jobs)
+{
+    jobs->prune = handle_timer(jobs->order.loop, jobs);
+    uv_unref((uv_handle_t *)jobs->prune);
+    uv_timer_start(jobs->prune, on_prune, CREW_PRUNE_MS, CREW_PRUNE_MS);
 }
 
 /* ---- while all stand still ---- */

@@ -6,6 +6,7 @@
 #include "server/agent.h"
 #include "server/history.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* Requests that may wait or be answered at a time, and how many more that only health is answered to. */
@@ -33,25 +34,47 @@ static struct descriptors_want want_of(const struct room *room, const struct sna
 static void say_short(const struct room *room, const struct descriptors_want *want,
                       const struct descriptors_have *have)
 {
-    char limit[24], wanted[24], connections[24], runs[24];
+    char limit[24], wanted[24], connections[24], runs[24], workers[24];
 
     snprintf(limit, sizeof limit, "%zu", room->descriptors);
     snprintf(wanted, sizeof wanted, "%zu", descriptors_sum(want));
     snprintf(connections, sizeof connections, "%u of %u", have->connections, want->connections);
     snprintf(runs, sizeof runs, "%u of %u", have->runs, want->runs);
+    snprintf(workers, sizeof workers, "%u of %u", room->workers, room->wanted);
     log_event(room->log, LOG_LEVEL_WARN, "the limit of open files is low, so less is done at a time", "limit",
-              limit, "wanted", wanted, "connections", connections, "max_runs", runs, NULL);
+              limit, "wanted", wanted, "connections", connections, "max_runs", runs, "workers",
+              room->workers < room->wanted ? workers : NULL, NULL);
+}
+
+/* Whether each worker has a part of everything. */
+static bool goes_round(const struct room *room, const struct descriptors_want *want)
+{
+    return room->descriptors >= descriptors_least(want) && room->have.connections >= room->workers &&
+           room->have.reserve >= room->workers * ROOM_LEAST_RESERVE;
+}
+
+static struct descriptors_want share_among(struct room *room, const struct snapshot *snapshot,
+                                           unsigned workers)
+{
+    unsigned reserve = workers * ROOM_LEAST_RESERVE;
+    const struct descriptors_have whole = {.connections = ROOM_CONNECTIONS,
+                                           .reserve = reserve > ROOM_RESERVE ? reserve : ROOM_RESERVE,
+                                           .sessions = RECEIVER_MAX_SESSIONS};
+
+    room->workers = workers;
+    struct descriptors_want want = want_of(room, snapshot, &whole);
+    room->have = descriptors_share(room->descriptors, &want);
+    return want;
 }
 
 int room_share(struct room *room, const struct snapshot *snapshot)
 {
-    const struct descriptors_have whole = {
-        .connections = ROOM_CONNECTIONS, .reserve = ROOM_RESERVE, .sessions = RECEIVER_MAX_SESSIONS};
-    struct descriptors_want want = want_of(room, snapshot, &whole);
     char least[24];
 
     room->descriptors = descriptors_raise();
-    room->have = descriptors_share(room->descriptors, &want);
+    struct descriptors_want want = share_among(room, snapshot, room->wanted);
+    while (room->workers > 1 && !goes_round(room, &want))
+        want = share_among(room, snapshot, room->workers - 1);
     if (room->descriptors >= descriptors_least(&want)) {
         if (descriptors_sum(&want) > room->descriptors)
             say_short(room, &want, &room->have);

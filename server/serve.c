@@ -181,7 +181,7 @@ static unsigned count_workers(const struct snapshot *snapshot);
 /* Null, or what would take a restart. */
 static const char *needs_restart(const struct serve *s, const struct snapshot *snapshot)
 {
-    if (count_workers(snapshot) != workers_count(s->workers))
+    if (snapshot->workers != s->snapshot->workers && count_workers(snapshot) != s->room.wanted)
         return "server.workers: to change it takes a restart";
     return past_refuses(s->past, snapshot);
 }
@@ -482,7 +482,7 @@ int serve_run(struct snapshot *snapshot, const struct snapshot_source *source, s
                           .snapshot = snapshot,
                           .source = source,
                           .places = {.log = log},
-                          .room = {.log = log, .workers = count_workers(snapshot)}};
+                          .room = {.log = log, .wanted = count_workers(snapshot)}};
     int status = 1;
 
     if (places_take(&serve.places, snapshot) == 0) {

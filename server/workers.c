@@ -21,9 +21,6 @@
 /* After the second: no grace, and answers must leave at once. */
 #define STOP_HURRY_MS 2000
 
-/* One address may have half of the reserve: with one seat that would be all. */
-#define LEAST_RESERVE 2
-
 struct workers {
     struct workers_order order;
     struct worker *list;
@@ -187,26 +184,19 @@ static void on_seat_free(void *context)
     (void)context; /* told by on_left */
 }
 
-static unsigned share_of(unsigned all, unsigned count)
-{
-    return (all + count - 1) / count;
-}
-
 int workers_open_http(struct workers *ws, const struct workers_http *order)
 {
     struct http_order http = {
         .secure = order->secure,
         .log = ws->order.log,
-        .max_connections = share_of(order->connections, ws->order.count),
-        .reserve = share_of(order->reserve, ws->order.count),
+        .max_connections = order->connections / ws->order.count,
+        .reserve = order->reserve / ws->order.count,
         .handle = desk_handle,
         .gone = desk_gone,
         .room = on_seat_free,
         .left = on_left,
     };
 
-    if (are_several(ws) && http.reserve < LEAST_RESERVE)
-        http.reserve = LEAST_RESERVE;
     ws->most = http.max_connections + http.reserve;
     ws->room = (struct post_note){.called = on_room, .context = ws};
     for (unsigned i = 0; i < ws->order.count; i++) {

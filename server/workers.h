@@ -39,7 +39,7 @@ void workers_open_jobs(struct workers *workers, const struct jobs_order *order);
 void workers_open_desks(struct workers *workers, const struct desk *common);
 
 struct workers_http {
-    unsigned connections; /* of all */
+    unsigned connections; /* of all: at least one for each, here and below */
     unsigned reserve;
     bool secure; /* as in http_order */
 };

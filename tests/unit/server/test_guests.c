@@ -40,7 +40,7 @@ static const struct guest *add(struct guests *guests, const char *key)
 /* The one that nobody has asked for the longest goes. */
 static void test_who_makes_room(void **state)
 {
-    struct guests *guests = guests_new();
+    struct guests *guests = guests_new(1);
     char key[16];
 
     (void)state;
@@ -63,7 +63,7 @@ static void test_who_makes_room(void **state)
 /* What runs for one that is forgotten holds its shelf itself. */
 static void test_a_shelf_that_is_held_stays(void **state)
 {
-    struct guests *guests = guests_new();
+    struct guests *guests = guests_new(1);
     struct shelf *shelf = shelf_ref(add(guests, "a")->shelf);
 
     (void)state;

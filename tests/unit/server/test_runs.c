@@ -65,7 +65,7 @@ static bool has(const struct runs *runs, int number)
 
 static void test_the_newest_thousand(void **state) /* R11 */
 {
-    struct runs *runs = runs_new(1);
+    struct runs *runs = runs_new(NULL);
 
     (void)state;
     gone_count = 0;
@@ -84,7 +84,7 @@ static void test_the_newest_thousand(void **state) /* R11 */
 
 static void test_not_more_than_so_many_bytes(void **state)
 {
-    struct runs *runs = runs_new(1);
+    struct runs *runs = runs_new(NULL);
 
     (void)state;
     gone_count = 0;
