@@ -10,6 +10,8 @@ from support import HOST, SCALE, Acceptor, free_port, scaled, wait_until
 RUNS = 1000
 TIMEOUT_S = 2.0
 LATE_MS = 250
+# The C library keeps what lies at the end of a thread's own heap: that of the loop that makes the answer.
+HEAP_KIB = 4096
 
 
 @pytest.fixture(name="silent")
@@ -34,18 +36,18 @@ def test_s07_a_thousand_targets_that_never_greet(ehlod, silent):
     service = ehlod({"targets": targets})
     descriptors, rss = service.descriptors(), service.status_field("VmRSS")
 
-    rounds = []
-    for _ in range(3):
+    rounds, own = [], HEAP_KIB * (service.workers() - 1)
+    for _ in range(3 * service.workers()):  # each loop has made the answer
         check_all(service, len(connections), connections)
         wait_until(lambda: service.descriptors() <= descriptors + 2, 10, "all sockets are closed")
         # Each target keeps its latest result, about 1 KiB, which may hold a page of memory that is else free; and what
         # reading the config took was given back before.
         if not is_sanitized(service):
-            wait_until(lambda: service.status_field("VmRSS") < rss + RUNS * 5 + 1024, 10, "memory falls back")
+            wait_until(lambda: service.status_field("VmRSS") < rss + RUNS * 5 + 1024 + own, 10, "memory falls back")
         rounds.append(service.status_field("VmRSS"))
     print(f"RSS in KiB: {rss} before, {service.status_field('VmHWM')} at the peak, {rounds} after each round")
     if not is_sanitized(service):
-        assert rounds[-1] - rounds[0] < 1024, "nothing grows from round to round"
+        assert rounds[-1] - rounds[0] < 1024 + own, "nothing grows from round to round"
 
 
 def is_sanitized(service):

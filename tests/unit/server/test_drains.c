@@ -119,7 +119,7 @@ static void on_keep(void *context, const struct drain *list, size_t count)
 
 static void begin(void)
 {
-    drains = drains_new(NULL, &logged, &whole, NULL);
+    drains = drains_new(NULL, &logged, &whole, NULL, NULL);
     drains_set_keeper(drains, on_keep, NULL);
     drains_set_told(drains, on_told, NULL);
 }
@@ -163,7 +163,7 @@ static void restart(int64_t after_us)
     mono_us = 5 * CLOCK_US_PER_S;
     wall_us += after_us;
     due_us = CLOCK_NEVER;
-    drains = drains_new(NULL, &logged, &whole, NULL);
+    drains = drains_new(NULL, &logged, &whole, NULL, NULL);
     if (kept_count > 0)
         drains_restore(drains, &kept);
     drains_set_keeper(drains, on_keep, NULL);
@@ -205,11 +205,11 @@ static void test_who_asks_before_the_timer_finds_it_over(void **state)
 {
     (void)state;
     drain(MINUTE_US);
-    struct result *r = drains_result(drains, &targets[0]);
+    struct result *r = drains_result(drains, NULL, &targets[0]);
     assert_non_null(strstr(r->summary, "why"));
     result_unref(r);
     mono_us += MINUTE_US;
-    assert_null(drains_result(drains, &targets[0]));
+    assert_null(drains_result(drains, NULL, &targets[0]));
     assert_true(outdated == 1 && told_back == 1);
     due(&timer);
     assert_true(outdated == 1 && told_back == 1);
