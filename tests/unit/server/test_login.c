@@ -6,6 +6,7 @@
 #include "probe/base/base64.h"
 #include "probe/base/mem.h"
 #include "probe/base/secret.h"
+#include "server/away.h"
 #include "tests/unit/probe/stage.h"
 
 #include <setjmp.h>
@@ -295,6 +296,87 @@ static void test_tokens(void **state)
     assert_int_equal(ask_field("Bearer x"), LOGIN_OUT);
 }
 
+/* ---- beside the first one ---- */
+
+static void on_home(void *context)
+{
+    *(bool *)context = true;
+}
+
+/* The first one's verdict is that of both, and its line is the only one. */
+static void test_beside(void **state)
+{
+    struct login *first = login_new(&loop), *alone = login;
+    struct post *post = post_new(&loop);
+    struct away away = {.post = post_new(&loop)};
+    const struct span token = span_of("open sesame");
+    bool home = false;
+
+    (void)state;
+    login = login_beside(first, &loop, &away, post); /* which is asked from here on */
+    login_set_users(first, users, 2);
+    login_set_tokens(first, &token, 1);
+    assert_int_equal(ask_field("Bearer open sesame"), LOGIN_IN);
+    login_set_token(first, 0, span_of("x"));
+    assert_int_equal(ask_field("Bearer open sesame"), LOGIN_OUT);
+    assert_int_equal(ask_field("Bearer x"), LOGIN_IN);
+    assert_int_equal(verdict_of("one:first"), LOGIN_IN);
+    assert_int_equal(verdict_of("one:second"), LOGIN_OUT);
+    assert_int_equal(ask(&asked[1], "one:first"), LOGIN_IN); /* both are remembered here */
+    assert_int_equal(ask(&asked[1], "one:second"), LOGIN_OUT);
+    assert_int_equal(ask(&asked[1], "two:second"), LOGIN_LATER);
+    assert_int_equal(ask(&asked[2], "two:first"), LOGIN_LATER);
+    login_leave(asked[1].waiter);
+    login_set_users(first, &users[1], 1); /* others, while it is away */
+    assert_true(stage_run_until(&loop, &asked[2].done));
+    assert_int_equal(asked[2].verdict, LOGIN_OUT);
+    assert_int_equal(asked[1].told, 0);
+    away_wait(&away, on_home, &home);
+    assert_true(stage_run_until(&loop, &home));
+    login_free(login);
+    login_free(first);
+    post_free(post);
+    post_free(away.post);
+    login = alone;
+}
+
+/* More than have a place there are turned away there. */
+static void test_the_line_beside_is_the_first_one(void **state)
+{
+    struct login *first = login_new(&loop), *alone = login;
+    struct post *post = post_new(&loop);
+    struct away away = {.post = post_new(&loop)};
+    struct snapshot_user slow = {"one", hash_at("first", "09")};
+    struct address from;
+    bool home = false;
+    char pair[32];
+
+    (void)state;
+    address_parse("192.0.2.1", 1, &from);
+    login = login_beside(first, &loop, &away, post);
+    login_set_users(first, &slow, 1);
+    for (size_t i = 0; i < 8; i++) {
+        struct login_waiter *waiter;
+        char field[200] = "Basic ";
+        snprintf(pair, sizeof pair, "one:%zu", i);
+        base64_encode(span_of(pair), field + strlen(field));
+        assert_int_equal(login_ask(first, &(struct login_asker){field, &from}, on_done, &asked[i], &waiter),
+                         LOGIN_LATER);
+        login_leave(waiter);
+    }
+    assert_int_equal(ask_from(&from, &asked[8], "one:more"), LOGIN_LATER);
+    assert_true(stage_run_until(&loop, &asked[8].done));
+    assert_int_equal(asked[8].verdict, LOGIN_BUSY);
+    away_wait(&away, on_home, &home);
+    assert_true(stage_run_until(&loop, &home));
+    login_free(login);
+    login_free(first);
+    post_free(post);
+    post_free(away.post);
+    secret_free((struct secret *)slow.hash);
+    login = alone;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -310,6 +392,8 @@ int main(void)
         TEST(test_who_cannot_wait),
         TEST(test_freed_while_it_looks),
         TEST(test_tokens),
+        TEST(test_beside),
+        TEST(test_the_line_beside_is_the_first_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
