@@ -91,7 +91,7 @@ struct jobs *jobs_new(const struct jobs_order *order)
     if (!order->keep_leftovers)
         letters_set_longest(jobs->letters, longest_delivery_us(order->snapshot));
     jobs->runs = runs_new(order->crew != NULL ? &order->crew->runs : NULL);
-    jobs->stale = told_new();
+    jobs->stale = told_new(order->crew != NULL ? order->crew->count : 1);
     jobs->guests = guests_new(order->crew != NULL ? order->crew->count : 1);
     jobs->metrics = metrics_new();
     metrics_follow(jobs->metrics, order->snapshot);

@@ -55,7 +55,7 @@ struct letters *letters_new(uv_loop_t *loop, const struct token_key *key, letter
 
     l->ledger = ledger_new(loop, on_changed, l);
     l->copies = copies_new();
-    l->told = told_new();
+    l->told = told_new(1);
     l->leftover_us = CLOCK_NEVER;
     l->key = *key;
     l->settled = settled;

@@ -51,6 +51,7 @@ struct entry {
 struct shown {
     struct entry entries[SHOWN_KEPT];
     size_t bytes;
+    size_t most;
     uint64_t clock; /* counts what was asked for */
 };
 
@@ -159,11 +160,11 @@ static void keep(struct shown *s, const struct ask *ask, struct parts *parts)
 {
     size_t size = size_of(ask, parts);
 
-    if (size > SHOWN_MOST_OF_ONE) {
+    if (size > SHOWN_MOST_OF_ONE || size > s->most) {
         parts_free(parts);
         return;
     }
-    while (s->bytes + size > SHOWN_MOST)
+    while (s->bytes + size > s->most)
         drop(s, oldest_kept(s));
     struct entry *e = oldest(s);
     if (e->view != NULL)
@@ -256,9 +257,12 @@ void shown_set(struct shown *s, const struct view *view, struct buffer *out, con
 
 /* ---- life ---- */
 
-struct shown *shown_new(void)
+struct shown *shown_new(unsigned loops)
 {
-    return mem_alloc(sizeof(struct shown));
+    struct shown *s = mem_alloc(sizeof *s);
+
+    s->most = SHOWN_MOST / loops;
+    return s;
 }
 
 void shown_free(struct shown *s)

@@ -13,8 +13,8 @@
  */
 struct shown;
 
-struct shown *shown_new(void);
-void shown_free(struct shown *shown); /* null is fine */
+struct shown *shown_new(unsigned loops); /* that share the octets kept, and have one each */
+void shown_free(struct shown *shown);    /* null is fine */
 
 /* Without any (null) it is made anew. */
 void shown_one(struct shown *shown, const struct view *view, struct buffer *out, const struct result *r,

@@ -26,6 +26,7 @@ struct told {
     struct entry *first;
     size_t count;
     size_t bytes;
+    size_t most;
 };
 
 static void drop(struct told *t, struct entry **at)
@@ -74,9 +75,9 @@ void told_keep(struct told *t, struct result *of, struct span way, struct result
 {
     size_t size = sizeof(struct entry) + way.len + result_size(of) + result_size(made);
 
-    if (size > TOLD_MOST_OF_ONE)
+    if (size > TOLD_MOST_OF_ONE || size > t->most)
         return;
-    while (t->count == TOLD_KEPT || t->bytes + size > TOLD_MOST)
+    while (t->count == TOLD_KEPT || t->bytes + size > t->most)
         drop_last(t);
     struct entry *e = mem_alloc(sizeof *e + way.len);
     e->of = result_ref(of);
@@ -112,9 +113,12 @@ void told_put_delivery(struct buffer *way, const struct delivery *d)
     delivery_copy(d, put, way);
 }
 
-struct told *told_new(void)
+struct told *told_new(unsigned loops)
 {
-    return mem_alloc(sizeof(struct told));
+    struct told *t = mem_alloc(sizeof *t);
+
+    t->most = TOLD_MOST / loops;
+    return t;
 }
 
 void told_free(struct told *t)

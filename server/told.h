@@ -13,8 +13,8 @@
  */
 struct told;
 
-struct told *told_new(void);
-void told_free(struct told *told); /* null is fine */
+struct told *told_new(unsigned loops); /* that share the octets, and have one each */
+void told_free(struct told *told);     /* null is fine */
 
 /* What was made of that result in that way, a reference to it the caller's; null: it is not there. */
 struct result *told_recall(struct told *told, const struct result *of, struct span way);

@@ -35,7 +35,7 @@ void worker_open_desk(struct worker *w, const struct desk *common, struct lag *b
     w->desk = *common;
     w->desk.jobs = w->jobs;
     w->desk.login = w->login;
-    w->desk.shown = shown_new();
+    w->desk.shown = shown_new(workers_count(w->all));
     w->desk.apart = metrics_apart_new(&w->loop, prometheus_gather, &w->desk);
     w->lag = lag_new(&w->loop, beside);
 }

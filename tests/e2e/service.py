@@ -200,6 +200,10 @@ class Service(Program):
     def workers(self):
         return int(re.search(r"ehlod started .*workers=(\d+)", self.log())[1])
 
+    def heaps_kib(self):
+        """Memory that the C library keeps for each loop but the first: what lies at the end of a thread's own heap."""
+        return 4096 * (self.workers() - 1)
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

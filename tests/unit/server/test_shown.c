@@ -24,7 +24,7 @@ static struct shown *shown;
 static int set_up(void **state)
 {
     (void)state;
-    shown = shown_new();
+    shown = shown_new(1);
     return 0;
 }
 
@@ -251,7 +251,7 @@ static void test_hardly_any_room(void **state)
     for (size_t v = 0; v < 2; v++)
         for (size_t limit = 600; limit < 3000; limit++) {
             shown_free(shown);
-            shown = shown_new();
+            shown = shown_new(1);
             check_set(&views[v], &set, limit, ENDED_US + 987654321);
             check_set(&views[v], &set, limit, ENDED_US);
         }

@@ -21,7 +21,7 @@ static struct result *make(const char *summary)
 
 static void test_what_was_made_comes_again(void **state)
 {
-    struct told *t = told_new();
+    struct told *t = told_new(1);
     struct result *of = make("of"), *other = make("of"), *made = make("made");
 
     (void)state;
@@ -47,7 +47,7 @@ static void test_what_was_made_comes_again(void **state)
 /* So many are kept, of so many octets; what was asked for last stays. */
 static void test_bounds(void **state)
 {
-    struct told *t = told_new();
+    struct told *t = told_new(1);
     struct result *favourite = make("again and again"), *again;
     char *text = mem_alloc(TOLD_MOST + 1);
 

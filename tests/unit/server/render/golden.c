@@ -98,7 +98,7 @@ static void check_kept(const struct result *draft, int64_t now_us)
         {"json", "", json_result, json_set, age_milliseconds, false},
         {"text", "", text_result, text_set, age_seconds, false},
         {"text", "", text_result_colour, text_set_colour, age_seconds, false}};
-    struct shown *shown = shown_new();
+    struct shown *shown = shown_new(1);
     struct result *r = result_publish(draft);
     struct buffer plain, kept;
 
