@@ -31,6 +31,7 @@ struct workers {
     unsigned most; /* connections that one of them may have, reserve and all */
     unsigned told[WORKER_NEWS];
     atomic_bool wants_room;
+    atomic_bool tells_room; /* the note lies in the post */
     struct post_note room;
     bool hurried;
 };
@@ -166,17 +167,20 @@ static void on_room(void *context)
 {
     struct workers *ws = context;
 
+    atomic_store(&ws->tells_room, false);
     ws->order.room(ws->order.context);
 }
 
-/* Whichever thread sees that somebody waits for room says so, once. */
+/* Whichever thread sees that somebody waits for room says so, once. Room may be wanted again before it was
+ * told of: then he who is told looks again, and sees whoever has left until then. */
 static void on_left(void *context)
 {
     struct worker *w = context;
+    struct workers *ws = w->all;
 
     atomic_fetch_sub(&w->connections, 1);
-    if (atomic_exchange(&w->all->wants_room, false))
-        post_send(w->all->list[0].post, &w->all->room);
+    if (atomic_exchange(&ws->wants_room, false) && !atomic_exchange(&ws->tells_room, true))
+        post_send(ws->list[0].post, &ws->room);
 }
 
 static void on_seat_free(void *context)

@@ -300,6 +300,70 @@ def test_more_connections_than_there_may_be(cleanup, tmp_path, fake):
         assert service.get(f"/check/{name}").status == 200
 
 
+# ---- nobody else finds a place ----
+
+FEW = {1: 90, 4: 200}  # descriptors, so that there are some dozen places
+
+
+def places_of(service):
+    """Of a service that has few descriptors: how many connections it takes at a time."""
+    return int(re.search(r" connections=\"?(\d+) of ", service.log())[1]) + 16
+
+
+class Crowd:
+    """More connections than there are places, all of which come in a moment in which the service sees nothing."""
+
+    def __init__(self, service, stack, port):
+        service.signal(signal.SIGSTOP)
+        self.sockets = [stack.enter_context(socket.create_connection((HOST, port), timeout=scaled(10)))
+                        for _ in range(places_of(service) + 12)]
+
+    def leave(self):
+        for s in self.sockets:
+            s.close()
+
+
+@pytest.fixture(name="few", params=sorted(FEW))
+def few_fixture(request, cleanup, tmp_path):
+    """few(server) has few places, on one loop or on several."""
+    def start(**server):
+        config = {"server": {"workers": request.param, **server}}
+        limit = FEW[request.param]
+        service = Service(str(tmp_path), config, port=int(server["listen"][0].rpartition(":")[2]),
+                          wrapper=["prlimit", f"--nofile={limit}:{limit}"])
+        cleanup.callback(service.stop_cleanly)
+        service.ready()
+        assert service.workers() == request.param
+        return service
+    return start
+
+
+def test_stop_while_no_place_is_left(few):
+    service = few(listen=[f"{HOST}:{free_port()}"])
+    with contextlib.ExitStack() as stack:
+        Crowd(service, stack, service.port)
+        service.signal(signal.SIGTERM)
+        service.signal(signal.SIGCONT)
+        assert service.wait(15) == 0, service.log()
+    assert service.log().count("stopping") == 1
+
+
+def test_a_listener_goes_while_no_place_is_left(few, tmp_path):
+    stays, goes = (f"{HOST}:{free_port()}" for _ in range(2))
+    service = few(listen=[stays, goes])
+    with open(service.config_path, encoding="utf-8") as f:
+        written = json.load(f)
+    written["server"]["listen"] = [stays]
+    write_config(str(tmp_path), written)
+    with contextlib.ExitStack() as stack:
+        crowd = Crowd(service, stack, int(goes.rpartition(":")[2]))
+        service.signal(signal.SIGHUP)
+        service.signal(signal.SIGCONT)
+        service.wait_for(lambda: "config reloaded" in service.log(), 15, "it has reloaded")
+        crowd.leave()
+    wait_until(lambda: service.is_ready(), 10, "there is room again")  # pylint: disable=unnecessary-lambda
+
+
 # ---- who comes and goes ----
 
 def test_who_leaves_leaves_nothing_behind(start, fake):
