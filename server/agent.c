@@ -384,11 +384,17 @@ void agent_abandon(struct agent *a)
     listen_abandon(a->listen);
 }
 
+void agent_take_last(struct agent *a)
+{
+    if (a != NULL)
+        listen_take_last(a->listen);
+}
+
 void agent_free(struct agent *a)
 {
     if (a == NULL)
         return;
-    listen_free(a->listen); /* those in its queue are taken still */
+    listen_free(a->listen);
     a->listen = NULL;
     while (a->first != NULL)
         drop(a->first);

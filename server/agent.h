@@ -31,6 +31,9 @@ int agent_prepare(struct agent *agent, const struct snapshot *snapshot, char err
 void agent_commit(struct agent *agent, struct snapshot *snapshot);
 void agent_abandon(struct agent *agent);
 
+/* As listen_take_last. */
+void agent_take_last(struct agent *agent); /* null is fine */
+
 /* Before jobs_stop. Who waits is hung up on, which HAProxy takes for no news. Memory follows from the loop.
  */
 void agent_free(struct agent *agent); /* null is fine */

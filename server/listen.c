@@ -179,6 +179,8 @@ static bool has(const struct places *places, const struct listen_socket *s)
     return false;
 }
 
+static const struct places none = {0};
+
 /* Whoever is in the queue of a socket that is going to be closed is still taken. */
 static void take_last(const struct places *places, const struct places *stay)
 {
@@ -300,13 +302,16 @@ struct listen *listen_new(const struct listen_order *order, char error_r[LISTEN_
     return l;
 }
 
+void listen_take_last(struct listen *l)
+{
+    if (l != NULL)
+        take_last(&l->now, &none);
+}
+
 void listen_free(struct listen *l)
 {
-    static const struct places none = {0};
-
     if (l == NULL)
         return;
-    take_last(&l->now, &none);
     drop(&l->now, &none);
     handle_close_timer(l->pause);
     free(l->key);

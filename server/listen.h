@@ -53,6 +53,9 @@ void listen_abandon(struct listen *listen);
 void listen_hold(struct listen *listen);
 void listen_go(struct listen *listen); /* null is fine */
 
+/* Whoever is in the queues, even while it is held: before it is freed, if they are to have an answer. */
+void listen_take_last(struct listen *listen); /* null is fine */
+
 /* No more connections from now on. Its handles and its memory are gone after the loop has run once more. */
 void listen_free(struct listen *listen); /* null is fine */
 

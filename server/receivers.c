@@ -109,6 +109,7 @@ static void follow(struct mailbox *m, const struct snapshot *snapshot, const str
 
 static void close_mailbox(struct mailbox *m)
 {
+    listen_take_last(m->listen);
     listen_free(m->listen);
     receiver_free(m->receiver);
     free(m);

@@ -75,7 +75,7 @@ static void mask_signals(int how, const int *numbers, size_t count)
     assert(masked == 0);
 }
 
-/* Nobody comes any more. */
+/* Nobody is taken any more. */
 static void stop_asking(struct serve *s)
 {
     listen_free(s->listen);
@@ -103,8 +103,11 @@ static void on_ended(void *context)
     snapshot_unref(s->snapshot);
 }
 
+/* At the end, or of what did not start: then nobody was taken, and who waits in the queue of a socket that was
+ * handed over waits for the next start. */
 static void take_down(struct serve *s)
 {
+    s->stopping = true;
     s->down = true;
     stop_asking(s);
     workers_end(s->workers);
@@ -152,6 +155,8 @@ static void on_stop(uv_signal_t *signal, int number)
     if (!again)
         notify_stopping(s->notify);
     s->stopping = true;
+    listen_take_last(s->listen);
+    agent_take_last(s->agent);
     stop_asking(s);
     workers_stop(s->workers, again);
 }
@@ -377,11 +382,9 @@ static void on_drain(void *context, const char *target)
     workers_again(s->workers, target);
 }
 
-/* What balancers are for: targets that run by themselves, and the other way to ask. */
-static int start_balance(struct serve *s)
+/* The other way to ask, of balancers. */
+static int start_agent(struct serve *s)
 {
-    workers_open_rounds(s->workers, s->snapshot, s->drains);
-    drains_set_told(s->drains, on_drain, s);
     s->agent = agent_new(&(struct agent_order){.loop = s->loop,
                                                .log = s->log,
                                                .snapshot = s->snapshot,
@@ -391,6 +394,14 @@ static int start_balance(struct serve *s)
     if (s->agent == NULL)
         log_event(s->log, LOG_LEVEL_ERROR, s->error, NULL);
     return s->agent != NULL ? 0 : -1;
+}
+
+/* What does something by itself comes last, when nothing but a thread can be missing. */
+static int start_turning(struct serve *s)
+{
+    workers_open_rounds(s->workers, s->snapshot, s->drains);
+    drains_set_told(s->drains, on_drain, s);
+    return workers_go(s->workers);
 }
 
 static int start(struct serve *s)
@@ -407,9 +418,9 @@ static int start(struct serve *s)
     workers_open_desks(
         s->workers,
         &(struct desk){.snapshot = s->snapshot, .drains = s->drains, .reload = s->reload, .past = s->past});
-    if (start_mailboxes(s) != 0 || start_http(s) != 0 || start_balance(s) != 0)
+    if (start_mailboxes(s) != 0 || start_http(s) != 0 || start_agent(s) != 0)
         return -1;
-    return workers_go(s->workers);
+    return start_turning(s);
 }
 
 /* ---- signals ---- */

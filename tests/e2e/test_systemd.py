@@ -28,16 +28,18 @@ def listening(port):
 class Handed(Service):
     """ehlod with sockets handed over, as systemd does: from descriptor 3 on, LISTEN_PID its own."""
 
-    def __init__(self, folder, config, sockets, env=None, pid="$$", count=None):
+    def __init__(self, folder, config, sockets, env=None, pid="$$", count=None, prepare=None):
         numbers = [s.fileno() for s in sockets]
 
         def place():
+            if prepare is not None:
+                prepare()
             spare = [os.dup(n) for n in numbers]
             high = [os.dup2(n, 100 + i) for i, n in enumerate(spare)]
             for i, number in enumerate(high):
                 os.dup2(number, 3 + i)
                 os.set_inheritable(3 + i, True)
-        handed = {"preexec_fn": place, "close_fds": False} if sockets else {}
+        handed = {"preexec_fn": place, "close_fds": False} if sockets or prepare else {}
         count = len(sockets) if count is None else count
         script = f'LISTEN_PID={pid} LISTEN_FDS={count} LISTEN_FDNAMES=a:b exec "$@"'
         self.port = sockets[0].getsockname()[1] if sockets and sockets[0].family == socket.AF_INET else free_port()
@@ -157,6 +159,27 @@ def test_too_many(tmp_path):
     assert service.wait(10) == 1 and "65 sockets were handed over, and 64 is the most" in service.log()
 
 
+def test_a_start_that_fails_takes_nobody(tmp_path, cleanup, mta):
+    """Who waits in the queue of a socket that was handed over finds the next one that starts."""
+    handed, count = listening(free_port()), 8
+    cleanup.callback(handed.close)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(handed.getsockname(), timeout=scaled(20)))
+                   for _ in range(count)]
+        for client in clients:
+            client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        config = {"server": {"listen": "systemd", "workers": 4}, "targets": {"mx": target(mta.address)}}
+        with contextlib.closing(listening(free_port())) as taken:
+            config["server"]["agent_listen"] = f"{HOST}:{taken.getsockname()[1]}"
+            service = Handed(str(tmp_path), config, [handed])
+            assert service.wait(15) == 1, service.log()
+        assert re.search(r"cannot listen on .* \(server\.agent_listen\): Address already in use", service.log())
+        del config["server"]["agent_listen"]
+        again = Handed(str(tmp_path), config, [handed])
+        cleanup.callback(again.stop_cleanly)
+        assert {client.recv(12) for client in clients} == {b"HTTP/1.1 200"}
+
+
 # --- what the manager is told ---
 
 class Manager:
@@ -214,6 +237,21 @@ def test_what_does_not_start_is_not_ready(tmp_path, manager):
     with contextlib.closing(listening(free_port())) as taken:
         service = Handed(str(tmp_path), {"server": {"listen": [f"{HOST}:{taken.getsockname()[1]}"]}}, [], env=manager.env)
         assert service.wait(10) == 1
+    manager.socket.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.socket.recv(100)
+
+
+def test_a_start_that_fails_reloads_nothing(tmp_path, manager):
+    """A signal may have come before it could be handled."""
+    def hang_up():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+        os.kill(os.getpid(), signal.SIGHUP)
+    with contextlib.closing(listening(free_port())) as taken:
+        config = {"server": {"listen": [f"{HOST}:{taken.getsockname()[1]}"], "workers": 4}}
+        service = Handed(str(tmp_path), config, [], env=manager.env, prepare=hang_up)
+        assert service.wait(10) == 1
+    assert "in use" in service.log()
     manager.socket.setblocking(False)
     with pytest.raises(BlockingIOError):
         manager.socket.recv(100)

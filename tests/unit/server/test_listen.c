@@ -368,10 +368,35 @@ static void who_is_in_the_queue_is_taken_before_it_is_closed(void **state)
     assert_int_equal(listen_prepare(listen, &a, 1, error), 0);
     listen_commit(listen);
     assert_int_equal(taken, 20);
-    listen_free(listen);
+    listen_hold(listen);
+    listen_take_last(listen);
     assert_int_equal(taken, 40);
+    listen_free(listen);
     for (size_t i = 0; i < 40; i++)
         close(fds[i]);
+}
+
+static void who_is_in_the_queue_of_another_stays_there(void **state)
+{
+    struct snapshot_listen place = {0}, at = {0};
+    struct listen *listen;
+    int fd;
+
+    (void)state;
+    place.inherited = stage_listen("127.0.0.1", 5, &place.address);
+    at.address = place.address;
+    fd = try_to(&at);
+    taken = 0;
+    listen = start(&place, 1);
+    listen_free(listen);
+    assert_int_equal(taken, 0);
+    wanted = 1;
+    reached = false;
+    listen = start(&place, 1);
+    assert_true(stage_run_until(&loop, &reached));
+    listen_free(listen);
+    close(fd);
+    close(place.inherited);
 }
 
 /* R01: no descriptor is left. Nobody is lost, and the loop does not spin. */
@@ -430,6 +455,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_same_port_at_every_address_and_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(while_held_they_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_in_the_queue_is_taken_before_it_is_closed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_in_the_queue_of_another_stays_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_descriptor_it_pauses, set_up, tear_down),
     };
 
