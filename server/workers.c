@@ -51,6 +51,11 @@ unsigned workers_count(const struct workers *ws)
     return ws->order.count;
 }
 
+static void join(struct workers *ws, unsigned i)
+{
+    hold_join(ws->hold, &ws->list[i].seat, ws->list[i].post);
+}
+
 struct workers *workers_new(const struct workers_order *order)
 {
     struct workers *ws = mem_alloc(sizeof *ws);
@@ -63,8 +68,7 @@ struct workers *workers_new(const struct workers_order *order)
         return ws;
     ws->crew = jobs_crew_new(order->count);
     ws->hold = hold_new();
-    for (unsigned i = 0; i < order->count; i++)
-        hold_join(ws->hold, &ws->list[i].seat, ws->list[i].post);
+    join(ws, 0);
     return ws;
 }
 
@@ -229,11 +233,15 @@ static void on_thread(void *context)
     worker_run(context);
 }
 
+/* All seats first: nobody joins while another holds. Who has no thread leaves, as nobody is to wait for it.
+ */
 int workers_go(struct workers *ws)
 {
     sigset_t all, before;
     int failed = 0;
 
+    for (unsigned i = 1; i < ws->order.count; i++)
+        join(ws, i);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     for (unsigned i = 1; i < ws->order.count && !failed; i++) {
@@ -247,7 +255,7 @@ int workers_go(struct workers *ws)
               uv_strerror(failed), NULL);
     for (unsigned i = 1; i < ws->order.count; i++)
         if (!ws->list[i].has_thread)
-            hold_leave(&ws->list[i].seat); /* nobody is to wait for it */
+            hold_leave(&ws->list[i].seat);
     return -1;
 }
 
