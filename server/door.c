@@ -56,6 +56,8 @@ struct door {
     struct login *login;
     struct snapshot *snapshot; /* null: none yet */
     struct https *https;
+    struct snapshot *next; /* between door_prepare and its end */
+    struct https *next_https;
     struct states *states;
     uv_timer_t *timer;
     struct look *look; /* under way, or null */
@@ -277,23 +279,37 @@ static void set_login(struct door *d)
     free(tokens);
 }
 
-const char *door_set(struct door *d, struct snapshot *snapshot)
+const char *door_prepare(struct door *d, struct snapshot *snapshot)
+{
+    if (make_https(d, snapshot, &d->next_https) != 0)
+        return d->error;
+    d->next = snapshot_ref(snapshot);
+    return NULL;
+}
+
+void door_abandon(struct door *d)
+{
+    https_unref(d->next_https);
+    snapshot_unref(d->next);
+    d->next_https = NULL;
+    d->next = NULL;
+}
+
+void door_commit(struct door *d)
 {
     struct snapshot *before = d->snapshot;
-    struct https *https;
+    struct https *https = d->https;
 
-    if (make_https(d, snapshot, &https) != 0)
-        return d->error;
-    https_unref(d->https);
-    d->https = https;
+    d->snapshot = d->next;
+    d->https = d->next_https;
     free(d->states);
-    d->states = states_of(snapshot);
-    d->snapshot = snapshot_ref(snapshot);
+    d->states = states_of(d->snapshot);
     set_login(d);
-    snapshot_unref(before);
+    d->next = before;
+    d->next_https = https;
+    door_abandon(d);
     if (d->look == NULL)
         look_later(d);
-    return NULL;
 }
 
 struct https *door_https(const struct door *d)

@@ -17,11 +17,14 @@
 struct door;
 
 /* The log is kept; everybody is let in. Where there are other loops, it holds them with that seat when a file
- * has changed; a config is set while they stand still. */
+ * has changed. */
 struct door *door_new(uv_loop_t *loop, struct log *log, struct hold_seat *seat);
 
-/* From now on as this config says: a reference is taken. Null; or a sentence, and nothing has changed. */
-const char *door_set(struct door *door, struct snapshot *snapshot);
+/* Another config, of which a reference is taken, in two steps. Null, or a sentence, and nothing has changed;
+ * then either it is as that config says from now on, while all other loops stand still, or as before. */
+const char *door_prepare(struct door *door, struct snapshot *snapshot);
+void door_commit(struct door *door);
+void door_abandon(struct door *door);
 
 /* How TLS is spoken with who comes now; null: in plain text. Borrowed. */
 struct https *door_https(const struct door *door);

@@ -133,6 +133,14 @@ static void blind_gone_mailboxes(struct jobs *jobs, const struct snapshot *old, 
             letters_blind(jobs->letters, new->sinks[i].name, false);
 }
 
+/* Limits are of all loops, and letters of the first one alone. */
+static void reload_what_one_has(struct jobs *jobs)
+{
+    letters_set_longest(jobs->letters, longest_delivery_us(jobs->order.snapshot));
+    struct run_net_order net = net_order(&jobs->order);
+    run_net_set_limits(jobs->net, &net);
+}
+
 void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs)
 {
     struct snapshot *old = jobs->order.snapshot;
@@ -143,9 +151,8 @@ void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs
     guests_forget(jobs->guests);
     metrics_follow(jobs->metrics, snapshot);
     jobs->order.max_runs = max_runs;
-    letters_set_longest(jobs->letters, longest_delivery_us(snapshot));
-    struct run_net_order net = net_order(&jobs->order);
-    run_net_set_limits(jobs->net, &net);
+    if (jobs->order.index == 0)
+        reload_what_one_has(jobs);
     snapshot_unref(old);
 }
 

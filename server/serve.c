@@ -103,8 +103,8 @@ static void on_ended(void *context)
     snapshot_unref(s->snapshot);
 }
 
-/* At the end, or of what did not start: then nobody was taken, and who waits in the queue of a socket that was
- * handed over waits for the next start. */
+/* At the end, or of what did not start: then nobody was taken, and who waits in the queue of a socket that
+ * was handed over waits for the next start. */
 static void take_down(struct serve *s)
 {
     s->stopping = true;
@@ -191,6 +191,13 @@ static const char *needs_restart(const struct serve *s, const struct snapshot *s
     return past_refuses(s->past, snapshot);
 }
 
+static void abandon(struct serve *s)
+{
+    listen_abandon(s->listen);
+    agent_abandon(s->agent);
+    mailboxes_abandon(s->mailboxes);
+}
+
 /* Null when nothing has changed but what is bound, else why not. */
 static const char *prepare(struct serve *s, struct snapshot *snapshot, const struct snapshot_listen *places,
                            size_t count)
@@ -201,29 +208,36 @@ static const char *prepare(struct serve *s, struct snapshot *snapshot, const str
         return refusal;
     if (prepare_places(s, snapshot, places, count) != 0)
         return s->error;
-    refusal = door_set(s->door, snapshot); /* the last that can refuse */
-    if (refusal != NULL) {
-        listen_abandon(s->listen);
-        agent_abandon(s->agent);
-        mailboxes_abandon(s->mailboxes);
-    }
+    refusal = door_prepare(s->door, snapshot); /* the last that can refuse */
+    if (refusal != NULL)
+        abandon(s);
     return refusal;
 }
 
+/* What loops share, and what is theirs: all stand still, so no more than that. */
+static void change_workers(struct serve *s, struct snapshot *snapshot)
+{
+    hold_begin(workers_seat(s->workers));
+    door_commit(s->door);
+    workers_reload(s->workers, snapshot, s->room.have.runs);
+    drains_reload(s->drains, snapshot);
+    workers_reload_rounds(s->workers, snapshot);
+    hold_end(workers_seat(s->workers));
+}
+
+/* Who is in the queue of a place that goes has come as the old config has it. */
 static void replace(struct serve *s, struct snapshot *snapshot, struct snapshot_listen *places, size_t count)
 {
     struct snapshot *old = s->snapshot;
 
     listen_commit(s->listen);
     mailboxes_commit(s->mailboxes);
-    places_replace(&s->places, places, count, door_https(s->door) != NULL);
     room_share_again(&s->room, snapshot);
-    workers_reload(s->workers, snapshot, s->room.have.runs);
-    drains_reload(s->drains, snapshot);
-    workers_reload_rounds(s->workers, snapshot);
+    change_workers(s, snapshot);
+    s->snapshot = snapshot_ref(snapshot);
     agent_commit(s->agent, snapshot);
     past_reload(s->past, snapshot);
-    s->snapshot = snapshot_ref(snapshot);
+    places_replace(&s->places, places, count, door_https(s->door) != NULL);
     snapshot_unref(old);
 }
 
@@ -238,13 +252,11 @@ static const char *apply(void *context, struct snapshot *snapshot)
     struct snapshot_listen *places = places_of(&s->places, snapshot, &count, &refusal);
     if (places == NULL)
         return refusal;
-    hold_begin(workers_seat(s->workers));
     refusal = prepare(s, snapshot, places, count);
     if (refusal == NULL)
         replace(s, snapshot, places, count);
     else
         free(places);
-    hold_end(workers_seat(s->workers));
     return refusal;
 }
 
@@ -351,10 +363,13 @@ static int start_door(struct serve *s)
 {
     s->door = door_new(s->loop, s->log, workers_seat(s->workers));
     workers_open_logins(s->workers, door_login(s->door));
-    const char *refusal = door_set(s->door, s->snapshot);
-    if (refusal != NULL)
-        log_event(s->log, LOG_LEVEL_ERROR, "cannot start", "cause", refusal, NULL);
-    return refusal == NULL ? 0 : -1;
+    const char *refusal = door_prepare(s->door, s->snapshot);
+    if (refusal == NULL) {
+        door_commit(s->door);
+        return 0;
+    }
+    log_event(s->log, LOG_LEVEL_ERROR, "cannot start", "cause", refusal, NULL);
+    return -1;
 }
 
 /* The file that outlives a restart, and the jobs that go on from it. */
