@@ -130,18 +130,14 @@ static void drain(struct desk *desk, struct question *q)
 {
     if (refuse_drain(desk, q))
         return;
-    hold_begin(desk->seat);
     drain_ask_begin(desk, q);
-    hold_end(desk->seat);
 }
 
 static void undrain(struct desk *desk, struct question *q)
 {
     if (refuse_drain(desk, q))
         return;
-    hold_begin(desk->seat);
     drain_ask_end(desk, q);
-    hold_end(desk->seat);
 }
 
 static void reload_config(struct desk *desk, struct question *q)

@@ -77,24 +77,57 @@ const struct render_drain *drain_ask_shown(const struct desk *desk, struct quest
     return shown;
 }
 
-static const struct snapshot_target *find_target(const struct desk *desk, struct question *q)
+static const struct snapshot_target *find_target(const struct desk *desk, const struct question *q)
 {
-    const char *name = q->url.segments[1];
-    const struct snapshot_target *target = snapshot_target(desk->snapshot, name);
-
-    if (target == NULL)
-        check_refuse_name(desk, q, name, 404, NULL);
-    return target;
+    return snapshot_target(desk->snapshot, q->url.segments[1]);
 }
 
-static void answer(struct desk *desk, struct question *q, const struct snapshot_target *target)
+static bool is_there(const struct desk *desk, struct question *q)
 {
-    struct result *latest = jobs_latest(desk->jobs, target);
+    bool there = find_target(desk, q) != NULL;
+
+    if (!there)
+        check_refuse_name(desk, q, q->url.segments[1], 404, NULL);
+    return there;
+}
+
+/* What is done to the target, and how it stands then. */
+struct change {
+    bool ends;
+    enum drain_mode mode;
+    int64_t for_us;
+    const char *reason;
+    const struct snapshot_target *target;
+    struct result *latest; /* null: none */
+    const struct render_drain *shown;
+};
+
+/* While all stand still: another config may have come before that. */
+static void make_change(struct desk *desk, struct question *q, struct change *c)
+{
+    hold_begin(desk->seat);
+    c->target = find_target(desk, q);
+    if (c->target != NULL) {
+        if (c->ends)
+            drains_end(desk->drains, c->target->name);
+        else
+            drains_begin(desk->drains, c->target->name, c->mode, c->for_us, c->reason);
+        c->latest = jobs_latest(desk->jobs, c->target);
+        c->shown = drain_ask_shown(desk, q, c->target->name);
+    }
+    hold_end(desk->seat);
+}
+
+static void change(struct desk *desk, struct question *q, struct change *c)
+{
     struct buffer body;
 
+    make_change(desk, q, c);
+    if (!is_there(desk, q))
+        return;
     buffer_init(&body, RENDER_MAX_RESULT);
-    json_target(&body, target, latest, drain_ask_shown(desk, q, target->name), clock_mono_us());
-    result_unref(latest);
+    json_target(&body, c->target, c->latest, c->shown, clock_mono_us());
+    result_unref(c->latest);
     question_answer(
         q, &(struct question_answer){
                .status = 200, .content_type = "application/json", .body = &body, .age_us = CLOCK_NONE});
@@ -102,24 +135,17 @@ static void answer(struct desk *desk, struct question *q, const struct snapshot_
 
 void drain_ask_begin(struct desk *desk, struct question *q)
 {
-    const struct snapshot_target *target = find_target(desk, q);
-    enum drain_mode mode;
-    const char *reason;
-    int64_t for_us;
+    struct change c = {.ends = false};
 
-    if (target == NULL || read_for(q, &for_us) != 0 || read_reason(q, &reason) != 0 ||
-        read_mode(q, &mode) != 0)
-        return;
-    drains_begin(desk->drains, target->name, mode, for_us, reason);
-    answer(desk, q, target);
+    if (is_there(desk, q) && read_for(q, &c.for_us) == 0 && read_reason(q, &c.reason) == 0 &&
+        read_mode(q, &c.mode) == 0)
+        change(desk, q, &c);
 }
 
 void drain_ask_end(struct desk *desk, struct question *q)
 {
-    const struct snapshot_target *target = find_target(desk, q);
+    struct change c = {.ends = true};
 
-    if (target == NULL)
-        return;
-    drains_end(desk->drains, target->name);
-    answer(desk, q, target);
+    if (is_there(desk, q))
+        change(desk, q, &c);
 }
