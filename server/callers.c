@@ -59,11 +59,6 @@ bool callers_are_many(const struct callers *c)
     return c->seated == c->order.seats;
 }
 
-bool callers_are_full(const struct callers *c)
-{
-    return callers_are_many(c) && c->reserved == c->order.reserve;
-}
-
 /* ---- seats ---- */
 
 static unsigned count_of(const struct callers *c, const struct address *from, bool reserved)
@@ -162,8 +157,6 @@ void callers_enter(struct callers *c, struct caller *caller, int fd, const struc
 
 void callers_leave(struct callers *c, struct caller *caller)
 {
-    bool full = callers_are_full(c);
-
     if (caller->next != NULL)
         caller->next->prev = caller->prev;
     if (caller->prev != NULL)
@@ -176,8 +169,6 @@ void callers_leave(struct callers *c, struct caller *caller)
         c->seated--;
     if (c->first == NULL)
         uv_timer_stop(c->sweep);
-    if (full)
-        c->order.room(c->order.context);
 }
 
 void callers_promote(struct callers *c, struct caller *caller)

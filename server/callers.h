@@ -29,7 +29,6 @@ struct caller {
 };
 
 typedef void callers_tell(void *context, struct caller *caller);
-typedef void callers_room(void *context);
 
 struct callers_order {
     uv_loop_t *loop;
@@ -38,17 +37,15 @@ struct callers_order {
     unsigned per_address; /* seats, reserve aside; 0: no limit */
     callers_tell *late;   /* its deadline is over, which becomes CLOCK_NEVER */
     callers_tell *gone;
-    callers_room *room; /* a seat is free after there was none */
     void *context;
 };
 
 struct callers *callers_new(const struct callers_order *order);
 void callers_free(struct callers *callers); /* nobody may be there any more; null is fine */
 
-/* Whether nobody is there; whether every seat is taken but the reserve; and that too. */
+/* Whether nobody is there; whether every seat is taken but the reserve. */
 bool callers_are_gone(const struct callers *callers);
 bool callers_are_many(const struct callers *callers);
-bool callers_are_full(const struct callers *callers);
 
 /* What there is for one from there. */
 enum callers_seat { CALLERS_SEAT, CALLERS_RESERVE, CALLERS_NONE };

@@ -170,8 +170,7 @@ static void open_connection(struct http *http, struct MHD_Connection *mhd, void 
 
 static void tell_left(struct http *http)
 {
-    if (http->order.left != NULL)
-        http->order.left(http->order.room_context);
+    http->order.left(http->order.left_context);
 }
 
 static void close_connection(struct http *http, struct connection *c)
@@ -202,11 +201,6 @@ static void turn_away(int fd)
     ssize_t sent = send(fd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 
     (void)sent;
-}
-
-bool http_is_full(const struct http *http)
-{
-    return callers_are_full(http->callers);
 }
 
 static struct side *side_of(struct http *http, enum kind kind);
@@ -256,13 +250,6 @@ static void cut_off(void *context, struct caller *caller)
     if (caller->reserved && c->state == CONNECTION_HEAD && c->https == NULL)
         turn_away(caller->fd);
     shutdown(caller->fd, SHUT_RDWR); /* the library sees it and closes */
-}
-
-static void tell_room(void *context)
-{
-    struct http *http = context;
-
-    http->order.room(http->order.room_context);
 }
 
 /* ---- life ---- */
@@ -320,7 +307,6 @@ struct http *http_new(const struct http_order *order)
                                                         .per_address = (order->max_connections + 1) / 2,
                                                         .late = cut_off,
                                                         .gone = give_up,
-                                                        .room = tell_room,
                                                         .context = http});
     uv_timer_init(order->loop, &http->turn);
     uv_idle_init(order->loop, &http->again);

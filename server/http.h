@@ -39,8 +39,8 @@ typedef void http_handle(void *context, struct http_request *request);
 /* The client of a waiting request has left: it is over and must not be answered. */
 typedef void http_gone(void *context, struct http_request *request);
 
-/* A connection can be taken again, after http_is_full. */
-typedef void http_room(void *context);
+/* A connection that was taken is over, be it that there was no place for it. */
+typedef void http_left(void *context);
 
 struct https; /* server/https.h */
 
@@ -53,9 +53,8 @@ struct http_order {
     http_handle *handle;
     http_gone *gone;
     void *context;
-    http_room *room;
-    http_room *left; /* a connection that was taken is over, be it that there was no place; null: not told */
-    void *room_context;
+    http_left *left;
+    void *left_context;
 };
 
 /* Null when the library does not start (no descriptors, no memory). */
@@ -64,9 +63,6 @@ struct http *http_new(const struct http_order *order);
 /* Takes a connected, non-blocking socket; no address is a Unix socket's. With these settings it speaks TLS;
  * null: plain. When http is full it gets a short 503, where that can be said, and is closed. */
 void http_take(struct http *http, int fd, const struct address *peer, struct https *https);
-
-/* Whether the reserve is used up too. */
-bool http_is_full(const struct http *http);
 
 struct http_header {
     const char *name;

@@ -187,11 +187,6 @@ static void on_left(void *context)
         post_send(ws->list[0].post, &ws->room);
 }
 
-static void on_seat_free(void *context)
-{
-    (void)context; /* told by on_left */
-}
-
 int workers_open_http(struct workers *ws, const struct workers_http *order)
 {
     struct http_order http = {
@@ -201,7 +196,6 @@ int workers_open_http(struct workers *ws, const struct workers_http *order)
         .reserve = order->reserve / ws->order.count,
         .handle = desk_handle,
         .gone = desk_gone,
-        .room = on_seat_free,
         .left = on_left,
     };
 
@@ -211,7 +205,7 @@ int workers_open_http(struct workers *ws, const struct workers_http *order)
         struct worker *w = &ws->list[i];
         http.loop = &w->loop;
         http.context = &w->desk;
-        http.room_context = w;
+        http.left_context = w;
         w->http = http_new(&http);
         if (w->http != NULL)
             continue;

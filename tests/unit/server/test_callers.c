@@ -15,7 +15,6 @@ static struct callers *callers;
 static struct caller *late;
 static struct caller *gone;
 static bool told; /* late or gone */
-static unsigned rooms;
 
 static void on_late(void *context, struct caller *caller)
 {
@@ -32,22 +31,15 @@ static void on_gone(void *context, struct caller *caller)
     told = true;
 }
 
-static void on_room(void *context)
-{
-    (void)context;
-    rooms++;
-}
-
 static int set_up(void **state)
 {
     (void)state;
     late = gone = NULL;
     told = false;
-    rooms = 0;
     if (uv_loop_init(&loop) != 0)
         return -1;
-    callers = callers_new(&(struct callers_order){
-        .loop = &loop, .seats = 2, .reserve = 1, .late = on_late, .gone = on_gone, .room = on_room});
+    callers = callers_new(
+        &(struct callers_order){.loop = &loop, .seats = 2, .reserve = 1, .late = on_late, .gone = on_gone});
     return 0;
 }
 
@@ -68,16 +60,14 @@ static void who_comes_last_sits_in_the_reserve(void **state)
     assert_false(callers_are_many(callers));
     callers_enter(callers, &b, 11, &nobody);
     assert_true(callers_are_many(callers));
-    assert_false(a.reserved || b.reserved || callers_are_full(callers) || callers_are_gone(callers));
+    assert_false(a.reserved || b.reserved || callers_are_gone(callers));
     callers_enter(callers, &c, 12, &nobody);
-    assert_true(c.reserved && callers_are_full(callers));
+    assert_true(c.reserved && callers_seat(callers, &nobody) == CALLERS_NONE);
     assert_int_equal(c.fd, 12);
     callers_promote(callers, &c);
     assert_true(c.reserved); /* no other seat is free */
-    assert_int_equal(rooms, 0);
     callers_leave(callers, &b);
-    assert_int_equal(rooms, 1);
-    assert_true(c.reserved && !callers_are_full(callers));
+    assert_true(c.reserved && callers_seat(callers, &nobody) == CALLERS_SEAT);
     callers_promote(callers, &c);
     assert_false(c.reserved);
     callers_enter(callers, &b, 13, &nobody);
@@ -85,7 +75,6 @@ static void who_comes_last_sits_in_the_reserve(void **state)
     callers_leave(callers, &a);
     callers_leave(callers, &b);
     callers_leave(callers, &c);
-    assert_int_equal(rooms, 2);
     assert_true(callers_are_gone(callers));
 }
 
@@ -186,13 +175,8 @@ static int set_up_crowd(void **state)
     (void)state;
     if (uv_loop_init(&loop) != 0)
         return -1;
-    callers = callers_new(&(struct callers_order){.loop = &loop,
-                                                  .seats = 8,
-                                                  .reserve = 4,
-                                                  .per_address = 4,
-                                                  .late = on_late,
-                                                  .gone = on_gone,
-                                                  .room = on_room});
+    callers = callers_new(&(struct callers_order){
+        .loop = &loop, .seats = 8, .reserve = 4, .per_address = 4, .late = on_late, .gone = on_gone});
     return 0;
 }
 
@@ -249,7 +233,7 @@ static void this_machine_has_no_limit_of_its_own(void **state)
     (void)state;
     for (size_t k = 0; k < 3; k++) {
         enter_all(one, 12, locals[k]);
-        assert_true(callers_are_full(callers));
+        assert_int_equal(callers_seat(callers, &nobody), CALLERS_NONE);
         assert_int_equal(seat_for("192.0.2.1"), CALLERS_NONE);
         for (size_t i = 0; i < 12; i++)
             callers_leave(callers, &one[i]);

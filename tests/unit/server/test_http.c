@@ -27,7 +27,7 @@ static bool reserved; /* of the last request */
 static bool local;
 static unsigned gone;
 static bool is_gone;
-static unsigned rooms;
+static unsigned left;
 static bool drained;
 
 static void answer(struct http_request *request)
@@ -55,10 +55,10 @@ static void on_gone(void *context, struct http_request *request)
     is_gone = true;
 }
 
-static void on_room(void *context)
+static void on_left(void *context)
 {
     (void)context;
-    rooms++;
+    left++;
 }
 
 static void on_drained(void *context)
@@ -113,7 +113,7 @@ static int set_up(void **state)
     (void)state;
     kept_count = 0;
     keeps = asked = reserved = local = is_gone = drained = false;
-    gone = rooms = 0;
+    gone = left = 0;
     log_init(&quiet, open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     if (uv_loop_init(&loop) != 0)
         return -1;
@@ -123,7 +123,7 @@ static int set_up(void **state)
                                          .reserve = 1,
                                          .handle = handle,
                                          .gone = on_gone,
-                                         .room = on_room});
+                                         .left = on_left});
     return http != NULL ? 0 : -1;
 }
 
@@ -176,19 +176,21 @@ static void who_comes_from_this_machine(void **state)
 /* H05 */
 static void the_last_one_is_marked_and_closed(void **state)
 {
-    int a = connect_from(NULL), b = connect_from(NULL), c = connect_from(NULL);
+    int a = connect_from(NULL), b = connect_from(NULL), c = connect_from(NULL), d = connect_from(NULL);
     char text[512];
 
     (void)state;
-    assert_true(http_is_full(http));
+    assert_true(read_all(d, text, sizeof text));
+    assert_non_null(strstr(text, "HTTP/1.1 503 "));
+    assert_int_equal(left, 1);
     ask(c);
     assert_true(reserved);
     assert_true(read_all(c, text, sizeof text));
     assert_non_null(strstr(text, "HTTP/1.1 204 "));
     assert_non_null(strstr(text, "Connection: close"));
-    assert_false(http_is_full(http));
-    assert_int_equal(rooms, 1);
+    assert_int_equal(left, 2);
     close(c);
+    close(d);
     ask(a);
     assert_false(reserved);
     ask(b);
@@ -261,7 +263,8 @@ static void in_the_reserve_there_is_little_time(void **state)
     assert_non_null(strstr(text, "HTTP/1.1 503 "));
     assert_true(clock_mono_us() - begun_us >= 900 * CLOCK_US_PER_MS);
     assert_true(clock_mono_us() - begun_us < stage_scale_us(3000));
-    assert_true(read_all(a, text, sizeof text) && read_all(b, text, sizeof text)); /* nor for the others then */
+    assert_true(read_all(a, text, sizeof text) &&
+                read_all(b, text, sizeof text)); /* nor for the others then */
     assert_string_equal(text, "");
     assert_true(clock_mono_us() - begun_us < stage_scale_us(3000));
     close(a);
