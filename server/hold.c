@@ -110,10 +110,11 @@ static bool has_all(const struct hold *hold)
 
 void hold_begin(struct hold_seat *seat)
 {
-    if (seat == NULL || seat->depth++ > 0)
+    if (seat == NULL)
         return;
     struct hold *hold = seat->hold;
     uv_mutex_lock(&hold->lock);
+    assert(hold->holder != seat);
     if (hold->holder != NULL)
         stand_still(seat);
     hold->holder = seat;
@@ -124,9 +125,10 @@ void hold_begin(struct hold_seat *seat)
 
 void hold_end(struct hold_seat *seat)
 {
-    if (seat == NULL || --seat->depth > 0)
+    if (seat == NULL)
         return;
     uv_mutex_lock(&seat->hold->lock);
+    assert(seat->hold->holder == seat);
     seat->hold->holder = NULL;
     uv_cond_broadcast(&seat->hold->changed);
     uv_mutex_unlock(&seat->hold->lock);

@@ -21,9 +21,8 @@ struct hold_seat {
     struct hold *hold;
     struct post *post;
     struct post_note note;
-    bool asked;     /* the note lies in the post */
-    bool parked;    /* stands still */
-    unsigned depth; /* of the holder: how often it has begun, and not ended */
+    bool asked;  /* the note lies in the post */
+    bool parked; /* stands still */
     struct hold_seat *next;
 };
 
@@ -36,8 +35,8 @@ void hold_join(struct hold *hold, struct hold_seat *seat, struct post *post);
 /* On its own thread, or after that has ended; not while it holds. */
 void hold_leave(struct hold_seat *seat);
 
-/* From a callback of the seat's own loop; returns when all others stand still. May be nested. Null: there are
- * no others, here and below. */
+/* From a callback of the seat's own loop; returns when all others stand still. Not while it holds already.
+ * Null: there are no others, here and below. */
 void hold_begin(struct hold_seat *seat);
 void hold_end(struct hold_seat *seat);
 
