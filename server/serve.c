@@ -297,9 +297,10 @@ static void on_hangup(uv_signal_t *signal, int number)
 static void take_connection(void *context, int fd, const struct address *peer)
 {
     struct serve *s = context;
+    struct usher *usher = workers_usher(s->workers);
 
-    workers_take(s->workers, fd, peer, door_https(s->door));
-    if (workers_are_full(s->workers))
+    usher_take(usher, fd, peer, door_https(s->door));
+    if (usher_is_full(usher))
         listen_hold(s->listen);
 }
 

@@ -14,7 +14,7 @@
 /*
  * One loop, and what belongs to it: connections, the desk before them, runs, targets that run by themselves.
  * The first one is the main thread's, which has all else; each of the others has a thread. Private to
- * workers.c, worker.c and serve.c.
+ * workers.c, usher.c, worker.c and serve.c.
  */
 struct workers;
 
@@ -37,7 +37,7 @@ struct worker {
     struct lag *lag;
     struct login *login; /* of the first one: the door's */
     struct desk desk;
-    atomic_uint connections; /* that were handed to it, and have not left */
+    atomic_uint connections; /* that were handed to it, and have not left: the usher's count */
     bool stopping;
     struct post_note stop;
     struct post_note hurry;

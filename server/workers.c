@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The workers are few and made once. What one of them tells comes as a note to the first, which counts: the
- * next step is taken when all are through with the last. Signals are for the main thread alone. Connections
- * are counted here when they are handed over, so that ten that come at once do not all go to the same.
+ * next step is taken when all are through with the last. Signals are for the main thread alone.
  */
 #include "server/workers.h"
 
@@ -27,12 +26,8 @@ struct workers {
     struct hold *hold; /* null: there is but one */
     struct jobs_crew *crew;
     struct run_gates *gates;
-    unsigned turn; /* of the next connection */
-    unsigned most; /* connections that one of them may have, reserve and all */
+    struct usher *usher;
     unsigned told[WORKER_NEWS];
-    atomic_bool wants_room;
-    atomic_bool tells_room; /* the note lies in the post */
-    struct post_note room;
     bool hurried;
 };
 
@@ -77,6 +72,7 @@ void workers_free(struct workers *ws)
     run_gates_free(ws->gates);
     jobs_crew_free(ws->crew);
     hold_free(ws->hold);
+    usher_free(ws->usher);
     free(ws->list);
     free(ws);
 }
@@ -167,24 +163,11 @@ void workers_open_desks(struct workers *ws, const struct desk *common)
         ws->list[i].desk.lag = beside;
 }
 
-static void on_room(void *context)
-{
-    struct workers *ws = context;
-
-    atomic_store(&ws->tells_room, false);
-    ws->order.room(ws->order.context);
-}
-
-/* Whichever thread sees that somebody waits for room says so, once. Room may be wanted again before it was
- * told of: then he who is told looks again, and sees whoever has left until then. */
 static void on_left(void *context)
 {
     struct worker *w = context;
-    struct workers *ws = w->all;
 
-    atomic_fetch_sub(&w->connections, 1);
-    if (atomic_exchange(&ws->wants_room, false) && !atomic_exchange(&ws->tells_room, true))
-        post_send(ws->list[0].post, &ws->room);
+    usher_left(w->all->usher, w);
 }
 
 int workers_open_http(struct workers *ws, const struct workers_http *order)
@@ -199,8 +182,11 @@ int workers_open_http(struct workers *ws, const struct workers_http *order)
         .left = on_left,
     };
 
-    ws->most = http.max_connections + http.reserve;
-    ws->room = (struct post_note){.called = on_room, .context = ws};
+    ws->usher = usher_new(&(struct usher_order){.list = ws->list,
+                                                .count = ws->order.count,
+                                                .most = http.max_connections + http.reserve,
+                                                .room = ws->order.room,
+                                                .context = ws->order.context});
     for (unsigned i = 0; i < ws->order.count; i++) {
         struct worker *w = &ws->list[i];
         http.loop = &w->loop;
@@ -281,82 +267,15 @@ void workers_again(struct workers *ws, const char *target)
         rounds_again(ws->list[i].rounds, target);
 }
 
+struct usher *workers_usher(struct workers *ws)
+{
+    return ws->usher;
+}
+
 void workers_set_mailboxes(struct workers *ws, struct mailboxes *mailboxes)
 {
     for (unsigned i = 0; i < ws->order.count; i++)
         ws->list[i].desk.mailboxes = mailboxes;
-}
-
-/* ---- connections ---- */
-
-/* A connection on its way to another worker. */
-struct passed {
-    struct post_note note;
-    struct worker *to;
-    int fd;
-    struct address peer;
-    struct https *https;
-};
-
-/* Of several that have equally few the next one in turn. */
-static struct worker *choose(const struct workers *ws)
-{
-    struct worker *least = &ws->list[ws->turn];
-
-    for (unsigned i = 1; i < ws->order.count; i++) {
-        struct worker *w = &ws->list[(ws->turn + i) % ws->order.count];
-        if (atomic_load(&w->connections) < atomic_load(&least->connections))
-            least = w;
-    }
-    return least;
-}
-
-static void on_passed(void *context)
-{
-    struct passed *p = context;
-
-    http_take(p->to->http, p->fd, &p->peer, p->https);
-    https_unref(p->https);
-    free(p);
-}
-
-static void pass(struct worker *to, int fd, const struct address *peer, struct https *https)
-{
-    struct passed *p = mem_alloc(sizeof *p);
-
-    *p = (struct passed){.note = {.called = on_passed, .context = p},
-                         .to = to,
-                         .fd = fd,
-                         .peer = *peer,
-                         .https = https_ref(https)};
-    post_send(to->post, &p->note);
-}
-
-void workers_take(struct workers *ws, int fd, const struct address *peer, struct https *https)
-{
-    struct worker *to = choose(ws);
-
-    atomic_fetch_add(&to->connections, 1);
-    ws->turn = (to->index + 1) % ws->order.count;
-    if (to->index == 0)
-        http_take(to->http, fd, peer, https);
-    else
-        pass(to, fd, peer, https);
-}
-
-static bool is_full(const struct workers *ws)
-{
-    return atomic_load(&choose(ws)->connections) >= ws->most;
-}
-
-/* Who leaves between the two looks is not missed: either he sees the wish, or the second look sees him gone.
- */
-bool workers_are_full(struct workers *ws)
-{
-    if (!is_full(ws))
-        return false;
-    atomic_store(&ws->wants_room, true);
-    return is_full(ws) || !atomic_exchange(&ws->wants_room, false);
 }
 
 /* ---- down ---- */

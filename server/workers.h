@@ -3,12 +3,12 @@
 #define SERVER_WORKERS_H
 
 #include "server/drains.h"
-#include "server/https.h"
+#include "server/usher.h"
 #include "server/worker.h"
 
 /*
- * All workers, the first of which is whoever calls this: how they begin, how connections are handed round,
- * how another config reaches them, and how they end. Everything here is for the first one's thread.
+ * All workers, the first of which is whoever calls this: how they begin, how another config reaches them, and
+ * how they end. Everything here is for the first one's thread.
  */
 struct workers_order {
     unsigned count;
@@ -17,8 +17,7 @@ struct workers_order {
      * After workers_stop. */
     void (*stopped)(void *context);
     void (*drained)(void *context);
-    /* A connection can be taken again, after workers_are_full. */
-    void (*room)(void *context);
+    usher_room *room; /* of workers_usher */
     /* Everything of them is gone but the first one's jobs, lag and loop. After workers_end. */
     void (*ended)(void *context);
     void *context;
@@ -63,9 +62,8 @@ void workers_again(struct workers *workers, const char *target);
 /* The mailboxes, once they are there. */
 void workers_set_mailboxes(struct workers *workers, struct mailboxes *mailboxes);
 
-/* To the one with the fewest connections; as http_take. */
-void workers_take(struct workers *workers, int fd, const struct address *peer, struct https *https);
-bool workers_are_full(struct workers *workers);
+/* Through whom they get their connections. Borrowed, after workers_open_http. */
+struct usher *workers_usher(struct workers *workers);
 
 /* ---- down ---- */
 
