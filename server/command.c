@@ -18,6 +18,7 @@
 #include "server/libraries.h"
 #include "server/render/render.h"
 #include "server/serve.h"
+#include "server/signals.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,7 +112,7 @@ int command_serve(const struct options *options)
     struct snapshot_source source = source_of(options);
     struct log log;
 
-    serve_hold_hangup();
+    signals_hold_hangup(); /* what is changed while the config is loaded is then loaded again */
     libraries_prepare();
     log_init(&log, STDERR_FILENO, options->log_level, options->log_format);
     struct snapshot *snapshot = load_and_say(options, &log);

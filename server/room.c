@@ -1,17 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* File descriptors shared out at the start, and the runs of each config after it. What is cut is logged. */
+/*
+ * How many loops there are, and file descriptors shared out among what they do: at the start, and the runs of
+ * each config after it. What is cut is logged.
+ */
 #include "server/room.h"
 
 #include "probe/verify/receiver.h"
 #include "server/agent.h"
 #include "server/history.h"
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 
 /* Requests that may wait or be answered at a time, and how many more that only health is answered to. */
 #define ROOM_CONNECTIONS 4096
 #define ROOM_RESERVE     16
+
+unsigned room_workers(const struct snapshot *snapshot)
+{
+    cpu_set_t set;
+    int count = 1;
+
+    if (snapshot->workers > 0)
+        return snapshot->workers;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        count = CPU_COUNT(&set);
+    return count < SNAPSHOT_MAX_WORKERS ? (unsigned)count : SNAPSHOT_MAX_WORKERS;
+}
 
 static struct descriptors_want want_of(const struct room *room, const struct snapshot *snapshot,
                                        const struct descriptors_have *have)

@@ -19,6 +19,9 @@ struct room {
     struct descriptors_have have;
 };
 
+/* How many the config wants: as it says, or one for each processor that this process may run on. */
+unsigned room_workers(const struct snapshot *snapshot);
+
 /* With log, wanted and inherited set. 0, or -1 after it was logged that there are too few to begin. */
 int room_share(struct room *room, const struct snapshot *snapshot);
 

@@ -17,22 +17,18 @@
 #include "server/places.h"
 #include "server/reload.h"
 #include "server/room.h"
+#include "server/signals.h"
 #include "server/workers.h"
 
-#include <assert.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
 #define SERVE_TIDY_US CLOCK_US_PER_S
 
-enum serve_signal { SERVE_TERM, SERVE_INTERRUPT, SERVE_HANGUP, SERVE_SIGNALS };
-
 struct serve {
     uv_loop_t *loop; /* the first worker's */
-    uv_signal_t signals[SERVE_SIGNALS];
+    struct signals *signals;
     struct log *log;
     struct snapshot *snapshot; /* in force: one reference */
     const struct snapshot_source *source;
@@ -61,20 +57,6 @@ static struct jobs *first_jobs(const struct serve *s)
 
 /* ---- down ---- */
 
-static const int hangup[] = {SIGHUP};
-static const int all_of_ours[] = {SIGTERM, SIGINT, SIGHUP};
-
-static void mask_signals(int how, const int *numbers, size_t count)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    for (size_t i = 0; i < count; i++)
-        sigaddset(&set, numbers[i]);
-    int masked = pthread_sigmask(how, &set, NULL);
-    assert(masked == 0);
-}
-
 /* Nobody is taken any more. */
 static void stop_asking(struct serve *s)
 {
@@ -96,10 +78,7 @@ static void on_ended(void *context)
     drains_free(s->drains);
     workers_end_first(s->workers);
     past_free(s->past);
-    /* One more that comes from here on changes nothing any more, and must not kill. */
-    mask_signals(SIG_BLOCK, all_of_ours, sizeof all_of_ours / sizeof all_of_ours[0]);
-    for (size_t i = 0; i < SERVE_SIGNALS; i++)
-        uv_close((uv_handle_t *)&s->signals[i], NULL);
+    signals_free(s->signals);
     snapshot_unref(s->snapshot);
 }
 
@@ -143,15 +122,14 @@ static void on_http_drained(void *context)
     take_down_when_over(s);
 }
 
-static void on_stop(uv_signal_t *signal, int number)
+static void on_stop(void *context, const char *signal)
 {
-    struct serve *s = signal->data;
+    struct serve *s = context;
     bool again = s->stopping;
 
     if (s->down)
         return;
-    log_event(s->log, LOG_LEVEL_INFO, again ? "stopping at once" : "stopping", "signal",
-              number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+    log_event(s->log, LOG_LEVEL_INFO, again ? "stopping at once" : "stopping", "signal", signal, NULL);
     if (!again)
         notify_stopping(s->notify);
     s->stopping = true;
@@ -181,12 +159,10 @@ static int prepare_places(struct serve *s, struct snapshot *snapshot, const stru
     return 0;
 }
 
-static unsigned count_workers(const struct snapshot *snapshot);
-
 /* Null, or what would take a restart. */
 static const char *needs_restart(const struct serve *s, const struct snapshot *snapshot)
 {
-    if (snapshot->workers != s->snapshot->workers && count_workers(snapshot) != s->room.wanted)
+    if (snapshot->workers != s->snapshot->workers && room_workers(snapshot) != s->room.wanted)
         return "server.workers: to change it takes a restart";
     return past_refuses(s->past, snapshot);
 }
@@ -282,11 +258,10 @@ static void tell_reload(void *context, bool begins, bool good)
         say_ready(s, good);
 }
 
-static void on_hangup(uv_signal_t *signal, int number)
+static void on_hangup(void *context)
 {
-    struct serve *s = signal->data;
+    struct serve *s = context;
 
-    (void)number;
     if (!s->stopping && s->reload != NULL)
         reload_ask(s->reload, NULL, NULL);
 }
@@ -439,46 +414,6 @@ static int start(struct serve *s)
     return start_turning(s);
 }
 
-/* ---- signals ---- */
-
-void serve_hold_hangup(void)
-{
-    mask_signals(SIG_BLOCK, hangup, 1);
-}
-
-static void watch_signals(struct serve *s)
-{
-    static const struct {
-        int number;
-        uv_signal_cb call;
-    } watches[SERVE_SIGNALS] = {
-        [SERVE_TERM] = {SIGTERM, on_stop},
-        [SERVE_INTERRUPT] = {SIGINT, on_stop},
-        [SERVE_HANGUP] = {SIGHUP, on_hangup},
-    };
-
-    signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < SERVE_SIGNALS; i++) {
-        uv_signal_init(s->loop, &s->signals[i]);
-        s->signals[i].data = s;
-        uv_signal_start(&s->signals[i], watches[i].call, watches[i].number);
-    }
-    mask_signals(SIG_UNBLOCK, hangup, 1);
-}
-
-/* One for each processor that this process may run on, unless the config says how many. */
-static unsigned count_workers(const struct snapshot *snapshot)
-{
-    cpu_set_t set;
-    int count = 1;
-
-    if (snapshot->workers > 0)
-        return snapshot->workers;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        count = CPU_COUNT(&set);
-    return count < SNAPSHOT_MAX_WORKERS ? (unsigned)count : SNAPSHOT_MAX_WORKERS;
-}
-
 static int run_loop(struct serve *s)
 {
     int status = 0;
@@ -491,7 +426,8 @@ static int run_loop(struct serve *s)
                                                      .ended = on_ended,
                                                      .context = s});
     s->loop = &workers_first(s->workers)->loop;
-    watch_signals(s);
+    s->signals = signals_new(
+        &(struct signals_order){.loop = s->loop, .stop = on_stop, .hangup = on_hangup, .context = s});
     if (start(s) == 0) {
         say_hello(s);
     } else {
@@ -509,7 +445,7 @@ int serve_run(struct snapshot *snapshot, const struct snapshot_source *source, s
                           .snapshot = snapshot,
                           .source = source,
                           .places = {.log = log},
-                          .room = {.log = log, .wanted = count_workers(snapshot)}};
+                          .room = {.log = log, .wanted = room_workers(snapshot)}};
     int status = 1;
 
     if (places_take(&serve.places, snapshot) == 0) {

@@ -5,10 +5,6 @@
 #include "config/snapshot.h"
 #include "server/log.h"
 
-/* From now on SIGHUP waits until the service can heed it, instead of ending the process. To be called before
- * the config is loaded: what is changed after that is then loaded again. */
-void serve_hold_hangup(void);
-
 /* The service, from its start until a signal has ended it: 0, or 1 when it could not start (it says why in
  * the log). The source is what the snapshot was loaded from, and is loaded again from. It takes the caller's
  * reference over: after a reload nobody else keeps the old snapshot, and with it its secrets. */
