@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import struct
 import threading
 import time
@@ -613,6 +614,11 @@ def test_stop_under_load(start, fake, callers):
     assert all(isinstance(f, SystemExit) for f in load.failures), load.failures
 
 
+def states_kept(path):
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=scaled(5))) as db:
+        return [state for state, in db.execute("SELECT state FROM delivery")]
+
+
 def test_kill_and_start_again(cleanup, tmp_path):
     """What was sent before is known after it: nothing is sent again before its time."""
     mta_port = free_port()
@@ -624,6 +630,7 @@ def test_kill_and_start_again(cleanup, tmp_path):
                           for name in names(6)}}
     first = Service(str(tmp_path), config).ready()
     assert first.get("/check").json["counts"]["pass"] == 6
+    wait_until(lambda: states_kept(tmp_path / "history.db") == ["delivered"] * 6, 10, "the file knows it")
     load = Load([Caller(first.port) for _ in range(CONNECTIONS)], lambda caller: caller("/check/mx1"))
     first.wait_for(lambda: load.asked > CONNECTIONS, 20, "all have asked")
     first.signal(signal.SIGKILL)
