@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 
+from sockets import ESTABLISHED, LISTEN, sockets_of
 from support import EHLOD, HOST, ROOT, Program, free_port, scaled
 
 # How many loops each service has that does not say so itself; else as many as it likes (server.workers).
@@ -172,15 +173,12 @@ class Service(Program):
         return asked
 
     def connections(self):
-        """How many accepted connections it holds, with what the kernel says of each: (state, bytes to read)."""
-        with open(f"/proc/{self.pid}/net/tcp", encoding="ascii") as f:
-            rows = [row.split() for row in f.readlines()[1:]]
-        return [(row[3], int(row[4].split(":")[1], 16)) for row in rows
-                if row[1].endswith(f":{self.port:04X}") and row[3] != "0A" and row[9] != "0"]
+        """The accepted connections that it holds."""
+        return [s for s in sockets_of(self.port) if s.state != LISTEN and s.inode]
 
     def connections_read(self):
         """How many connections are open at both ends with nothing left to read for the service."""
-        return self.connections().count(("01", 0))
+        return sum(s.state == ESTABLISHED and not s.unread for s in self.connections())
 
     def raw(self, data, **more):
         return raw_request(self.port, data, **more)

@@ -12,6 +12,7 @@ import pytest
 from conftest import target
 from netns import Net
 from service import run_ehlod, write_config
+from sockets import TIME_WAIT, sockets_of
 from support import HOST, SCALE, Acceptor, Program, accepts, free_port, scaled, wait_until, with_sbin
 
 
@@ -299,13 +300,8 @@ def test_q05_221_but_never_closes(ehlod, server):
     wait_until(lambda: not connections_to(peer.port), 10, "nor a connection")
 
 
-TIME_WAIT = "06"
-
-
 def connections_to(port):
-    with open("/proc/net/tcp", encoding="ascii") as f:
-        rows = [line.split() for line in f.readlines()[1:]]
-    return [r for r in rows if r[2].endswith(f":{port:04X}") and r[3] != TIME_WAIT]
+    return [s for s in sockets_of(peer=port) if s.state != TIME_WAIT]
 
 
 def test_q14_urgent_data_is_ignored(ehlod, server):

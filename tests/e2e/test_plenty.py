@@ -11,6 +11,7 @@ import time
 import pytest
 from conftest import KEPT, target
 from service import Service, parse_only_reply, read_to_end
+from sockets import ESTABLISHED, sockets_of
 from support import HOST, free_port, scaled, wait_until
 
 DIALOGUE_KIB = 256  # what a run takes of a server at most
@@ -99,9 +100,7 @@ def test_r04_short_writes_to_a_caller_that_sips(ehlod, cleanup):
 
 def unsent(port):
     """The most bytes that wait in a socket of that port for a peer who has no room."""
-    with open("/proc/net/tcp", encoding="ascii") as f:
-        rows = [line.split() for line in f.readlines()[1:]]
-    return max((int(r[4].split(":")[0], 16) for r in rows if r[1].endswith(f":{port:04X}") and r[3] == "01"), default=0)
+    return max((s.unsent for s in sockets_of(port) if s.state == ESTABLISHED), default=0)
 
 
 def without_age(body):

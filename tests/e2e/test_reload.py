@@ -13,6 +13,7 @@ from conftest import KEPT, target
 from fake_mta import Gate
 from holder import Holder
 from service import Service, assert_problem, read_to_end, write_config
+from sockets import LISTEN, sockets_of
 from support import EHLOD, HOST, accepts, free_port, scaled, wait_until
 
 MISTAKES = """\
@@ -279,9 +280,7 @@ def listeners(service, port):
         with contextlib.suppress(OSError):
             found = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{service.pid}/fd/{name}"))
             own.update(found.groups() if found else ())
-    with open(f"/proc/{service.pid}/net/tcp", encoding="ascii") as f:
-        rows = [row.split() for row in f.readlines()[1:]]
-    return {row[9] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")} & own
+    return {str(s.inode) for s in sockets_of(port) if s.state == LISTEN} & own
 
 
 def over(s, path):
