@@ -4,10 +4,12 @@
  * asked as if by one of its own, and the same note brings the result back. Who leaves sends another after it,
  * which comes back, too: so whatever happens, the last that is done is done at home, and is counted there. A
  * reload may come between the sending of a note and its calling: then what was asked for is of another config
- * than the owner's, and it is run as a guest that passes through.
+ * than the owner's. Where the target has the same plan in both it is as if the ask had come after the reload;
+ * else it is run as a guest that passes through.
  */
 #include "server/job.h"
 
+#include "config/alike.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
 #include "server/owner.h"
@@ -107,13 +109,27 @@ static const struct guest *find_guest(struct errand *e)
     return known != NULL ? known : guests_add(guests, e->key, snapshot_ref(e->snapshot));
 }
 
+/* Whom the owner has of that name, when it is still the same. */
+static const struct snapshot_target *find_alike(const struct errand *e)
+{
+    const struct snapshot *present = e->there->order.snapshot;
+    const struct snapshot_target *target =
+        e->key == NULL ? snapshot_target(present, e->ask.target->name) : NULL;
+
+    return target != NULL && alike_plan(e->config, e->ask.target, present, target) ? target : NULL;
+}
+
 static void on_there(void *context)
 {
     struct errand *e = context;
     struct jobs_ask ask = e->ask;
     struct guest passing = {.snapshot = e->snapshot};
+    bool is_other = e->there->order.snapshot != e->config;
+    const struct snapshot_target *alike = is_other ? find_alike(e) : NULL;
 
-    if (e->there->order.snapshot != e->config) {
+    if (alike != NULL) {
+        ask.target = alike;
+    } else if (is_other) {
         passing.shelf = shelf_new();
         ask.guest = &passing;
     } else if (e->key != NULL) {

@@ -402,11 +402,12 @@ static void test_a_config_that_comes_between(void **state)
     struct caller old, new;
 
     (void)state;
+    targets[1][theirs].plan_hash = 1;
     ask(&old, &question);
     reload(&configs[1]);
     ask(&new, &newer);
     turn();
-    assert_int_equal(run_count, 2); /* they are not of the same config */
+    assert_int_equal(run_count, 2); /* they are not of the same plan */
     end_run(&runs[0], STATUS_FAIL);
     turn();
     assert_int_equal(old.result->status, STATUS_FAIL);
@@ -415,6 +416,33 @@ static void test_a_config_that_comes_between(void **state)
     end_run(&runs[1], STATUS_PASS);
     turn();
     assert_int_equal(new.result->status, STATUS_PASS);
+    drop(&old);
+    drop(&new);
+}
+
+static void test_a_config_that_comes_between_and_changes_nothing_of_it(void **state)
+{
+    struct jobs_ask question = plain(&targets[0][theirs]), newer = plain(&targets[1][theirs]);
+    struct caller known, old, new;
+
+    (void)state;
+    ask(&known, &question);
+    turn();
+    end_run(&runs[0], STATUS_PASS);
+    turn();
+    question.max_age_us = 0;
+    ask(&old, &question);
+    reload(&configs[1]);
+    newer.max_age_us = 0;
+    ask(&new, &newer);
+    turn();
+    assert_int_equal(run_count, 2); /* of both, as if both had been asked after it */
+    end_run(&runs[1], STATUS_UNKNOWN);
+    turn();
+    assert_int_equal(old.result->status, STATUS_PASS); /* what is known stands in */
+    assert_int_equal(old.result->flags, UINT64_C(1) << FLAG_STALE);
+    assert_ptr_equal(new.result, old.result);
+    drop(&known);
     drop(&old);
     drop(&new);
 }
@@ -483,6 +511,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_run_that_nobody_waits_for_is_not_begun, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_at_hand, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_config_that_comes_between, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_config_that_comes_between_and_changes_nothing_of_it, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_a_guest_belongs_to_one_loop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_counts_are_summed, set_up, tear_down),
     };
