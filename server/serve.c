@@ -428,7 +428,9 @@ static int run_loop(struct serve *s)
     s->loop = &workers_first(s->workers)->loop;
     s->signals = signals_new(
         &(struct signals_order){.loop = s->loop, .stop = on_stop, .hangup = on_hangup, .context = s});
-    if (start(s) == 0) {
+    if (s->signals == NULL)
+        log_event(s->log, LOG_LEVEL_ERROR, "cannot start", "cause", "signals cannot be watched", NULL);
+    if (s->signals != NULL && start(s) == 0) {
         say_hello(s);
     } else {
         take_down(s);

@@ -22,11 +22,11 @@ struct signals_order {
 /* From now on SIGHUP waits until it is watched, instead of ending the process. */
 void signals_hold_hangup(void);
 
-/* As long as they are watched the loop goes on. SIGPIPE is no signal of ours: a write says so by itself. */
+/* Before there are other threads. As long as they are watched the loop goes on. SIGPIPE is no signal of ours:
+ * a write says so by itself. Null when the system has no descriptor for it. */
 struct signals *signals_new(const struct signals_order *order);
 
-/* One more that comes from here on changes nothing any more, and does not kill. Memory follows from the loop.
- */
+/* One more that comes from here on changes nothing any more, and does not kill. Null is fine. */
 void signals_free(struct signals *signals);
 
 #endif

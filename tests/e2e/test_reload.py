@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from conftest import KEPT, target
+from doors import PASSWORD, USER, basic, bcrypt
 from fake_mta import Gate
 from holder import Holder
 from service import Service, assert_problem, read_to_end, write_config
@@ -268,6 +269,16 @@ def test_a_stop_in_the_middle_of_reloads(ehlod, mta):
     asked = service.ask("/-/reload", method="POST")
     service.signal(signal.SIGTERM)
     assert asked.answer().status in (200, 500)
+    assert service.wait(20) == 0
+
+
+def test_l03_hangups_until_the_end(ehlod, mta):
+    """Nor does it die of them while it goes down, with the threads that a login has begun."""
+    service = ehlod({"server": {"basic_auth_users": {USER: bcrypt(PASSWORD)}}, "targets": {"mx": target(mta.address)}})
+    assert service.get("/check/mx", headers=basic()).status == 200
+    service.signal(signal.SIGTERM)
+    while service.running():
+        service.signal(signal.SIGHUP)
     assert service.wait(20) == 0
 
 
