@@ -2,42 +2,26 @@
 /*
  * RFC 7617 (Basic) and RFC 6750 (Bearer). Each password that is tried is one trial, which all who give the
  * same one at the same time share; few are under way at once, as each uses up a processor, and the others
- * stand in a line of limited length, of which one address has a small part. Good and bad ones are remembered
- * apart, so that a flood of bad ones does not make the good be forgotten. Known limit: bcrypt looks at the
- * first 72 octets of a password.
+ * stand in a line of limited length, of which one address has a small part. That line is the first one's, and
+ * what is known is one memory for all: known.c. Known limit: bcrypt looks at the first 72 octets of a
+ * password.
  */
 #include "server/login.h"
 
-#include "probe/base/base64.h"
 #include "probe/base/mem.h"
 #include "probe/base/secret.h"
 #include "server/away.h"
+#include "server/credentials.h"
+#include "server/known.h"
 
 #include <assert.h>
 #include <crypt.h>
-#include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define DIGEST_SIZE      32
-#define LOGIN_AT_ONCE    2 /* of the pool's four threads */
-#define LOGIN_IN_LINE    64
-#define LOGIN_OF_ONE     8    /* in line and under way, from one address */
-#define LOGIN_REMEMBERED 256  /* as many as there may be users */
-#define LOGIN_MAX_GIVEN  1024 /* octets of name and password */
-
-struct digest {
-    unsigned char bytes[DIGEST_SIZE];
-};
-
-/* The last ones, the oldest is overwritten. */
-struct memory {
-    struct digest ring[LOGIN_REMEMBERED];
-    size_t count;
-    size_t next;
-};
+#define LOGIN_AT_ONCE 2 /* of the pool's four threads */
+#define LOGIN_IN_LINE 64
+#define LOGIN_OF_ONE  8 /* in line and under way, from one address */
 
 struct login_waiter {
     struct login_waiter *next;
@@ -61,77 +45,32 @@ struct trial {
     struct login_waiter *waiters;
     /* Beside the first one: what was given goes there, and the verdict comes back. */
     struct secret *given;
-    uint64_t generation;
     struct post_note note;
     enum login_verdict verdict;
 };
 
 struct login {
     uv_loop_t *loop;
-    gnutls_hmac_hd_t hmac; /* its key was drawn when the service began */
+    struct digests *digests;
+    struct trial *trials; /* all of them, in the order they came */
+    size_t running;
+    size_t waiting;
+    struct login *first; /* of all; may be this */
+    /* The first one's, and read by all. */
+    struct known *known;
+    struct secret *key; /* of the digests */
     const struct snapshot_user *users;
     size_t user_count;
     struct digest *tokens;
     size_t token_count;
-    struct memory good;
-    struct memory bad;
-    struct trial *first; /* of all, in the order they came */
-    size_t running;
-    size_t waiting;
-    uint64_t generation;  /* of the users */
-    struct login *beside; /* the next one */
-    struct login *head;   /* the first one; null: it is this */
-    struct post *head_post;
+    /* Beside the first one. */
+    struct post *first_post;
     struct away *away;
 };
 
-/* ---- digests ---- */
-
-static void add(struct login *l, struct span bytes)
+static bool is_first(const struct login *l)
 {
-    int added = gnutls_hmac(l->hmac, &bytes.len, sizeof bytes.len);
-
-    if (added == GNUTLS_E_SUCCESS)
-        added = gnutls_hmac(l->hmac, bytes.data, bytes.len);
-    assert(added == GNUTLS_E_SUCCESS);
-}
-
-static struct digest digest_of(struct login *l, const struct span *texts, size_t count)
-{
-    struct digest digest;
-
-    for (size_t i = 0; i < count; i++)
-        add(l, texts[i]);
-    gnutls_hmac_output(l->hmac, digest.bytes);
-    return digest;
-}
-
-/* In a time that does not hang on where they differ. */
-static bool is_same(const void *a, const void *b, size_t len)
-{
-    const volatile unsigned char *one = a, *other = b;
-    unsigned char differ = 0;
-
-    for (size_t i = 0; i < len; i++)
-        differ = (unsigned char)(differ | (one[i] ^ other[i]));
-    return differ == 0;
-}
-
-static bool is_among(const struct digest *list, size_t count, const struct digest *digest)
-{
-    bool found = false;
-
-    for (size_t i = 0; i < count; i++)
-        found = is_same(&list[i], digest, DIGEST_SIZE) || found;
-    return found;
-}
-
-static void remember(struct memory *m, const struct digest *digest)
-{
-    m->ring[m->next] = *digest;
-    m->next = (m->next + 1) % LOGIN_REMEMBERED;
-    if (m->count < LOGIN_REMEMBERED)
-        m->count++;
+    return l->first == l;
 }
 
 /* ---- trials ---- */
@@ -143,7 +82,7 @@ static void try_password(uv_work_t *work)
     struct span hash = secret_bytes(t->hash);
     const char *made = crypt_r(secret_bytes(t->password).data, hash.data, data);
 
-    t->good = made != NULL && strlen(made) == hash.len && is_same(made, hash.data, hash.len);
+    t->good = made != NULL && strlen(made) == hash.len && digest_is_same(made, hash.data, hash.len);
     secret_wipe(data, sizeof *data);
     free(data);
 }
@@ -158,7 +97,7 @@ static void free_trial(struct trial *t)
 
 static void unlink_trial(struct login *l, struct trial *t)
 {
-    struct trial **at = &l->first;
+    struct trial **at = &l->trials;
 
     while (*at != t)
         at = &(*at)->next;
@@ -170,14 +109,14 @@ static void go_to_first(struct trial *t);
 
 static void run_more(struct login *l)
 {
-    for (struct trial *t = l->first; t != NULL && (l->head != NULL || l->running < LOGIN_AT_ONCE);
+    for (struct trial *t = l->trials; t != NULL && (!is_first(l) || l->running < LOGIN_AT_ONCE);
          t = t->next) {
         if (t->is_running)
             continue;
         t->is_running = true;
         l->running++;
         l->waiting--;
-        if (l->head != NULL) {
+        if (!is_first(l)) {
             go_to_first(t);
             continue;
         }
@@ -211,21 +150,18 @@ static void on_tried(uv_work_t *work, int status)
         return;
     }
     bool in = t->good && t->is_known;
-    remember(in ? &l->good : &l->bad, &t->digest);
+    known_add(l->known, &t->digest, in);
     conclude(l, t, in ? LOGIN_IN : LOGIN_OUT);
 }
 
 /* ---- beside the first one ---- */
 
-/* What was judged by other users than it was asked for is not remembered. */
 static void on_back(void *context)
 {
     struct trial *t = context;
     struct login *l = t->login;
 
     away_back(l->away);
-    if (t->verdict != LOGIN_BUSY && t->generation == l->generation)
-        remember(t->verdict == LOGIN_IN ? &l->good : &l->bad, &t->digest);
     conclude(l, t, t->verdict);
 }
 
@@ -244,7 +180,7 @@ static void on_first(void *context)
     struct login_waiter *waiter;
     bool is_limited = !address_is_local(&t->from);
     const struct login_asker asker = {secret_bytes(t->given).data, is_limited ? &t->from : NULL};
-    enum login_verdict verdict = login_ask(t->login->head, &asker, send_back, t, &waiter);
+    enum login_verdict verdict = login_ask(t->login->first, &asker, send_back, t, &waiter);
 
     if (verdict != LOGIN_LATER)
         send_back(t, verdict);
@@ -254,14 +190,14 @@ static void go_to_first(struct trial *t)
 {
     away_go(t->login->away);
     t->note = (struct post_note){.called = on_first, .context = t};
-    post_send(t->login->head_post, &t->note);
+    post_send(t->login->first_post, &t->note);
 }
 
 static struct trial *find_trial(const struct login *l, const struct digest *digest)
 {
-    struct trial *t = l->first;
+    struct trial *t = l->trials;
 
-    while (t != NULL && !is_same(&t->digest, digest, DIGEST_SIZE))
+    while (t != NULL && !digest_is_same(&t->digest, digest, DIGEST_SIZE))
         t = t->next;
     return t;
 }
@@ -271,7 +207,7 @@ static bool is_crowded(const struct login *l, const struct address *from)
 {
     size_t count = 0;
 
-    for (const struct trial *t = l->first; from != NULL && t != NULL; t = t->next)
+    for (const struct trial *t = l->trials; from != NULL && t != NULL; t = t->next)
         count += !address_is_local(&t->from) && address_same_site(&t->from, from);
     return l->waiting >= LOGIN_IN_LINE || count >= LOGIN_OF_ONE;
 }
@@ -281,7 +217,7 @@ static struct trial *begin_trial(struct login *l, const struct snapshot_user *us
                                  struct span password, const struct digest *digest)
 {
     struct trial *t = mem_alloc(sizeof *t);
-    struct trial **at = &l->first;
+    struct trial **at = &l->trials;
 
     t->work.data = t;
     t->login = l;
@@ -320,91 +256,69 @@ void login_leave(struct login_waiter *w)
 
 /* ---- what is given ---- */
 
-/* The credentials when the field is of that scheme; else no bytes. What is blank around them is not theirs.
- */
-static struct span credentials_of(const char *field, const char *scheme)
-{
-    size_t len = strlen(scheme);
-
-    if (strncasecmp(field, scheme, len) != 0 || field[len] != ' ')
-        return span_of(NULL);
-    field += len;
-    struct span rest = span_of(field + strspn(field, " \t"));
-    while (rest.len > 0 && strchr(" \t", rest.data[rest.len - 1]) != NULL)
-        rest.len--;
-    return rest;
-}
-
 static bool is_token(struct login *l, struct span given)
 {
-    struct digest digest = digest_of(l, &given, 1);
+    struct digest digest = digests_of(l->digests, &given, 1);
 
-    return is_among(l->tokens, l->token_count, &digest);
+    return digest_is_among(l->first->tokens, l->first->token_count, &digest);
 }
 
 /* The user of that name; of one that is not there always the same other one, so that all takes as long,
  * whatever the users' hashes cost. */
 static const struct snapshot_user *find_user(struct login *l, struct span name, bool *is_known_r)
 {
-    struct digest digest = digest_of(l, (const struct span[]){name}, 1);
-    const struct snapshot_user *found = &l->users[digest.bytes[0] % l->user_count];
+    struct digest digest = digests_of(l->digests, &name, 1);
+    const struct snapshot_user *users = l->first->users;
+    const struct snapshot_user *found = &users[digest.bytes[0] % l->first->user_count];
 
     *is_known_r = false;
-    for (size_t i = 0; i < l->user_count; i++) {
-        if (!span_is(name, l->users[i].name))
+    for (size_t i = 0; i < l->first->user_count; i++) {
+        if (!span_is(name, users[i].name))
             continue;
-        found = &l->users[i];
+        found = &users[i];
         *is_known_r = true;
     }
     return found;
 }
 
-static enum login_verdict judge(struct login *l, struct span given, struct span name, struct span password,
-                                const struct address *from, login_done *done, void *context,
+static enum login_verdict judge(struct login *l, const struct credentials *given,
+                                const struct login_asker *asker, login_done *done, void *context,
                                 struct login_waiter **waiter_r)
 {
     bool is_known;
-    const struct snapshot_user *user = find_user(l, name, &is_known);
+    const struct snapshot_user *user = find_user(l, given->name, &is_known);
     /* Users may come and go while their hash, which others may have too, stays. */
-    const struct span tried[] = {name, password, secret_bytes(user->hash), span_of(is_known ? "" : "-")};
-    struct digest digest = digest_of(l, tried, sizeof tried / sizeof tried[0]);
+    const struct span tried[] = {given->name, given->password, secret_bytes(user->hash),
+                                 span_of(is_known ? "" : "-")};
+    struct digest digest = digests_of(l->digests, tried, sizeof tried / sizeof tried[0]);
+    enum known_verdict known = known_find(l->first->known, &digest);
 
-    if (is_among(l->good.ring, l->good.count, &digest))
-        return LOGIN_IN;
-    if (is_among(l->bad.ring, l->bad.count, &digest))
-        return LOGIN_OUT;
+    if (known != KNOWN_NOT)
+        return known == KNOWN_GOOD ? LOGIN_IN : LOGIN_OUT;
     struct trial *t = find_trial(l, &digest);
-    if (done == NULL || (t == NULL && is_crowded(l, from)))
+    if (done == NULL || (t == NULL && is_crowded(l, asker->from)))
         return LOGIN_BUSY;
     if (t == NULL) {
-        t = begin_trial(l, user, is_known, password, &digest);
-        t->from = from != NULL ? *from : (struct address){0};
-        t->given = l->head != NULL ? secret_new(given) : NULL;
-        t->generation = l->generation;
+        t = begin_trial(l, user, is_known, given->password, &digest);
+        t->from = asker->from != NULL ? *asker->from : (struct address){0};
+        t->given = is_first(l) ? NULL : secret_new(span_of(asker->authorization));
     }
     *waiter_r = wait_for(t, done, context);
     run_more(l);
     return LOGIN_LATER;
 }
 
-/* user-pass = user-id ":" password, in base64 */
 static enum login_verdict judge_basic(struct login *l, const struct login_asker *asker, login_done *done,
                                       void *context, struct login_waiter **waiter_r)
 {
-    struct span given = credentials_of(asker->authorization, "Basic");
-    char bytes[LOGIN_MAX_GIVEN];
+    struct credentials given;
     enum login_verdict verdict = LOGIN_OUT;
 
-    if (l->user_count == 0 || given.len > sizeof bytes)
+    if (l->first->user_count == 0)
         return LOGIN_OUT;
-    int len = base64_decode(given, bytes);
-    const char *colon = len > 0 ? memchr(bytes, ':', (size_t)len) : NULL;
-    if (colon != NULL && memchr(bytes, '\0', (size_t)len) == NULL) {
-        size_t at = (size_t)(colon - bytes);
-        verdict = judge(l, span_of(asker->authorization), (struct span){bytes, at},
-                        (struct span){colon + 1, (size_t)len - at - 1}, asker->from, done, context, waiter_r);
-    }
-    secret_wipe(bytes, sizeof bytes);
+    if (credentials_read(asker->authorization, &given) == 0)
+        verdict = judge(l, &given, asker, done, context, waiter_r);
+    credentials_wipe(&given);
     return verdict;
 }
 
@@ -415,7 +329,7 @@ enum login_verdict login_ask(struct login *l, const struct login_asker *asker, l
         return LOGIN_IN;
     if (asker->authorization == NULL)
         return LOGIN_OUT;
-    struct span token = credentials_of(asker->authorization, "Bearer");
+    struct span token = credentials_token(asker->authorization);
     if (token.len > 0)
         return is_token(l, token) ? LOGIN_IN : LOGIN_OUT;
     return judge_basic(l, asker, done, context, waiter_r);
@@ -425,7 +339,7 @@ enum login_verdict login_ask(struct login *l, const struct login_asker *asker, l
 
 bool login_is_wanted(const struct login *l)
 {
-    return l->user_count > 0 || l->token_count > 0;
+    return l->first->user_count > 0 || l->first->token_count > 0;
 }
 
 const char *login_challenge(const struct login *l)
@@ -434,40 +348,32 @@ const char *login_challenge(const struct login *l)
     static const char bearer[] = "Bearer realm=\"ehlod\"";
     static const char both[] = "Basic realm=\"ehlod\", charset=\"UTF-8\", Bearer realm=\"ehlod\"";
 
-    if (l->token_count == 0)
+    if (l->first->token_count == 0)
         return basic;
-    return l->user_count > 0 ? both : bearer;
+    return l->first->user_count > 0 ? both : bearer;
 }
 
-void login_set_users(struct login *login, const struct snapshot_user *users, size_t count)
+void login_set_users(struct login *l, const struct snapshot_user *users, size_t count)
 {
-    for (struct login *l = login; l != NULL; l = l->beside) {
-        l->users = users;
-        l->user_count = count;
-        l->generation++;
-    }
+    assert(is_first(l));
+    l->users = users;
+    l->user_count = count;
 }
 
-static void set_tokens(struct login *l, const struct span *tokens, size_t count)
+void login_set_tokens(struct login *l, const struct span *tokens, size_t count)
 {
+    assert(is_first(l));
     free(l->tokens);
     l->tokens = mem_alloc((count + 1) * sizeof *l->tokens);
     for (size_t i = 0; i < count; i++)
-        l->tokens[i] = digest_of(l, &tokens[i], 1);
+        l->tokens[i] = digests_of(l->digests, &tokens[i], 1);
     l->token_count = count;
 }
 
-void login_set_tokens(struct login *login, const struct span *tokens, size_t count)
+void login_set_token(struct login *l, size_t i, struct span token)
 {
-    for (struct login *l = login; l != NULL; l = l->beside)
-        set_tokens(l, tokens, count);
-}
-
-void login_set_token(struct login *login, size_t i, struct span token)
-{
-    assert(i < login->token_count);
-    for (struct login *l = login; l != NULL; l = l->beside)
-        l->tokens[i] = digest_of(l, &token, 1);
+    assert(is_first(l) && i < l->token_count);
+    l->tokens[i] = digests_of(l->digests, &token, 1);
 }
 
 /* ---- life ---- */
@@ -475,27 +381,25 @@ void login_set_token(struct login *login, size_t i, struct span token)
 struct login *login_new(uv_loop_t *loop)
 {
     struct login *l = mem_alloc(sizeof *l);
-    unsigned char key[DIGEST_SIZE];
-    int made = gnutls_rnd(GNUTLS_RND_KEY, key, sizeof key);
 
-    if (made == GNUTLS_E_SUCCESS)
-        made = gnutls_hmac_init(&l->hmac, GNUTLS_MAC_SHA256, key, sizeof key);
-    assert(made == GNUTLS_E_SUCCESS);
-    secret_wipe(key, sizeof key);
     l->loop = loop;
+    l->first = l;
+    l->known = known_new();
+    l->key = digests_key_new();
+    l->digests = digests_new(l->key);
     return l;
 }
 
 struct login *login_beside(struct login *first, uv_loop_t *loop, struct away *away, struct post *first_post)
 {
-    struct login *l = login_new(loop);
+    struct login *l = mem_alloc(sizeof *l);
 
-    assert(first->user_count == 0 && first->token_count == 0);
-    l->head = first;
-    l->head_post = first_post;
+    assert(is_first(first));
+    l->loop = loop;
+    l->first = first;
+    l->digests = digests_new(first->key);
+    l->first_post = first_post;
     l->away = away;
-    l->beside = first->beside;
-    first->beside = l;
     return l;
 }
 
@@ -503,14 +407,16 @@ void login_free(struct login *l)
 {
     if (l == NULL)
         return;
-    for (struct trial *t = l->first, *next; t != NULL; t = next) {
+    for (struct trial *t = l->trials, *next; t != NULL; t = next) {
         next = t->next;
         assert(t->waiters == NULL);
         t->login = NULL;
         if (!t->is_running)
             free_trial(t);
     }
-    gnutls_hmac_deinit(l->hmac, NULL);
+    digests_free(l->digests);
+    known_free(l->known);
+    secret_free(l->key);
     free(l->tokens);
     free(l);
 }

@@ -18,9 +18,9 @@ struct login;
 struct login *login_new(uv_loop_t *loop);
 
 /*
- * One for another loop, in a thread of its own: it knows the same users and tokens, remembers by itself, and
- * has what it does not remember looked at by the first one, whose limits so hold for all. Made before that
- * loop runs; freed before the first one, on its own thread, when nothing is away.
+ * One for another loop, in a thread of its own: it has users, tokens and what is remembered from the first
+ * one, and has that one look at what is not, whose limits so hold for all. Made before that loop runs; freed
+ * before the first one, on its own thread, when nothing is away.
  */
 struct away;
 struct login *login_beside(struct login *first, uv_loop_t *loop, struct away *away, struct post *first_post);
@@ -28,7 +28,7 @@ struct login *login_beside(struct login *first, uv_loop_t *loop, struct away *aw
 /* Nobody may wait any more. What is under way ends by itself, from the loop. */
 void login_free(struct login *login); /* null is fine */
 
-/* From now on these, for the first one and all beside it, which have to stand still. The users must stay
+/* To the first one: from now on these, for all beside it, too, which have to stand still. The users must stay
  * until the next call. */
 void login_set_users(struct login *login, const struct snapshot_user *users, size_t count);
 void login_set_tokens(struct login *login, const struct span *tokens, size_t count);

@@ -15,8 +15,9 @@ import threading
 import time
 
 import pytest
+from doors import PASSWORD, TOKEN, USER, basic, bcrypt, bearer
 from fake_mta import Gate
-from service import Service, write_config
+from service import Service, parse_only_reply, read_to_end, write_config
 from support import HOST, free_port, scaled, wait_until
 
 WORKERS = 4
@@ -545,6 +546,38 @@ def test_a_token_is_known_and_forgotten_on_all(start, fake, callers, tmp_path):
     token.write_text("second\n", encoding="utf-8")
     service.wait_for(lambda: verdicts(everyone[:1], "second") == {200}, 20, "the new token is known")
     assert verdicts(everyone, "second") == {200} and verdicts(everyone, "first") == {401}
+
+
+def test_h05_in_the_reserve_of_each_a_password_is_known_that_one_has_seen(ehlod, fake, cleanup, tmp_path):
+    """A balancer logs in once; when it comes in a crowd, wherever it lands it is let in."""
+    gate, token = Gate("250 fake.example.test"), tmp_path / "token"
+    gate.open()
+    token.write_text(TOKEN + "\n", encoding="ascii")
+    token.chmod(0o600)
+    service = ehlod({"server": {"workers": WORKERS, "basic_auth_users": {USER: bcrypt(PASSWORD)},
+                                "bearer_token_files": [str(token)]},
+                     "targets": {"mx": {"address": fake(EHLO=gate).address, "cache_ttl": "0"}}},
+                    wrapper=["prlimit", "--nofile=320:320"])
+    assert service.workers() == WORKERS
+    known = service.get("/check/mx", headers=basic()).json
+    connections = int(re.search(r" connections=.?(\d+) of ", service.log())[1]) // WORKERS * WORKERS
+    gate.event.clear()
+
+    def ask(headers):
+        s = socket.create_connection((HOST, service.port), timeout=scaled(20))
+        cleanup.callback(s.close)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        s.sendall(f"GET /check/mx HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n".encode())
+        return s
+    for _ in range(connections):
+        ask(bearer())
+    service.wait_for(lambda: service.connections_read() == connections, 20, "all wait")
+    for _ in range(3):
+        answers = [parse_only_reply(read_to_end(s)) for s in [ask(basic()) for _ in range(WORKERS)]]
+        assert [status for status, _, _ in answers] == [200] * WORKERS
+        assert {json.loads(body)["id"] for _, _, body in answers} == {known["id"]}
+    assert {parse_only_reply(read_to_end(ask(basic(password="new"))))[0] for _ in range(WORKERS)} == {503}
+    gate.open()
 
 
 # ---- the end ----

@@ -57,7 +57,7 @@ LIBRARY_DOORS = [
     (r"curl/curl\.h", r"probe/verify/link(\.c|_\w+\.[ch])"),
     (r"idn2\.h", "config/idn.c"),
     (r"gsasl\.h", "probe/sasl.c"),
-    (r"gnutls/.*", r"server/(https|login)\.c"),
+    (r"gnutls/.*", r"server/(https|digest)\.c"),
     (r"crypt\.h", "server/login.c"),
     (r"zlib\.h", "server/gzip.c"),
     (r"sqlite3\.h", r"server/history(_rows|_drains)?\.c"),

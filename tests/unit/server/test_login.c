@@ -340,6 +340,38 @@ static void test_beside(void **state)
     login = alone;
 }
 
+/* What one of them knows all know at once, and so whoever cannot wait. */
+static void test_what_is_known_beside(void **state)
+{
+    struct login *first = login, *beside[2];
+    struct post *post = post_new(&loop);
+    struct away away = {.post = post_new(&loop)};
+    bool home = false;
+    char in[200] = "Basic ", out[200] = "Basic ";
+
+    (void)state;
+    base64_encode(span_of("two:second"), in + strlen(in));
+    base64_encode(span_of("two:wrong"), out + strlen(out));
+    for (size_t i = 0; i < 2; i++)
+        beside[i] = login_beside(first, &loop, &away, post);
+    assert_int_equal(verdict_of("one:first"), LOGIN_IN);
+    login = beside[0];
+    assert_int_equal(ask(&asked[1], "one:first"), LOGIN_IN);
+    assert_int_equal(verdict_of("two:second"), LOGIN_IN);
+    assert_int_equal(verdict_of("two:wrong"), LOGIN_OUT);
+    assert_int_equal(login_ask(first, &(struct login_asker){in, NULL}, NULL, NULL, NULL), LOGIN_IN);
+    assert_int_equal(login_ask(first, &(struct login_asker){out, NULL}, NULL, NULL, NULL), LOGIN_OUT);
+    assert_int_equal(login_ask(beside[1], &(struct login_asker){in, NULL}, NULL, NULL, NULL), LOGIN_IN);
+    assert_int_equal(login_ask(beside[1], &(struct login_asker){out, NULL}, NULL, NULL, NULL), LOGIN_OUT);
+    away_wait(&away, on_home, &home);
+    assert_true(stage_run_until(&loop, &home));
+    for (size_t i = 0; i < 2; i++)
+        login_free(beside[i]);
+    post_free(post);
+    post_free(away.post);
+    login = first;
+}
+
 /* More than have a place there are turned away there. */
 static void test_the_line_beside_is_the_first_one(void **state)
 {
@@ -393,6 +425,7 @@ int main(void)
         TEST(test_freed_while_it_looks),
         TEST(test_tokens),
         TEST(test_beside),
+        TEST(test_what_is_known_beside),
         TEST(test_the_line_beside_is_the_first_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
