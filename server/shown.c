@@ -3,8 +3,8 @@
  * A result never changes, and neither does what a view makes of it, but for ages: so a view is written once
  * as a template (server/render/age.h), of which the text between its ages is kept. What a view makes of
  * several results is kept by all of them. When there is no room, what was not asked for the longest goes;
- * what is very large is never kept. A result with deliveries is found again where it is the same one:
- * server/letters.c.
+ * what is very large is never kept, and what is not is, however many loops share the room. A result with
+ * deliveries is found again where it is the same one: server/letters.c.
  */
 #include "server/shown.h"
 
@@ -13,8 +13,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#define SHOWN_MOST_OF_ONE (SHOWN_MOST / 8)
 
 /* What is asked for; the set is of one result where it is not shown as a set. */
 struct ask {
@@ -160,7 +158,7 @@ static void keep(struct shown *s, const struct ask *ask, struct parts *parts)
 {
     size_t size = size_of(ask, parts);
 
-    if (size > SHOWN_MOST_OF_ONE || size > s->most) {
+    if (size > SHOWN_MOST_OF_ONE) {
         parts_free(parts);
         return;
     }
@@ -261,7 +259,7 @@ struct shown *shown_new(unsigned loops)
 {
     struct shown *s = mem_alloc(sizeof *s);
 
-    s->most = SHOWN_MOST / loops;
+    s->most = SHOWN_MOST / loops > SHOWN_MOST_OF_ONE ? SHOWN_MOST / loops : SHOWN_MOST_OF_ONE;
     return s;
 }
 

@@ -13,8 +13,9 @@
  */
 struct shown;
 
-struct shown *shown_new(unsigned loops); /* that share the octets kept, and have one each */
-void shown_free(struct shown *shown);    /* null is fine */
+/* So many loops have one each, and share the octets; but there is room for the largest in each of them. */
+struct shown *shown_new(unsigned loops);
+void shown_free(struct shown *shown); /* null is fine */
 
 /* Without any (null) it is made anew. */
 void shown_one(struct shown *shown, const struct view *view, struct buffer *out, const struct result *r,
@@ -23,8 +24,9 @@ void shown_set(struct shown *shown, const struct view *view, struct buffer *out,
                int64_t now_us);
 
 /* How many are kept now, and the octets that they hold. */
-#define SHOWN_KEPT 256
-#define SHOWN_MOST ((size_t)4 * 1024 * 1024)
+#define SHOWN_KEPT        256
+#define SHOWN_MOST        ((size_t)4 * 1024 * 1024)
+#define SHOWN_MOST_OF_ONE (SHOWN_MOST / 8) /* a larger one is not kept */
 size_t shown_count(const struct shown *shown);
 size_t shown_bytes(const struct shown *shown);
 

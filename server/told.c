@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOLD_MOST_OF_ONE (TOLD_MOST / 4)
-
 struct entry {
     struct entry *next;
     struct result *of;
@@ -75,7 +73,7 @@ void told_keep(struct told *t, struct result *of, struct span way, struct result
 {
     size_t size = sizeof(struct entry) + way.len + result_size(of) + result_size(made);
 
-    if (size > TOLD_MOST_OF_ONE || size > t->most)
+    if (size > TOLD_MOST_OF_ONE)
         return;
     while (t->count == TOLD_KEPT || t->bytes + size > t->most)
         drop_last(t);
@@ -117,7 +115,7 @@ struct told *told_new(unsigned loops)
 {
     struct told *t = mem_alloc(sizeof *t);
 
-    t->most = TOLD_MOST / loops;
+    t->most = TOLD_MOST / loops > TOLD_MOST_OF_ONE ? TOLD_MOST / loops : TOLD_MOST_OF_ONE;
     return t;
 }
 

@@ -13,8 +13,9 @@
  */
 struct told;
 
-struct told *told_new(unsigned loops); /* that share the octets, and have one each */
-void told_free(struct told *told);     /* null is fine */
+/* So many loops have one each, and share the octets; but there is room for the largest in each of them. */
+struct told *told_new(unsigned loops);
+void told_free(struct told *told); /* null is fine */
 
 /* What was made of that result in that way, a reference to it the caller's; null: it is not there. */
 struct result *told_recall(struct told *told, const struct result *of, struct span way);
@@ -26,8 +27,9 @@ void told_keep(struct told *told, struct result *of, struct span way, struct res
 void told_put_delivery(struct buffer *way, const struct delivery *d);
 
 /* How many are kept now, and the octets that they hold. */
-#define TOLD_KEPT 128
-#define TOLD_MOST ((size_t)16 * 1024 * 1024)
+#define TOLD_KEPT        128
+#define TOLD_MOST        ((size_t)16 * 1024 * 1024)
+#define TOLD_MOST_OF_ONE (TOLD_MOST / 4) /* a larger one is not kept */
 size_t told_count(const struct told *told);
 size_t told_bytes(const struct told *told);
 

@@ -258,9 +258,35 @@ static void test_hardly_any_room(void **state)
     result_unref(r);
 }
 
+/* However many loops share the room, what is worth keeping is kept in each. */
+static void test_the_largest_on_many_loops(void **state)
+{
+    static const size_t len = SHOWN_MOST_OF_ONE / 3;
+    static const unsigned loops[] = {1, 7, 9, 64};
+    char *text = memset(mem_alloc(len + 1), 'x', len);
+    struct result *large = make("a", text, NULL, 0), *other = make("b", text, NULL, 0);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof loops / sizeof loops[0]; i++) {
+        shown_free(shown);
+        shown = shown_new(loops[i]);
+        check_one(&views[0], large, ENDED_US);
+        assert_int_equal(shown_count(shown), 1);
+        assert_true(shown_bytes(shown) > SHOWN_MOST_OF_ONE / 2);
+        int made = views_made;
+        check_one(&views[0], large, ENDED_US + 1);
+        assert_int_equal(views_made, made + 1); /* by the check itself */
+        check_one(&views[0], other, ENDED_US);
+        assert_true(shown_count(shown) <= 2 && shown_bytes(shown) <= SHOWN_MOST);
+    }
+    result_unref(large);
+    result_unref(other);
+    free(text);
+}
+
 static void test_what_is_very_long_is_not_kept(void **state)
 {
-    static const size_t len = SHOWN_MOST / 8;
+    static const size_t len = SHOWN_MOST_OF_ONE;
     char *text = mem_alloc(len + 1);
     struct result *r;
 
@@ -323,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deliveries, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hardly_any_room, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_largest_on_many_loops, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_very_long_is_not_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_any, set_up, tear_down),

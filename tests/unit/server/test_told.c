@@ -44,6 +44,28 @@ static void test_what_was_made_comes_again(void **state)
     told_free(t);
 }
 
+/* However many loops share the room, what is worth keeping is kept in each. */
+static void test_the_largest_on_many_loops(void **state)
+{
+    static const size_t len = TOLD_MOST_OF_ONE / 3;
+    char *text = memset(mem_alloc(len + 1), 'x', len);
+    struct told *t = told_new(64);
+    struct result *of = make(text), *made = make(text);
+
+    (void)state;
+    told_keep(t, of, span_of("a"), made);
+    struct result *again = told_recall(t, of, span_of("a"));
+    assert_ptr_equal(again, made);
+    result_unref(again);
+    told_keep(t, of, span_of("b"), made);
+    assert_int_equal(told_count(t), 1);
+    assert_true(told_bytes(t) <= TOLD_MOST_OF_ONE);
+    result_unref(of);
+    result_unref(made);
+    told_free(t);
+    free(text);
+}
+
 /* So many are kept, of so many octets; what was asked for last stays. */
 static void test_bounds(void **state)
 {
@@ -67,7 +89,7 @@ static void test_bounds(void **state)
     }
     assert_true(told_count(t) < TOLD_KEPT && told_bytes(t) > TOLD_MOST / 2);
     size_t count = told_count(t);
-    memset(text, 'x', TOLD_MOST / 4);
+    memset(text, 'x', TOLD_MOST_OF_ONE);
     struct result *large = make(text);
     told_keep(t, large, span_of("a"), favourite);
     assert_int_equal(told_count(t), count);
@@ -174,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_made_comes_again),
+        cmocka_unit_test(test_the_largest_on_many_loops),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_every_field_counts),
         cmocka_unit_test(test_octets_at_the_same_address_count),
