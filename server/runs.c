@@ -126,6 +126,8 @@ void runs_prune(struct runs *runs)
 
     while (runs->count > 0 && is_old(runs->number[find_oldest(runs)] + 1, next))
         drop_oldest(runs);
+    while (runs->count > 1 && is_too_much(runs, 0))
+        drop_oldest(runs);
 }
 
 struct record *runs_find(const struct runs *runs, const char *id)

@@ -39,8 +39,8 @@ struct runs;
 #define RUNS_KEPT      1000
 #define RUNS_MAX_BYTES ((size_t)64 * 1024 * 1024)
 
-/* Several loops have a part each, and together no more than that: a part lets go when something is added to
- * it, or in runs_prune. Made zeroed; null: there is but one. */
+/* Several loops have a part each, and together no more than that, but for a while: a part lets go when
+ * something is added to it, or in runs_prune. Made zeroed; null: there is but one. */
 struct runs_sum {
     unsigned loops;
     atomic_ullong added;
@@ -48,12 +48,13 @@ struct runs_sum {
 };
 
 struct runs *runs_new(struct runs_sum *sum);
-void runs_free(struct runs *runs);     /* null is fine */
+void runs_free(struct runs *runs); /* null is fine */
 
 /* Keeps the record. The newest is always kept. */
 void runs_add(struct runs *runs, struct record *record);
 
-/* Lets go of what is none of the newest any more, because of what others have added. */
+/* Because of what others have added: lets go of what is none of the newest any more, and where there are too
+ * many bytes in all, of what is more than an equal share, though not of its newest. */
 void runs_prune(struct runs *runs);
 
 /* Borrowed; null when it is not there (any more). */

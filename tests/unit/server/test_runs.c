@@ -104,11 +104,46 @@ static void test_not_more_than_so_many_bytes(void **state)
     runs_free(runs);
 }
 
+/* A part may have what others do not need, until they do; then each has its share. */
+static void test_bytes_of_several_parts(void **state)
+{
+    struct runs_sum sum = {.loops = 2};
+    struct runs *one = runs_new(&sum), *other = runs_new(&sum);
+
+    (void)state;
+    gone_count = 0;
+    for (int i = 0; i < 8; i++)
+        add(one, i, RUNS_MAX_BYTES / 8 - 4096);
+    for (int i = 8; i < 11; i++)
+        add(other, i, RUNS_MAX_BYTES / 8 - 4096);
+    assert_int_equal(gone_count, 0);
+    assert_true(sum.bytes > RUNS_MAX_BYTES);
+    runs_prune(other); /* it has no more than its share */
+    assert_int_equal(gone_count, 0);
+    runs_prune(one);
+    assert_int_equal(gone_count, 3);
+    assert_true(sum.bytes <= RUNS_MAX_BYTES);
+    assert_true(!has(one, 2) && has(one, 3) && has(one, 7) && has(other, 8) && has(other, 10));
+    for (int i = 11; i < 16; i++)
+        add(other, i, RUNS_MAX_BYTES / 8 - 4096);
+    runs_prune(one);
+    runs_prune(other);
+    assert_true(sum.bytes <= RUNS_MAX_BYTES);
+    assert_true(has(one, 4) && has(other, 15));
+    add(one, 16, RUNS_MAX_BYTES); /* the newest stays, here, too */
+    runs_prune(one);
+    runs_prune(other);
+    assert_true(has(one, 16) && has(other, 15));
+    runs_free(one);
+    runs_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_newest_thousand),
         cmocka_unit_test(test_not_more_than_so_many_bytes),
+        cmocka_unit_test(test_bytes_of_several_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
