@@ -110,8 +110,9 @@ struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target
 /* The past run of that id; or null. */
 struct result *jobs_find(const struct jobs *jobs, const char *id);
 
-/* What a crew counts, together, which is the caller's; null: jobs_metrics has all of it. */
-struct metrics *jobs_metrics_sum(const struct jobs *jobs);
+/* What all count, together; and how many targets are told apart in it. */
+size_t jobs_metrics_count(const struct jobs *jobs);
+struct metrics_sum *jobs_metrics_sum(const struct jobs *jobs, struct arena *arena);
 
 /* Runs out of the line and not over, and in line. */
 unsigned jobs_in_flight(const struct jobs *jobs);

@@ -146,14 +146,21 @@ struct result *jobs_find(const struct jobs *jobs, const char *id)
     return NULL;
 }
 
-struct metrics *jobs_metrics_sum(const struct jobs *jobs)
+size_t jobs_metrics_count(const struct jobs *jobs)
 {
-    if (size_of(jobs) == 1)
-        return NULL;
-    struct metrics *sum = metrics_new();
-    metrics_follow(sum, jobs->order.snapshot);
+    size_t count = 0;
+
     for (unsigned i = 0; i < size_of(jobs); i++)
-        metrics_add(sum, member(jobs, i)->metrics);
+        count += metrics_count(member(jobs, i)->metrics);
+    return count;
+}
+
+struct metrics_sum *jobs_metrics_sum(const struct jobs *jobs, struct arena *arena)
+{
+    struct metrics_sum *sum = metrics_sum_new(arena);
+
+    for (unsigned i = 0; i < size_of(jobs); i++)
+        metrics_sum_add(sum, member(jobs, i)->metrics);
     return sum;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Counters and histograms in plain memory: one loop writes and reads them. Runs are told apart by target only
  * where the config says so, and then in a sorted list; the set without a target is always there and takes
- * over what goes.
+ * over what goes. Who wants to see them gets a copy, since showing them takes long.
  */
 #include "server/metrics.h"
 
@@ -15,6 +15,11 @@
 /* More pairs of handler and code than there are; what would be one more is not counted. */
 #define METRICS_MAX_REQUESTS 512
 
+struct requests {
+    struct metrics_requests list[METRICS_MAX_REQUESTS];
+    size_t count;
+};
+
 struct metrics {
     struct metrics_runs whole;    /* of no target */
     struct metrics_runs **sorted; /* by target */
@@ -22,8 +27,17 @@ struct metrics {
     size_t run_room;
     bool by_target;
     uint64_t shared[METRICS_SHARING_COUNT];
-    struct metrics_requests requests[METRICS_MAX_REQUESTS];
-    size_t request_count;
+    struct requests requests;
+};
+
+struct metrics_sum {
+    struct arena *arena;
+    struct metrics_runs **runs; /* the first of no target */
+    size_t count;
+    size_t parts;
+    bool by_target;
+    uint64_t shared[METRICS_SHARING_COUNT];
+    struct requests requests;
 };
 
 struct metrics *metrics_new(void)
@@ -72,18 +86,11 @@ static size_t find_place(const struct metrics *m, const char *target)
     return low;
 }
 
-static struct metrics_runs *new_runs(const char *target)
+static struct metrics_runs *insert(struct metrics *m, size_t at, const char *target)
 {
     struct metrics_runs *runs = mem_alloc(sizeof *runs);
 
     runs->target = mem_dup(target);
-    return runs;
-}
-
-static struct metrics_runs *insert(struct metrics *m, size_t at, const char *target)
-{
-    struct metrics_runs *runs = new_runs(target);
-
     if (m->run_count == m->run_room) {
         m->run_room = m->run_room > 0 ? 2 * m->run_room : 16;
         m->sorted = mem_resize(m->sorted, m->run_room * sizeof(struct metrics_runs *));
@@ -121,21 +128,23 @@ static void add_histogram(struct exposition_histogram *to, const struct expositi
     to->sum_us += from->sum_us;
 }
 
-/* Made when it is not there: of a target many are never needed. */
-static struct exposition_histogram *phase_of(struct metrics_runs *runs, enum phase p)
+/* Made when it is not there: of a target many are never needed. Without an arena it is to be freed. */
+static struct exposition_histogram *phase_of(struct metrics_runs *runs, enum phase p, struct arena *arena)
 {
+    size_t size = sizeof *runs->phases[p];
+
     if (runs->phases[p] == NULL)
-        runs->phases[p] = mem_alloc(sizeof *runs->phases[p]);
+        runs->phases[p] = arena != NULL ? arena_alloc(arena, size) : mem_alloc(size);
     return runs->phases[p];
 }
 
-static void add_runs(struct metrics_runs *to, const struct metrics_runs *from)
+static void add_runs(struct metrics_runs *to, const struct metrics_runs *from, struct arena *arena)
 {
     for (enum status s = 0; s < STATUS_COUNT; s++)
         to->ended[s] += from->ended[s];
     for (enum phase p = 0; p < PHASE_COUNT; p++)
         if (from->phases[p] != NULL)
-            add_histogram(phase_of(to, p), from->phases[p]);
+            add_histogram(phase_of(to, p, arena), from->phases[p]);
     add_histogram(&to->deliveries, &from->deliveries);
 }
 
@@ -149,7 +158,7 @@ void metrics_follow(struct metrics *m, const struct snapshot *snapshot)
         if (m->by_target && snapshot_target(snapshot, runs->target) != NULL) {
             m->sorted[kept++] = runs;
         } else {
-            add_runs(&m->whole, runs);
+            add_runs(&m->whole, runs, NULL);
             free_runs(runs);
         }
     }
@@ -163,7 +172,7 @@ void metrics_run(struct metrics *m, const char *target, const struct result *r)
     runs->ended[r->status]++;
     for (enum phase p = 0; p < PHASE_COUNT; p++)
         if (phase_is_timed(p) && r->timing_us[p] != CLOCK_NONE)
-            observe(&metrics_phase_bounds, phase_of(runs, p), r->timing_us[p]);
+            observe(&metrics_phase_bounds, phase_of(runs, p, NULL), r->timing_us[p]);
 }
 
 void metrics_delivery(struct metrics *m, const char *target, int64_t latency_us)
@@ -178,57 +187,84 @@ void metrics_share(struct metrics *m, enum metrics_sharing how)
     m->shared[how]++;
 }
 
-static void count_requests(struct metrics *m, const char *handler, int code, uint64_t count)
+static void count_requests(struct requests *requests, const char *handler, int code, uint64_t count)
 {
-    struct metrics_requests *r = m->requests;
+    struct metrics_requests *r = requests->list, *end = requests->list + requests->count;
 
-    while (r < m->requests + m->request_count && (r->code != code || strcmp(r->handler, handler) != 0))
+    while (r < end && (r->code != code || strcmp(r->handler, handler) != 0))
         r++;
-    if (r == m->requests + METRICS_MAX_REQUESTS)
+    if (r == requests->list + METRICS_MAX_REQUESTS)
         return;
-    if (r == m->requests + m->request_count) {
+    if (r == end) {
         *r = (struct metrics_requests){.handler = handler, .code = code};
-        m->request_count++;
+        requests->count++;
     }
     r->count += count;
 }
 
 void metrics_request(struct metrics *m, const char *handler, int code)
 {
-    count_requests(m, handler, code, 1);
+    count_requests(&m->requests, handler, code, 1);
 }
 
-/* ---- several loops ---- */
+/* ---- what is shown ---- */
 
-/* Both lists are sorted, so one walk does it, however many targets there are. */
-static void add_sorted(struct metrics *m, const struct metrics *other)
+size_t metrics_count(const struct metrics *m)
 {
-    size_t most = m->run_count + other->run_count, count = 0, i = 0, k = 0;
-    struct metrics_runs **sorted = mem_alloc((most + 1) * sizeof(struct metrics_runs *));
-
-    while (i < m->run_count || k < other->run_count) {
-        int order = i == m->run_count       ? 1
-                    : k == other->run_count ? -1
-                                            : strcmp(m->sorted[i]->target, other->sorted[k]->target);
-        struct metrics_runs *runs = order <= 0 ? m->sorted[i++] : new_runs(other->sorted[k]->target);
-        if (order >= 0)
-            add_runs(runs, other->sorted[k++]);
-        sorted[count++] = runs;
-    }
-    free(m->sorted);
-    m->sorted = sorted;
-    m->run_count = count;
-    m->run_room = most + 1;
+    return m->run_count;
 }
 
-void metrics_add(struct metrics *m, const struct metrics *other)
+struct metrics_sum *metrics_sum_new(struct arena *arena)
 {
-    add_runs(&m->whole, &other->whole);
-    add_sorted(m, other);
+    struct metrics_sum *sum = arena_alloc(arena, sizeof *sum);
+
+    sum->arena = arena;
+    sum->runs = arena_grow(arena, NULL, 0, sizeof(struct metrics_runs *));
+    sum->runs[sum->count++] = arena_alloc(arena, sizeof **sum->runs);
+    return sum;
+}
+
+static void copy_runs(struct metrics_sum *sum, const struct metrics_runs *from)
+{
+    struct metrics_runs *copy = arena_alloc(sum->arena, sizeof *copy);
+
+    copy->target = arena_dup(sum->arena, from->target);
+    add_runs(copy, from, sum->arena);
+    sum->runs = arena_grow(sum->arena, sum->runs, sum->count, sizeof(struct metrics_runs *));
+    sum->runs[sum->count++] = copy;
+}
+
+void metrics_sum_add(struct metrics_sum *sum, const struct metrics *m)
+{
+    sum->by_target = m->by_target;
+    sum->parts++;
+    add_runs(sum->runs[0], &m->whole, sum->arena);
+    for (size_t i = 0; i < m->run_count; i++)
+        copy_runs(sum, m->sorted[i]);
     for (size_t i = 0; i < METRICS_SHARING_COUNT; i++)
-        m->shared[i] += other->shared[i];
-    for (size_t i = 0; i < other->request_count; i++)
-        count_requests(m, other->requests[i].handler, other->requests[i].code, other->requests[i].count);
+        sum->shared[i] += m->shared[i];
+    for (size_t i = 0; i < m->requests.count; i++)
+        count_requests(&sum->requests, m->requests.list[i].handler, m->requests.list[i].code,
+                       m->requests.list[i].count);
+}
+
+static int compare_targets(const void *a, const void *b)
+{
+    return strcmp((*(struct metrics_runs *const *)a)->target, (*(struct metrics_runs *const *)b)->target);
+}
+
+/* A target has been several loops' in turn where it was changed to send messages, or to send none. */
+static void sort_targets(struct metrics_sum *sum)
+{
+    size_t kept = 0;
+
+    qsort(sum->runs + 1, sum->count - 1, sizeof(struct metrics_runs *), compare_targets);
+    for (size_t i = 1; i < sum->count; i++)
+        if (kept > 0 && strcmp(sum->runs[kept]->target, sum->runs[i]->target) == 0)
+            add_runs(sum->runs[kept], sum->runs[i], sum->arena);
+        else
+            sum->runs[++kept] = sum->runs[i];
+    sum->count = kept + 1;
 }
 
 /* The set without a target stands there where it is the only one, or has something to say. */
@@ -240,18 +276,14 @@ static bool has_run(const struct metrics_runs *runs)
     return false;
 }
 
-void metrics_show(const struct metrics *m, struct arena *arena, struct metrics_own *own)
+void metrics_sum_show(struct metrics_sum *sum, struct metrics_own *own)
 {
-    const struct metrics_runs **runs = arena_alloc(arena, (m->run_count + 1) * sizeof(struct metrics_runs *));
-    size_t count = 0;
-
-    if (!m->by_target || has_run(&m->whole))
-        runs[count++] = &m->whole;
-    for (size_t i = 0; i < m->run_count; i++)
-        runs[count++] = m->sorted[i];
-    own->runs = runs;
-    own->run_count = count;
-    memcpy(own->shared, m->shared, sizeof own->shared);
-    own->requests = m->requests;
-    own->request_count = m->request_count;
+    if (sum->parts > 1)
+        sort_targets(sum);
+    size_t first = sum->by_target && !has_run(sum->runs[0]) ? 1 : 0;
+    own->runs = (const struct metrics_runs *const *)sum->runs + first;
+    own->run_count = sum->count - first;
+    memcpy(own->shared, sum->shared, sizeof own->shared);
+    own->requests = sum->requests.list;
+    own->request_count = sum->requests.count;
 }

@@ -27,10 +27,20 @@ void metrics_share(struct metrics *m, enum metrics_sharing how);
 /* The handler is a text that lives as long as the program: the path of a row of the desk. */
 void metrics_request(struct metrics *m, const char *handler, int code);
 
-/* Counts what the other has counted as well; both follow the same config. */
-void metrics_add(struct metrics *m, const struct metrics *other);
+/* How many targets are told apart. */
+size_t metrics_count(const struct metrics *m);
 
-/* Fills in what is counted here, for as long as nothing more is. */
-void metrics_show(const struct metrics *m, struct arena *arena, struct metrics_own *own);
+/*
+ * What several loops have counted, together. To add one of them copies it, into the arena, which is all that
+ * must not happen while that loop goes on; the rest takes longer, and is done when all is shown: each target
+ * once, in the order of their names. They all follow the same config.
+ */
+struct metrics_sum;
+
+struct metrics_sum *metrics_sum_new(struct arena *arena);
+void metrics_sum_add(struct metrics_sum *sum, const struct metrics *m);
+
+/* Once. Fills in what was counted, for as long as the arena is there. */
+void metrics_sum_show(struct metrics_sum *sum, struct metrics_own *own);
 
 #endif

@@ -14,7 +14,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct work {
     struct work *next; /* in line */
@@ -35,42 +34,6 @@ struct metrics_apart {
     struct work *first; /* in line */
     struct work *under_way;
 };
-
-/* ---- the copy ---- */
-
-static const struct metrics_runs *copy_runs(struct arena *a, const struct metrics_runs *from)
-{
-    struct metrics_runs *to = arena_alloc(a, sizeof *to);
-
-    *to = *from;
-    for (enum phase p = 0; p < PHASE_COUNT; p++)
-        if (from->phases[p] != NULL)
-            to->phases[p] =
-                memcpy(arena_alloc(a, sizeof *to->phases[p]), from->phases[p], sizeof *to->phases[p]);
-    to->target = from->target != NULL ? arena_dup(a, from->target) : NULL;
-    return to;
-}
-
-static const void *copy_list(struct arena *a, const void *from, size_t size)
-{
-    return size > 0 ? memcpy(arena_alloc(a, size), from, size) : NULL;
-}
-
-static void copy_own(struct arena *a, const struct metrics_own *from, struct metrics_own *to)
-{
-    const struct metrics_runs **runs = arena_alloc(a, (from->run_count + 1) * sizeof(struct metrics_runs *));
-    struct metrics_mailbox *mailboxes = arena_alloc(a, (from->mailbox_count + 1) * sizeof *mailboxes);
-
-    for (size_t i = 0; i < from->run_count; i++)
-        runs[i] = copy_runs(a, from->runs[i]);
-    for (size_t i = 0; i < from->mailbox_count; i++)
-        mailboxes[i] = (struct metrics_mailbox){arena_dup(a, from->mailboxes[i].name), from->mailboxes[i].up};
-    *to = *from;
-    to->vantage = arena_dup(a, from->vantage);
-    to->runs = runs;
-    to->mailboxes = mailboxes;
-    to->requests = copy_list(a, from->requests, from->request_count * sizeof *from->requests);
-}
 
 /* ---- the thread ---- */
 
@@ -102,21 +65,16 @@ static void on_written(uv_work_t *work, int status)
     free(w);
 }
 
-/* What is counted is copied when its turn has come. */
+/* What is counted is gathered when its turn has come. */
 static void begin_next(struct metrics_apart *apart)
 {
     struct work *w = apart->first;
-    struct arena gathered = {0};
-    struct metrics_own own;
 
     if (w == NULL || apart->under_way != NULL)
         return;
     apart->first = w->next;
     apart->under_way = w;
-    struct metrics *counted = apart->gather(apart->context, &gathered, &own);
-    copy_own(&w->arena, &own, &w->own);
-    metrics_free(counted);
-    arena_free(&gathered);
+    apart->gather(apart->context, &w->arena, &w->own);
     int queued = uv_queue_work(apart->loop, &w->work, write_it, on_written);
     assert(queued == 0);
 }

@@ -13,9 +13,8 @@
 
 struct metrics_apart;
 
-/* Fills in what is to be shown, for as long as the loop goes no further, and what it answers is not freed,
- * which is the caller's (metrics_free). */
-typedef struct metrics *metrics_apart_gather(void *context, struct arena *arena, struct metrics_own *own_r);
+/* Fills in what is to be shown, a copy: all of it is in the arena, or there for the life of the program. */
+typedef void metrics_apart_gather(void *context, struct arena *arena, struct metrics_own *own_r);
 
 struct metrics_apart *metrics_apart_new(uv_loop_t *loop, metrics_apart_gather *gather, void *context);
 /* Nobody may wait any more; memory follows from the loop. Null is fine. */

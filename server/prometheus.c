@@ -12,6 +12,7 @@
 #include "server/past.h"
 #include "server/process.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum exposition_format prometheus_format(const struct question *q)
@@ -34,21 +35,19 @@ static void gather_mailbox(void *context, const struct mailboxes_state *state)
     struct gathered *g = context;
 
     g->list = arena_grow(g->arena, g->list, g->count, sizeof *g->list);
-    g->list[g->count++] = (struct metrics_mailbox){.name = state->name, .up = state->up};
+    g->list[g->count++] = (struct metrics_mailbox){.name = arena_dup(g->arena, state->name), .up = state->up};
 }
 
-/* The counters of all loops live in *sum_r, or are this loop's own and it is null. */
-static void gather(const struct desk *desk, struct arena *arena, struct metrics_own *own_r,
-                   struct metrics **sum_r)
+/* While all stand still: all but what is counted. */
+static void gather_own(const struct desk *desk, struct arena *arena, struct metrics_own *own_r)
 {
-    hold_begin(desk->seat);
     struct reload_state reload = reload_state(desk->reload);
     struct gathered mailboxes = {.arena = arena};
 
     mailboxes_each(desk->mailboxes, gather_mailbox, &mailboxes);
     *own_r = (struct metrics_own){
         .version = EHLOD_VERSION,
-        .vantage = desk->snapshot->server_name,
+        .vantage = arena_dup(arena, desk->snapshot->server_name),
         .in_flight = jobs_in_flight(desk->jobs),
         .waiting = jobs_waiting(desk->jobs),
         .mailboxes = mailboxes.list,
@@ -58,36 +57,45 @@ static void gather(const struct desk *desk, struct arena *arena, struct metrics_
         .reload_good = reload.good,
         .reload_wall_us = reload.good_wall_us,
     };
-    *sum_r = jobs_metrics_sum(desk->jobs);
-    hold_end(desk->seat);
-    process_look(&own_r->process);
-    metrics_show(*sum_r != NULL ? *sum_r : jobs_metrics(desk->jobs), arena, own_r);
 }
 
-struct metrics *prometheus_gather(void *context, struct arena *arena, struct metrics_own *own_r)
+/* -1: there are more targets than that, and nothing was gathered. */
+static int gather(const struct desk *desk, size_t most, struct arena *arena, struct metrics_own *own_r)
 {
-    struct metrics *sum;
+    struct metrics_sum *sum = NULL;
 
-    gather(context, arena, own_r, &sum);
-    return sum;
+    hold_begin(desk->seat);
+    if (jobs_metrics_count(desk->jobs) <= most) {
+        gather_own(desk, arena, own_r);
+        sum = jobs_metrics_sum(desk->jobs, arena);
+    }
+    hold_end(desk->seat);
+    if (sum == NULL)
+        return -1;
+    process_look(&own_r->process);
+    metrics_sum_show(sum, own_r);
+    return 0;
+}
+
+void prometheus_gather(void *context, struct arena *arena, struct metrics_own *own_r)
+{
+    int gathered = gather(context, SIZE_MAX, arena, own_r);
+
+    assert(gathered == 0);
 }
 
 void prometheus_metrics(struct desk *desk, struct question *q)
 {
     enum exposition_format format = prometheus_format(q);
     struct metrics_own own;
-    struct metrics *sum;
     struct buffer body;
 
-    gather(desk, &q->arena, &own, &sum);
-    if (own.run_count > METRICS_ON_LOOP) {
-        metrics_free(sum);
+    if (gather(desk, METRICS_ON_LOOP, &q->arena, &own) != 0) {
         metrics_apart_ask(desk->apart, q, format);
         return;
     }
     buffer_init(&body, METRICS_MOST);
     metrics_own(&body, &own, format);
-    metrics_free(sum);
     metrics_apart_answer(q, &body, format, false);
 }
 

@@ -8,6 +8,8 @@
 #include "config/guest.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
+#include "server/metrics_apart.h"
+#include "server/prometheus.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,10 +136,23 @@ struct metrics *jobs_metrics(const struct jobs *jobs)
     return metrics;
 }
 
-struct metrics *jobs_metrics_sum(const struct jobs *jobs)
+static size_t targets_counted;
+static unsigned sums_made;
+
+size_t jobs_metrics_count(const struct jobs *jobs)
 {
     (void)jobs;
-    return NULL;
+    return targets_counted;
+}
+
+struct metrics_sum *jobs_metrics_sum(const struct jobs *jobs, struct arena *arena)
+{
+    struct metrics_sum *sum = metrics_sum_new(arena);
+
+    (void)jobs;
+    sums_made++;
+    metrics_sum_add(sum, metrics);
+    return sum;
 }
 
 unsigned jobs_in_flight(const struct jobs *jobs)
@@ -789,6 +804,34 @@ static void test_metrics_are_of_this_service(void **state)
             fail_msg("no %sin\n%s", lines[i], answered.body);
 }
 
+/* All loops stand still for a sum, so of however many targets there is one. */
+static void test_metrics_are_summed_once(void **state)
+{
+    static const size_t targets_of[] = {0, METRICS_ON_LOOP, METRICS_ON_LOOP + 1, 100000};
+    uv_loop_t loop;
+
+    (void)state;
+    uv_loop_init(&loop);
+    desk.apart = metrics_apart_new(&loop, prometheus_gather, &desk);
+    for (size_t i = 0; i < sizeof targets_of / sizeof targets_of[0]; i++) {
+        bool apart = targets_of[i] > METRICS_ON_LOOP;
+        targets_counted = targets_of[i];
+        sums_made = 0;
+        answered.count = 0;
+        send_request("GET", "/metrics");
+        assert_int_equal(answered.count, apart ? 0 : 1);
+        uv_run(&loop, UV_RUN_DEFAULT);
+        assert_int_equal(answered.count, 1);
+        assert_int_equal(answered.status, 200);
+        assert_non_null(strstr(answered.body, "ehlod_build_info"));
+        assert_int_equal(sums_made, 1);
+    }
+    metrics_apart_free(desk.apart);
+    desk.apart = NULL;
+    targets_counted = 0;
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 static void test_where_targets_are_scraped(void **state)
 {
     static const struct {
@@ -974,6 +1017,7 @@ int main(void)
         DESK_TEST(test_a_guest_is_asked_for_with_its_module),
         DESK_TEST(test_what_is_wrong_first_is_told),
         DESK_TEST(test_metrics_are_of_this_service),
+        DESK_TEST(test_metrics_are_summed_once),
         DESK_TEST(test_where_targets_are_scraped),
         DESK_TEST(test_all_targets_wait_for_the_last_and_show_the_worst),
         DESK_TEST(test_kept_results_are_answered_at_once),

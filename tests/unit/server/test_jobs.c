@@ -289,7 +289,7 @@ static struct metrics_own counted(struct stage *stage, struct arena *arena)
 {
     struct metrics_own own = {0};
 
-    metrics_show(jobs_metrics(stage->jobs), arena, &own);
+    metrics_sum_show(jobs_metrics_sum(stage->jobs, arena), &own);
     return own;
 }
 

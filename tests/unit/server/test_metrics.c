@@ -39,7 +39,9 @@ static struct metrics_own show(const struct metrics *m, struct arena *arena)
 {
     struct metrics_own own = {0};
 
-    metrics_show(m, arena, &own);
+    struct metrics_sum *sum = metrics_sum_new(arena);
+    metrics_sum_add(sum, m);
+    metrics_sum_show(sum, &own);
     return own;
 }
 
@@ -156,6 +158,49 @@ static void test_the_rest(void **state)
     metrics_free(NULL);
 }
 
+/* Each target once, whoever counted for it, and nothing that comes later. */
+static void test_several_loops(void **state)
+{
+    struct metrics *loops[] = {metrics_new(), metrics_new(), metrics_new()};
+    struct arena arena = {0};
+    struct metrics_own own = {0};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        metrics_follow(loops[i], &snapshot);
+    count(loops[0], "mx3", STATUS_PASS, 1000);
+    count(loops[1], "mx2", STATUS_PASS, 1000);
+    count(loops[1], "mx3", STATUS_FAIL, 1000);
+    count(loops[2], "mx3", STATUS_PASS, CLOCK_NONE);
+    count(loops[2], NULL, STATUS_WARN, 1000);
+    metrics_delivery(loops[2], "mx1", 5000);
+    for (size_t i = 0; i < 3; i++)
+        metrics_request(loops[i], i < 2 ? "/check" : "/probe", 200);
+    assert_int_equal(metrics_count(loops[2]), 2);
+    struct metrics_sum *sum = metrics_sum_new(&arena);
+    for (size_t i = 0; i < 3; i++) {
+        metrics_sum_add(sum, loops[i]);
+        count(loops[i], "mx2", STATUS_PASS, 1000);
+        metrics_request(loops[i], "/check", 200);
+        metrics_free(loops[i]);
+    }
+    metrics_sum_show(sum, &own);
+    assert_int_equal(own.run_count, 4);
+    assert_null(own.runs[0]->target);
+    assert_int_equal(own.runs[0]->ended[STATUS_WARN], 1);
+    for (size_t i = 1; i < 4; i++)
+        assert_string_equal(own.runs[i]->target, ((const char *[]){"mx1", "mx2", "mx3"})[i - 1]);
+    assert_int_equal(total(&own.runs[1]->deliveries), 1);
+    assert_int_equal(own.runs[2]->ended[STATUS_PASS], 1);
+    assert_int_equal(own.runs[3]->ended[STATUS_PASS], 2);
+    assert_int_equal(own.runs[3]->ended[STATUS_FAIL], 1);
+    assert_int_equal(total(own.runs[3]->phases[PHASE_RCPT]), 2);
+    assert_int_equal(own.request_count, 2);
+    assert_int_equal(own.requests[0].count, 2);
+    assert_int_equal(own.requests[1].count, 1);
+    arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_targets_come_and_go),
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_the_rest),
+        cmocka_unit_test(test_several_loops),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
