@@ -12,7 +12,6 @@
 #include "config/alike.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
-#include "server/owner.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -155,21 +154,14 @@ static void on_leaving(void *context)
 
 /* ---- from here ---- */
 
-static unsigned owner_of(const struct jobs_crew *crew, const struct jobs_ask *ask)
-{
-    return ask->guest != NULL ? owner_of_key(ask->guest->key, crew->count)
-                              : owner_of_target(ask->target, crew->count);
-}
-
 struct jobs_waiter *errand_begin(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done,
                                  void *context)
 {
-    struct jobs_crew *crew = jobs->order.crew;
     struct errand *e = mem_alloc(sizeof *e);
 
     e->here = (struct jobs_waiter){.errand = e, .done = done, .context = context};
     e->home = jobs;
-    e->there = crew->all[owner_of(crew, ask)];
+    e->there = jobs->order.crew->all[jobs_owner(jobs, ask)];
     e->ask = *ask;
     e->config = snapshot_ref(jobs->order.snapshot);
     e->snapshot = snapshot_ref(jobs_snapshot(jobs, ask));

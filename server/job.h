@@ -6,14 +6,14 @@
 #include "probe/run_each.h"
 #include "server/jobs.h"
 #include "server/letters.h"
-#include "server/shelf.h"
+#include "server/shelves.h"
 #include "server/told.h"
 #include "server/ulid.h"
 
 /*
- * The inside of the jobs: jobs.c says who shares what, jobs_mail.c passes on what mailboxes tell, job.c
- * begins and ends runs, waiter.c has those who wait, jobs_crew.c what several loops see of one another and
- * errand.c what goes over from one to the other. Private to these.
+ * The inside of the jobs: jobs.c says who shares what, jobs_show.c what is given out of it, jobs_mail.c
+ * passes on what mailboxes tell, job.c begins and ends runs, waiter.c has those who wait, jobs_crew.c what
+ * several loops see of one another and errand.c what goes over from one to the other. Private to these.
  */
 struct waiters {
     struct jobs_waiter *first;
@@ -63,7 +63,8 @@ struct job {
 
 struct jobs_crew {
     unsigned count;
-    struct jobs **all;            /* by index; null: not yet, or not any more */
+    struct jobs **all; /* by index; null: not yet, or not any more */
+    struct shelves *shelves;
     struct runs_sum runs;
     uv_mutex_t locks[CREW_LOCKS]; /* for the fronts of shelves, which are spread over them */
 };
@@ -87,15 +88,10 @@ struct jobs {
     bool freeing;
     jobs_stopped *stopped; /* null: not stopping, or told already */
     void *stopped_context;
-    struct shelf **shelves; /* one a target, in the snapshot's order; null: another loop's */
+    struct shelves *shelves; /* the crew's, or these jobs' own */
 };
 
-/* jobs.c: the record as it is given out now; whether it is worth waiting for its deliveries, for one who
- * waits so long from the run's end; the last run is over, or the jobs are to go and none is under way. */
-struct result *jobs_show(const struct jobs *jobs, const struct place *place, const struct record *record);
-struct result *jobs_show_peek(const struct jobs *jobs, const struct job *job,
-                              struct result *peek); /* taken */
-bool jobs_is_worth_waiting(const struct jobs *jobs, const struct record *record, int64_t wait_us);
+/* jobs.c: the last run is over, or the jobs are to go and none is under way. */
 void jobs_over(struct jobs *jobs);
 
 /* The target's name where the present config has it, else null. */
@@ -104,11 +100,26 @@ const char *jobs_known_name(const struct jobs *jobs, const char *target);
 /* The config that the ask's target is of. */
 struct snapshot *jobs_snapshot(const struct jobs *jobs, const struct jobs_ask *ask);
 
-/* The record with its deliveries as they stand now. */
+/* jobs_show.c: the record as it is given out now; what there is yet of a run under way (peek is taken);
+ * the record with its deliveries alone. */
+struct result *jobs_show(const struct jobs *jobs, const struct place *place, const struct record *record);
+struct result *jobs_show_peek(const struct jobs *jobs, const struct job *job, struct result *peek);
 struct result *jobs_show_record(const struct jobs *jobs, const struct record *record);
 
-/* jobs_crew.c: whether the ask's runs are of these jobs' loop; the shelf of a target of the present config,
- * whosever it is; shows all loops what the place has, where that is what others ask for. */
+/* The result of a run that never was, in which an older verdict may stand in for that place. */
+struct result *jobs_show_none(struct jobs *jobs, const struct place *place, const struct jobs_ask *ask,
+                              const struct plan *plan);
+
+/* Whether it is worth waiting for the record's deliveries, for one who waits so long from the run's end. */
+bool jobs_is_worth_waiting(const struct jobs *jobs, const struct record *record, int64_t wait_us);
+
+/* jobs_mail.c: with the old config, which may be null, and the new one, before that counts. */
+void jobs_follow_mail(struct jobs *jobs, const struct snapshot *old, const struct snapshot *snapshot);
+
+/* jobs_crew.c: whose the ask's runs are, by index, and whether they are these jobs' loop's; the shelf of a
+ * target of the present config, whosever it is; shows all loops what the place has, where that is what others
+ * ask for. */
+unsigned jobs_owner(const struct jobs *jobs, const struct jobs_ask *ask);
 bool jobs_own_ask(const struct jobs *jobs, const struct jobs_ask *ask);
 struct shelf *jobs_shelf(const struct jobs *jobs, const struct snapshot_target *target);
 void jobs_share(struct jobs *jobs, struct shelf *shelf, const struct place *place,

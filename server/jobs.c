@@ -3,7 +3,8 @@
  * Sharing of runs. Within one snapshot a plan is told by its target, by where it stops and by whether it was
  * asked for afresh, so every target has one place for each kind. A run without waiters goes on to its end and
  * is kept. Everything belongs to one loop. What a run does is probe/run's, what becomes of its messages
- * server/letters.c's; how it begins and ends is in job.c, and those who wait are in waiter.c.
+ * server/letters.c's; how it begins and ends is in job.c, those who wait are in waiter.c, and what they are
+ * shown is in jobs_show.c.
  */
 #include "server/jobs.h"
 
@@ -11,14 +12,10 @@
 #include "config/route.h"
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
-#include "probe/conclude.h"
 #include "probe/net/handle.h"
-#include "probe/proto/client.h"
 #include "server/job.h"
-#include "server/listen.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* So many runs may wait in line for each that may be under way. */
 #define JOBS_WAITING_PER_RUN 4u
@@ -55,28 +52,6 @@ struct run_gates *jobs_gates_new(const struct jobs_order *order)
     return run_gates_new(&net);
 }
 
-static int64_t longest_delivery_us(const struct snapshot *snapshot)
-{
-    int64_t longest_us = 0;
-
-    for (size_t i = 0; i < snapshot->target_count; i++) {
-        const struct plan *plan = &snapshot->targets[i].plan;
-        for (size_t k = 0; k < plan->route_count; k++)
-            if (plan->routes[k].deliver_within_us > longest_us)
-                longest_us = plan->routes[k].deliver_within_us;
-    }
-    return longest_us;
-}
-
-static struct shelf **shelves_for(const struct jobs *jobs, const struct snapshot *snapshot,
-                                  const struct snapshot *old)
-{
-    const struct shelf_loop loop = {jobs->order.index,
-                                    jobs->order.crew != NULL ? jobs->order.crew->count : 1};
-
-    return shelf_for_targets(snapshot, &loop, old, jobs->shelves);
-}
-
 struct jobs *jobs_new(const struct jobs_order *order)
 {
     struct jobs *jobs = mem_alloc(sizeof *jobs);
@@ -84,12 +59,13 @@ struct jobs *jobs_new(const struct jobs_order *order)
 
     jobs->order = *order;
     snapshot_ref(order->snapshot);
-    jobs->shelves = shelves_for(jobs, order->snapshot, NULL);
+    jobs->shelves = order->crew != NULL ? order->crew->shelves : shelves_new(1);
+    shelves_follow(jobs->shelves, order->snapshot);
     jobs->net = run_net_new(&net);
     jobs->settle = handle_timer(order->loop, jobs);
     jobs->letters = letters_new(order->loop, &order->key, waiter_settled, jobs);
     if (!order->keep_leftovers)
-        letters_set_longest(jobs->letters, longest_delivery_us(order->snapshot));
+        jobs_follow_mail(jobs, NULL, order->snapshot);
     jobs->runs = runs_new(order->crew != NULL ? &order->crew->runs : NULL);
     jobs->stale = told_new(order->crew != NULL ? order->crew->count : 1);
     jobs->guests = guests_new(order->crew != NULL ? order->crew->count : 1);
@@ -104,55 +80,20 @@ struct jobs *jobs_new(const struct jobs_order *order)
     return jobs;
 }
 
-/* Whether the receiver of that mailbox is there in the other config too. */
-static bool has_sink(const struct snapshot *snapshot, const struct snapshot_sink *sink)
-{
-    for (size_t i = 0; i < snapshot->sink_count; i++)
-        if (strcmp(snapshot->sinks[i].name, sink->name) == 0)
-            return listen_is_same(&snapshot->sinks[i].listen, &sink->listen);
-    return false;
-}
-
-static bool has_store(const struct snapshot *snapshot, const char *name)
-{
-    for (size_t i = 0; i < snapshot->store_count; i++)
-        if (strcmp(snapshot->stores[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-/* What is under way to a receiver that is not there any more cannot be seen; what is sent from now on can,
- * where another receiver, or a store, has its name. */
-static void blind_gone_mailboxes(struct jobs *jobs, const struct snapshot *old, const struct snapshot *new)
-{
-    for (size_t i = 0; i < old->sink_count; i++)
-        if (!has_sink(new, &old->sinks[i]))
-            letters_blind(jobs->letters, old->sinks[i].name, !has_store(new, old->sinks[i].name));
-    for (size_t i = 0; i < new->sink_count; i++)
-        if (!has_sink(old, &new->sinks[i]))
-            letters_blind(jobs->letters, new->sinks[i].name, false);
-}
-
-/* Limits are of all loops, and letters of the first one alone. */
-static void reload_what_one_has(struct jobs *jobs)
-{
-    letters_set_longest(jobs->letters, longest_delivery_us(jobs->order.snapshot));
-    struct run_net_order net = net_order(&jobs->order);
-    run_net_set_limits(jobs->net, &net);
-}
-
 void jobs_reload(struct jobs *jobs, struct snapshot *snapshot, unsigned max_runs)
 {
     struct snapshot *old = jobs->order.snapshot;
 
-    blind_gone_mailboxes(jobs, old, snapshot);
-    jobs->shelves = shelves_for(jobs, snapshot, old);
+    jobs_follow_mail(jobs, old, snapshot);
+    shelves_follow(jobs->shelves, snapshot);
     jobs->order.snapshot = snapshot_ref(snapshot);
     guests_forget(jobs->guests);
     metrics_follow(jobs->metrics, snapshot);
     jobs->order.max_runs = max_runs;
-    if (jobs->order.index == 0)
-        reload_what_one_has(jobs);
+    if (jobs->order.index == 0) { /* they are those of all */
+        struct run_net_order net = net_order(&jobs->order);
+        run_net_set_limits(jobs->net, &net);
+    }
     snapshot_unref(old);
 }
 
@@ -180,78 +121,6 @@ static struct place *place_of_ask(const struct jobs *jobs, const struct jobs_ask
 {
     plan_of_ask(ask, plan_r);
     return shelf_place(shelf_of_ask(jobs, ask), plan_r->stop_after, ask->fresh);
-}
-
-bool jobs_is_worth_waiting(const struct jobs *jobs, const struct record *record, int64_t wait_us)
-{
-    const struct result *r = record->result;
-
-    return !jobs->stopping && r->failure.reason == REASON_NONE &&
-           clock_mono_us() - r->ended_mono_us < wait_us && letters_is_pending(jobs->letters, r);
-}
-
-struct result *jobs_show_record(const struct jobs *jobs, const struct record *record)
-{
-    struct plan plan = record_plan(record);
-
-    return letters_show(jobs->letters, &plan, record->result);
-}
-
-static struct result *stale_of(const struct jobs *jobs, struct result *shown)
-{
-    const struct span way = {0}; /* there is one */
-    struct result *stale = told_recall(jobs->stale, shown, way);
-
-    if (stale == NULL) {
-        stale = conclude_stale(shown);
-        told_keep(jobs->stale, shown, way, stale);
-    }
-    return stale;
-}
-
-/* An older verdict stands in while ehlod itself cannot tell; one that is unknown by now, since nobody could
- * look for its message, is no better. One of another plan, before or after a reload, is of another question,
- * or of another server. */
-static struct result *stand_in(const struct jobs *jobs, const struct place *place,
-                               const struct snapshot *snapshot, const struct snapshot_target *target)
-{
-    const struct record *known = place->last_known;
-    int64_t now_us = clock_mono_us();
-
-    if (known == NULL || now_us - known->result->ended_mono_us >= target->stale_if_error_us ||
-        !alike_plan(known->snapshot, known->target, snapshot, target))
-        return NULL;
-    struct result *shown = jobs_show_record(jobs, known);
-    struct result *stale = shown->status != STATUS_UNKNOWN ? stale_of(jobs, shown) : NULL;
-    result_unref(shown);
-    return stale;
-}
-
-/* A result that is to be given out, with its deliveries; takes its reference. */
-static struct result *or_stand_in(const struct jobs *jobs, const struct place *place,
-                                  const struct snapshot *snapshot, const struct snapshot_target *target,
-                                  struct result *shown)
-{
-    struct result *stale = shown->status == STATUS_UNKNOWN ? stand_in(jobs, place, snapshot, target) : NULL;
-
-    if (stale == NULL)
-        return shown;
-    metrics_share(jobs->metrics, METRICS_STALE);
-    result_unref(shown);
-    return stale;
-}
-
-struct result *jobs_show(const struct jobs *jobs, const struct place *place, const struct record *record)
-{
-    return or_stand_in(jobs, place, record->snapshot, record->target, jobs_show_record(jobs, record));
-}
-
-struct result *jobs_show_peek(const struct jobs *jobs, const struct job *job, struct result *peek)
-{
-    struct result *shown = letters_show(jobs->letters, &job->plan, peek);
-
-    result_unref(peek);
-    return or_stand_in(jobs, job->place, job->snapshot, job->target, shown);
 }
 
 /* Whether runs of that kind come by themselves. */
@@ -358,39 +227,6 @@ struct result *jobs_recall(const struct jobs *jobs, const struct jobs_ask *ask)
     return result;
 }
 
-/* The result of a run that never was. */
-static struct result *refuse(struct jobs *jobs, const struct plan *plan, enum reason reason, const char *why)
-{
-    struct arena arena = {0};
-    struct client client;
-    char id[ULID_SIZE];
-    int64_t now_us = clock_mono_us();
-    struct result draft = {.id = id,
-                           .vantage = jobs->order.snapshot->server_name,
-                           .target = plan->target,
-                           .host = plan->host,
-                           .port = plan->port,
-                           .started_wall_us = clock_wall_us(),
-                           .started_mono_us = now_us,
-                           .ended_mono_us = now_us};
-
-    ulid_next(&jobs->ulid, draft.started_wall_us, id);
-    client_init(&client, plan, &arena, &draft, now_us);
-    draft.failure = (struct result_failure){.phase = PHASE_CONFIG,
-                                            .reason = reason,
-                                            .message = why,
-                                            .limit_us = CLOCK_NONE,
-                                            .elapsed_us = CLOCK_NONE};
-    if (reason == REASON_DRAINED)
-        draft.flags |= UINT64_C(1) << FLAG_DRAINED;
-    client_finish(&client, &arena, &draft, now_us, CLOCK_NONE);
-    conclude(&draft, plan, NULL, &arena);
-    struct result *result = result_publish(&draft);
-    client_free(&client);
-    arena_free(&arena);
-    return result;
-}
-
 static struct result *at_hand(struct jobs *jobs, const struct place *place, const struct jobs_ask *ask,
                               const struct plan *plan)
 {
@@ -398,8 +234,7 @@ static struct result *at_hand(struct jobs *jobs, const struct place *place, cons
 
     if (record != NULL)
         return show_cached(jobs, place, record);
-    return or_stand_in(jobs, place, jobs_snapshot(jobs, ask), ask->target,
-                       refuse(jobs, plan, REASON_LOCAL_RESOURCE, ask->at_hand));
+    return jobs_show_none(jobs, place, ask, plan);
 }
 
 struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask)
@@ -414,11 +249,6 @@ struct result *jobs_at_hand(struct jobs *jobs, const struct jobs_ask *ask)
     struct result *result = known ? at_hand(jobs, &seen, ask, &plan) : NULL;
     shelf_look_away(&seen);
     return result;
-}
-
-struct result *jobs_drained(struct jobs *jobs, const struct snapshot_target *target, const char *message)
-{
-    return refuse(jobs, &target->plan, REASON_DRAINED, message);
 }
 
 void jobs_outdate(struct jobs *jobs, const struct snapshot_target *target)
@@ -491,7 +321,9 @@ static void close_handles(struct jobs *jobs)
     if (jobs->order.crew != NULL)
         jobs->order.crew->all[jobs->order.index] = NULL;
     run_net_free(jobs->net);
-    shelf_free_all(jobs->shelves, jobs->order.snapshot->target_count);
+    shelves_leave(jobs->shelves, jobs->order.index);
+    if (jobs->order.crew == NULL)
+        shelves_free(jobs->shelves);
     runs_free(jobs->runs);
     told_free(jobs->stale);
     guests_free(jobs->guests);

@@ -103,8 +103,8 @@ bool jobs_own(const struct jobs *jobs, const struct snapshot_target *target);
  * Of a crew, from here to jobs_waiting, and for jobs_outdate, all loops have to stand still (server/hold.h):
  * these see all of it.
  *
- * The last result of the target's whole plan (runs cut short by stop_after aside), of this config or of one in
- * which it was the same; or null. */
+ * The last result of the target's whole plan (runs cut short by stop_after aside), of this config or of one
+ * in which it was the same; or null. */
 struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target);
 
 /* The past run of that id; or null. */

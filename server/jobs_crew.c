@@ -21,6 +21,7 @@ struct jobs_crew *jobs_crew_new(unsigned count)
 
     crew->count = crew->runs.loops = count;
     crew->all = mem_alloc(count * sizeof(struct jobs *));
+    crew->shelves = shelves_new(count);
     for (size_t i = 0; i < CREW_LOCKS; i++) {
         int failed = uv_mutex_init(&crew->locks[i]);
         assert(!failed);
@@ -34,6 +35,7 @@ void jobs_crew_free(struct jobs_crew *crew)
         return;
     for (size_t i = 0; i < CREW_LOCKS; i++)
         uv_mutex_destroy(&crew->locks[i]);
+    shelves_free(crew->shelves);
     free(crew->all);
     free(crew);
 }
@@ -52,22 +54,25 @@ static const struct jobs *member(const struct jobs *jobs, unsigned index)
 
 bool jobs_own(const struct jobs *jobs, const struct snapshot_target *target)
 {
-    return owner_of_target(target, size_of(jobs)) == jobs->order.index;
+    return shelves_find(jobs->shelves, target)->owner == jobs->order.index;
 }
 
 /* A guest without a key is only passing through: it is run where it is. */
-bool jobs_own_ask(const struct jobs *jobs, const struct jobs_ask *ask)
+unsigned jobs_owner(const struct jobs *jobs, const struct jobs_ask *ask)
 {
     if (ask->guest == NULL)
-        return jobs_own(jobs, ask->target);
-    return ask->guest->key == NULL || owner_of_key(ask->guest->key, size_of(jobs)) == jobs->order.index;
+        return shelves_find(jobs->shelves, ask->target)->owner;
+    return ask->guest->key != NULL ? owner_of_key(ask->guest->key, size_of(jobs)) : jobs->order.index;
+}
+
+bool jobs_own_ask(const struct jobs *jobs, const struct jobs_ask *ask)
+{
+    return jobs_owner(jobs, ask) == jobs->order.index;
 }
 
 struct shelf *jobs_shelf(const struct jobs *jobs, const struct snapshot_target *target)
 {
-    const struct jobs *owner = member(jobs, owner_of_target(target, size_of(jobs)));
-
-    return owner->shelves[target - jobs->order.snapshot->targets];
+    return shelves_find(jobs->shelves, target)->shelf;
 }
 
 /* ---- at any time ---- */
@@ -78,15 +83,16 @@ static uv_mutex_t *lock_of(const struct jobs *jobs, const struct shelf *shelf)
 }
 
 /* What a target that sends nothing shows hangs on its result alone; that of others on its loop's letters. */
-static bool is_shared(const struct snapshot_target *target, enum phase stop_after, bool fresh)
+static bool is_shared(const struct snapshot_target *target, bool sends, enum phase stop_after, bool fresh)
 {
-    return !fresh && stop_after == target->plan.stop_after && !owner_target_sends(target);
+    return !sends && !fresh && stop_after == target->plan.stop_after;
 }
 
+/* The target may be of a config before the present one. */
 void jobs_share(struct jobs *jobs, struct shelf *shelf, const struct place *place,
                 const struct snapshot_target *target)
 {
-    if (size_of(jobs) == 1 || !is_shared(target, place->stop_after, place->fresh))
+    if (size_of(jobs) == 1 || !is_shared(target, owner_target_sends(target), place->stop_after, place->fresh))
         return;
     uv_mutex_lock(lock_of(jobs, shelf));
     shelf_set_front(shelf, place);
@@ -97,12 +103,14 @@ bool jobs_look(const struct jobs *jobs, const struct jobs_ask *ask, enum phase s
                struct place *seen_r)
 {
     *seen_r = (struct place){.stop_after = stop_after, .fresh = ask->fresh};
-    if (ask->guest != NULL || !is_shared(ask->target, stop_after, ask->fresh))
+    if (ask->guest != NULL)
         return false;
-    const struct shelf *shelf = jobs_shelf(jobs, ask->target);
-    uv_mutex_lock(lock_of(jobs, shelf));
-    shelf_look(shelf, seen_r);
-    uv_mutex_unlock(lock_of(jobs, shelf));
+    const struct shelves_slot *slot = shelves_find(jobs->shelves, ask->target);
+    if (!is_shared(ask->target, slot->sends, stop_after, ask->fresh))
+        return false;
+    uv_mutex_lock(lock_of(jobs, slot->shelf));
+    shelf_look(slot->shelf, seen_r);
+    uv_mutex_unlock(lock_of(jobs, slot->shelf));
     return true;
 }
 
@@ -123,17 +131,20 @@ void jobs_keep_pruning(struct jobs *jobs)
 
 /* ---- while all stand still ---- */
 
+/* While all wait for this, of many targets: so what sends nothing is shown as it is. */
 struct result *jobs_latest(const struct jobs *jobs, const struct snapshot_target *target)
 {
+    const struct shelves_slot *slot = shelves_find(jobs->shelves, target);
     const struct record *latest = NULL;
 
-    for (struct place *p = jobs_shelf(jobs, target)->places; p != NULL; p = p->next)
+    for (struct place *p = slot->shelf->places; p != NULL; p = p->next)
         if (p->stop_after == target->plan.stop_after && p->latest != NULL &&
             alike_plan(p->latest->snapshot, p->latest->target, jobs->order.snapshot, target) &&
             (latest == NULL || p->latest->result->ended_mono_us > latest->result->ended_mono_us))
             latest = p->latest;
-    return latest != NULL ? jobs_show_record(member(jobs, owner_of_target(target, size_of(jobs))), latest)
-                          : NULL;
+    if (latest == NULL)
+        return NULL;
+    return slot->sends ? jobs_show_record(member(jobs, slot->owner), latest) : result_ref(latest->result);
 }
 
 struct result *jobs_find(const struct jobs *jobs, const char *id)

@@ -1,11 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What mailboxes tell, and who keeps the ledger, goes to the letters as it is. Of the config only this is
- * added: which mailbox is a sink, since that misses what comes while nobody runs.
+ * What mailboxes tell, and who keeps the ledger, goes to the letters as it is. Of the config this is added:
+ * which mailbox is a sink, since that misses what comes while nobody runs; which are gone; and how long a
+ * message may be under way.
  */
 #include "server/job.h"
+#include "server/listen.h"
 
 #include <string.h>
+
+static int64_t longest_delivery_us(const struct snapshot *snapshot)
+{
+    int64_t longest_us = 0;
+
+    for (size_t i = 0; i < snapshot->target_count; i++) {
+        const struct plan *plan = &snapshot->targets[i].plan;
+        for (size_t k = 0; k < plan->route_count; k++)
+            if (plan->routes[k].deliver_within_us > longest_us)
+                longest_us = plan->routes[k].deliver_within_us;
+    }
+    return longest_us;
+}
+
+/* Whether the receiver of that mailbox is there in the other config too. */
+static bool has_sink(const struct snapshot *snapshot, const struct snapshot_sink *sink)
+{
+    for (size_t i = 0; i < snapshot->sink_count; i++)
+        if (strcmp(snapshot->sinks[i].name, sink->name) == 0)
+            return listen_is_same(&snapshot->sinks[i].listen, &sink->listen);
+    return false;
+}
+
+static bool has_store(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->store_count; i++)
+        if (strcmp(snapshot->stores[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* What is under way to a receiver that is not there any more cannot be seen; what is sent from now on can,
+ * where another receiver, or a store, has its name. */
+static void blind_gone_mailboxes(struct jobs *jobs, const struct snapshot *old, const struct snapshot *new)
+{
+    for (size_t i = 0; i < old->sink_count; i++)
+        if (!has_sink(new, &old->sinks[i]))
+            letters_blind(jobs->letters, old->sinks[i].name, !has_store(new, old->sinks[i].name));
+    for (size_t i = 0; i < new->sink_count; i++)
+        if (!has_sink(old, &new->sinks[i]))
+            letters_blind(jobs->letters, new->sinks[i].name, false);
+}
+
+void jobs_follow_mail(struct jobs *jobs, const struct snapshot *old, const struct snapshot *snapshot)
+{
+    if (jobs->order.index > 0) /* no messages */
+        return;
+    if (old != NULL)
+        blind_gone_mailboxes(jobs, old, snapshot);
+    letters_set_longest(jobs->letters, longest_delivery_us(snapshot));
+}
 
 void jobs_seen(struct jobs *jobs, const struct sighting *sighting)
 {

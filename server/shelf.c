@@ -4,7 +4,6 @@
 
 #include "probe/base/clock.h"
 #include "probe/base/mem.h"
-#include "server/owner.h"
 
 #include <stdlib.h>
 
@@ -106,34 +105,4 @@ void shelf_look_away(struct place *seen)
 {
     record_unref(seen->latest);
     record_unref(seen->last_known);
-}
-
-/* That of the target before, if it was this loop's then too; else null. */
-static struct shelf *find_before(const struct snapshot *old, struct shelf **old_shelves, const char *name)
-{
-    const struct snapshot_target *before = old != NULL ? snapshot_target(old, name) : NULL;
-
-    return before != NULL ? old_shelves[before - old->targets] : NULL;
-}
-
-struct shelf **shelf_for_targets(const struct snapshot *snapshot, const struct shelf_loop *loop,
-                                 const struct snapshot *old, struct shelf **old_shelves)
-{
-    struct shelf **shelves = mem_alloc((snapshot->target_count + 1) * sizeof(struct shelf *));
-
-    for (size_t i = 0; i < snapshot->target_count; i++) {
-        if (owner_of_target(&snapshot->targets[i], loop->count) != loop->index)
-            continue;
-        struct shelf *before = find_before(old, old_shelves, snapshot->targets[i].name);
-        shelves[i] = before != NULL ? shelf_ref(before) : shelf_new();
-    }
-    shelf_free_all(old_shelves, old != NULL ? old->target_count : 0);
-    return shelves;
-}
-
-void shelf_free_all(struct shelf **shelves, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        shelf_unref(shelves[i]);
-    free(shelves);
 }

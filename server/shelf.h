@@ -57,17 +57,4 @@ void shelf_set_front(struct shelf *shelf, const struct place *place);
 void shelf_look(const struct shelf *shelf, struct place *seen_r);
 void shelf_look_away(struct place *seen); /* needs no lock */
 
-/* Which of several loops this is. */
-struct shelf_loop {
-    unsigned index;
-    unsigned count;
-};
-
-/* One for each target of the snapshot, in its order, with one reference each, and null for those of another
- * loop; those of the old snapshot go on where the name is the same (old may be null), and the old array is
- * freed. */
-struct shelf **shelf_for_targets(const struct snapshot *snapshot, const struct shelf_loop *loop,
-                                 const struct snapshot *old, struct shelf **old_shelves);
-void shelf_free_all(struct shelf **shelves, size_t count);
-
 #endif
