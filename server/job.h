@@ -16,23 +16,27 @@
  * several loops see of one another and errand.c what goes over from one to the other. Private to these.
  */
 struct waiters {
-    struct jobs_waiter *first;
-    struct jobs_waiter *last;
+    struct waiter *first;
+    struct waiter *last;
 };
 
+/* What who waits holds in his hand: of an errand, or of a waiter of this loop. */
 struct jobs_waiter {
-    struct jobs_waiter *next;
-    struct jobs_waiter *prev;
+    struct errand *errand; /* null: it is the latter */
+    jobs_done *done;
+    void *context;
+};
+
+struct waiter {
+    struct jobs_waiter hand;
+    struct waiter *next;
+    struct waiter *prev;
     struct waiters *in; /* its job's, or those that wait for deliveries */
     struct jobs *jobs;
     struct job *job;       /* null: the run is over */
     struct record *record; /* null: it is not */
     struct shelf *shelf;
     struct place *place; /* on the shelf */
-    struct errand
-        *errand; /* null: what it waits for is of this loop; else there is nothing but this, and done */
-    jobs_done *done;
-    void *context;
     int64_t began_us;
     int64_t timeout_us;
     int64_t wait_us;
@@ -153,12 +157,12 @@ struct result *job_peek(const struct job *job, int64_t limit_us);
 /* waiter.c: one who waits for nothing yet, then for a run, then for the deliveries of its record, for which
  * it may be answered at once. A waiter that waits for deliveries is answered with what it has by
  * waiter_answer. */
-struct jobs_waiter *waiter_new(struct jobs *jobs, struct shelf *shelf, struct place *place,
-                               const struct jobs_ask *ask, int64_t wait_us, jobs_done *done, void *context);
-void waiter_wait_for_run(struct jobs_waiter *w, struct job *job);
-void waiter_wait_for_deliveries(struct jobs_waiter *w, struct record *record);
-void waiter_run_over(struct jobs_waiter *w, struct record *record);
-void waiter_answer(struct jobs_waiter *w);
+struct waiter *waiter_new(struct jobs *jobs, struct shelf *shelf, struct place *place,
+                          const struct jobs_ask *ask, int64_t wait_us, jobs_done *done, void *context);
+void waiter_wait_for_run(struct waiter *w, struct job *job);
+void waiter_wait_for_deliveries(struct waiter *w, struct record *record);
+void waiter_run_over(struct waiter *w, struct record *record);
+void waiter_answer(struct waiter *w);
 
 /* A delivery was settled: who waited for it alone is answered, in the loop's next turn. For letters_new: the
  * context is the jobs. It is logged. */

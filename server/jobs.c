@@ -273,17 +273,17 @@ static struct jobs_waiter *wait_here(struct jobs *jobs, const struct jobs_ask *a
     struct place *place = place_of_ask(jobs, ask, &plan);
     struct record *record = recall(jobs, place, ask);
     struct job *job = job_under_way(jobs, place, ask);
-    struct jobs_waiter *w = waiter_new(jobs, shelf, place, ask, wait_of(place, ask), done, context);
+    struct waiter *w = waiter_new(jobs, shelf, place, ask, wait_of(place, ask), done, context);
 
     if (record != NULL && jobs_is_worth_waiting(jobs, record, w->wait_us)) {
         metrics_share(jobs->metrics, METRICS_CACHED);
         waiter_wait_for_deliveries(w, record);
-        return w;
+        return &w->hand;
     }
     if (job != NULL)
         metrics_share(jobs->metrics, METRICS_JOINED);
     waiter_wait_for_run(w, job != NULL ? job : job_begin(jobs, shelf, place, ask, &plan));
-    return w;
+    return &w->hand;
 }
 
 struct jobs_waiter *jobs_wait(struct jobs *jobs, const struct jobs_ask *ask, jobs_done *done, void *context)

@@ -18,7 +18,7 @@ static void free_waiter(uv_handle_t *timer)
     free(timer->data);
 }
 
-static void enlist(struct waiters *list, struct jobs_waiter *w)
+static void enlist(struct waiters *list, struct waiter *w)
 {
     w->in = list;
     w->next = NULL;
@@ -30,7 +30,7 @@ static void enlist(struct waiters *list, struct jobs_waiter *w)
     list->last = w;
 }
 
-static void delist(struct jobs_waiter *w)
+static void delist(struct waiter *w)
 {
     if (w->prev != NULL)
         w->prev->next = w->next;
@@ -42,7 +42,7 @@ static void delist(struct jobs_waiter *w)
         w->in->last = w->prev;
 }
 
-static void leave(struct jobs_waiter *w)
+static void leave(struct waiter *w)
 {
     delist(w);
     record_unref(w->record);
@@ -50,34 +50,34 @@ static void leave(struct jobs_waiter *w)
     uv_close((uv_handle_t *)&w->timer, free_waiter);
 }
 
-void jobs_leave(struct jobs_waiter *w)
+void jobs_leave(struct jobs_waiter *hand)
 {
-    struct job *job = w->job;
-
-    if (w->errand != NULL) {
-        errand_leave(w->errand);
+    if (hand->errand != NULL) {
+        errand_leave(hand->errand);
         return;
     }
+    struct waiter *w = (struct waiter *)hand; /* which is its first part */
+    struct job *job = w->job;
     leave(w);
     if (job != NULL && job->waiters.first == NULL)
         job_forsake(job);
 }
 
 /* The waiter's memory lives until the loop closed its timer, so it may be read after leaving. */
-static void answer(struct jobs_waiter *w, struct result *result)
+static void answer(struct waiter *w, struct result *result)
 {
     leave(w);
-    w->done(w->context, result);
+    w->hand.done(w->hand.context, result);
 }
 
-void waiter_answer(struct jobs_waiter *w)
+void waiter_answer(struct waiter *w)
 {
     answer(w, jobs_show(w->jobs, w->place, w->record));
 }
 
 static void on_timeout(uv_timer_t *timer)
 {
-    struct jobs_waiter *w = timer->data;
+    struct waiter *w = timer->data;
 
     if (w->job != NULL)
         answer(w, jobs_show_peek(w->jobs, w->job, job_peek(w->job, w->timeout_us)));
@@ -85,7 +85,7 @@ static void on_timeout(uv_timer_t *timer)
         waiter_answer(w);
 }
 
-static void set_timer(struct jobs_waiter *w, int64_t deadline_us)
+static void set_timer(struct waiter *w, int64_t deadline_us)
 {
     int64_t left_us = deadline_us - clock_mono_us();
 
@@ -97,16 +97,15 @@ static void set_timer(struct jobs_waiter *w, int64_t deadline_us)
                    left_us > 0 ? (uint64_t)((left_us + CLOCK_US_PER_MS - 1) / CLOCK_US_PER_MS) : 0, 0);
 }
 
-struct jobs_waiter *waiter_new(struct jobs *jobs, struct shelf *shelf, struct place *place,
-                               const struct jobs_ask *ask, int64_t wait_us, jobs_done *done, void *context)
+struct waiter *waiter_new(struct jobs *jobs, struct shelf *shelf, struct place *place,
+                          const struct jobs_ask *ask, int64_t wait_us, jobs_done *done, void *context)
 {
-    struct jobs_waiter *w = mem_alloc(sizeof *w);
+    struct waiter *w = mem_alloc(sizeof *w);
 
     w->jobs = jobs;
     w->shelf = shelf_ref(shelf);
     w->place = place;
-    w->done = done;
-    w->context = context;
+    w->hand = (struct jobs_waiter){.done = done, .context = context};
     w->began_us = clock_mono_us();
     w->timeout_us = ask->timeout_us;
     w->wait_us = wait_us;
@@ -115,7 +114,7 @@ struct jobs_waiter *waiter_new(struct jobs *jobs, struct shelf *shelf, struct pl
     return w;
 }
 
-void waiter_wait_for_run(struct jobs_waiter *w, struct job *job)
+void waiter_wait_for_run(struct waiter *w, struct job *job)
 {
     w->job = job;
     enlist(&job->waiters, w);
@@ -125,7 +124,7 @@ void waiter_wait_for_run(struct jobs_waiter *w, struct job *job)
 }
 
 /* The waiter is in no list. Its waiting ends with the deliveries, with its wait or with its own timeout. */
-void waiter_wait_for_deliveries(struct jobs_waiter *w, struct record *record)
+void waiter_wait_for_deliveries(struct waiter *w, struct record *record)
 {
     int64_t ended_us = record->result->ended_mono_us;
     int64_t until_us = w->wait_us < CLOCK_NEVER - ended_us ? ended_us + w->wait_us : CLOCK_NEVER;
@@ -142,7 +141,7 @@ void waiter_wait_for_deliveries(struct jobs_waiter *w, struct record *record)
 static void answer_settled(uv_timer_t *timer)
 {
     struct jobs *jobs = timer->data;
-    struct jobs_waiter *w = jobs->settling.first;
+    struct waiter *w = jobs->settling.first;
 
     while (w != NULL) {
         if (letters_is_pending(jobs->letters, w->record->result)) {
@@ -186,7 +185,7 @@ void waiter_settled(void *context, const char *route, const struct delivery *del
     handle_at(jobs->settle, answer_settled, 0);
 }
 
-void waiter_run_over(struct jobs_waiter *w, struct record *record)
+void waiter_run_over(struct waiter *w, struct record *record)
 {
     delist(w);
     waiter_wait_for_deliveries(w, record);
