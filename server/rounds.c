@@ -24,9 +24,16 @@ struct round {
     struct jobs_waiter *waiter; /* null: no run of ours is under way */
 };
 
+/* Of a target that has an interval, and is of this loop. */
+struct slot {
+    const struct snapshot_target *target;
+    struct round *round; /* null: it was taken out */
+};
+
 struct rounds {
     struct rounds_order order;
-    struct round **list; /* one a target of the snapshot; null: it has no interval */
+    struct slot *slots; /* in the order of the snapshot's targets */
+    size_t count;
 };
 
 /* FNV-1a, 64 bits. */
@@ -125,23 +132,31 @@ static void forsake(struct round *r)
     r->unsure = false;
 }
 
-/* That of the target; or null. */
-static struct round *find(const struct rounds *rounds, const char *name)
+static int compare_slots(const void *a, const void *b)
 {
-    const struct snapshot *snapshot = rounds->order.snapshot;
-    const struct snapshot_target *target = snapshot_target(snapshot, name);
+    const struct slot *one = a, *other = b;
 
-    return target != NULL ? rounds->list[target - snapshot->targets] : NULL;
+    return (one->target > other->target) - (one->target < other->target);
+}
+
+/* That of the target of that name; or null. */
+static struct slot *find(const struct rounds *rounds, const struct snapshot *snapshot, const char *name)
+{
+    const struct slot key = {.target = snapshot_target(snapshot, name)};
+
+    if (key.target == NULL || rounds->count == 0)
+        return NULL;
+    return bsearch(&key, rounds->slots, rounds->count, sizeof key, compare_slots);
 }
 
 void rounds_again(struct rounds *rounds, const char *target)
 {
-    struct round *r = rounds != NULL ? find(rounds, target) : NULL;
+    const struct slot *slot = rounds != NULL ? find(rounds, rounds->order.snapshot, target) : NULL;
 
-    if (r == NULL)
+    if (slot == NULL)
         return;
-    forsake(r);
-    set_timer(r);
+    forsake(slot->round);
+    set_timer(slot->round);
 }
 
 /* ---- life ---- */
@@ -153,12 +168,12 @@ static void drop(struct round *r)
     free(r);
 }
 
-static void drop_all(struct round **list, size_t count)
+static void drop_all(struct slot *slots, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (list[i] != NULL)
-            drop(list[i]);
-    free(list);
+        if (slots[i].round != NULL)
+            drop(slots[i].round);
+    free(slots);
 }
 
 static struct round *new_round(struct rounds *rounds)
@@ -170,37 +185,51 @@ static struct round *new_round(struct rounds *rounds)
     return r;
 }
 
-/* That of the same target before the reload, taken out of its list; or null. A run of another plan is not
+/* That of the same target before the reload, taken out of its slot; or null. A run of another plan is not
  * ours any more. */
-static struct round *take(const struct snapshot *old, struct round **list, const struct snapshot *snapshot,
+static struct round *take(const struct rounds *before, const struct snapshot *snapshot,
                           const struct snapshot_target *target)
 {
-    const struct snapshot_target *before = old != NULL ? snapshot_target(old, target->name) : NULL;
-    struct round *r = before != NULL ? list[before - old->targets] : NULL;
+    struct slot *slot = find(before, before->order.snapshot, target->name);
 
-    if (r == NULL)
+    if (slot == NULL)
         return NULL;
-    list[before - old->targets] = NULL;
-    if (!alike_plan(old, before, snapshot, target))
+    struct round *r = slot->round;
+    slot->round = NULL;
+    if (!alike_plan(before->order.snapshot, slot->target, snapshot, target))
         forsake(r);
     return r;
 }
 
-static void fill(struct rounds *rounds, const struct snapshot *snapshot, const struct snapshot *old)
+static void add(struct rounds *rounds, const struct rounds *before, const struct snapshot_target *target)
 {
-    struct round **before = rounds->list;
+    struct round *r = before != NULL ? take(before, rounds->order.snapshot, target) : NULL;
 
-    rounds->list = mem_alloc((snapshot->target_count + 1) * sizeof(struct round *));
-    for (size_t i = 0; i < snapshot->target_count; i++) {
-        const struct snapshot_target *target = &snapshot->targets[i];
-        if (target->interval_us == 0 || !jobs_own(rounds->order.jobs, target))
-            continue;
-        struct round *r = take(old, before, snapshot, target);
-        rounds->list[i] = r != NULL ? r : new_round(rounds);
-        rounds->list[i]->target = target;
-        set_timer(rounds->list[i]);
-    }
-    drop_all(before, old != NULL ? old->target_count : 0);
+    if (r == NULL)
+        r = new_round(rounds);
+    r->target = target;
+    rounds->slots[rounds->count++] = (struct slot){target, r};
+    set_timer(r);
+}
+
+static bool is_ours(const struct rounds *rounds, const struct snapshot_target *target)
+{
+    return target->interval_us > 0 && jobs_own(rounds->order.jobs, target);
+}
+
+/* What they were before may be null. */
+static void fill(struct rounds *rounds, const struct rounds *before)
+{
+    const struct snapshot *snapshot = rounds->order.snapshot;
+    size_t count = 0;
+
+    for (size_t i = 0; i < snapshot->target_count; i++)
+        count += is_ours(rounds, &snapshot->targets[i]);
+    rounds->slots = mem_alloc((count + 1) * sizeof *rounds->slots);
+    rounds->count = 0;
+    for (size_t i = 0; i < snapshot->target_count; i++)
+        if (is_ours(rounds, &snapshot->targets[i]))
+            add(rounds, before, &snapshot->targets[i]);
 }
 
 struct rounds *rounds_new(const struct rounds_order *order)
@@ -209,24 +238,25 @@ struct rounds *rounds_new(const struct rounds_order *order)
 
     rounds->order = *order;
     snapshot_ref(order->snapshot);
-    fill(rounds, order->snapshot, NULL);
+    fill(rounds, NULL);
     return rounds;
 }
 
 void rounds_reload(struct rounds *rounds, struct snapshot *snapshot)
 {
-    struct snapshot *old = rounds->order.snapshot;
+    const struct rounds before = *rounds;
 
     rounds->order.snapshot = snapshot_ref(snapshot);
-    fill(rounds, snapshot, old);
-    snapshot_unref(old);
+    fill(rounds, &before);
+    drop_all(before.slots, before.count);
+    snapshot_unref(before.order.snapshot);
 }
 
 void rounds_free(struct rounds *rounds)
 {
     if (rounds == NULL)
         return;
-    drop_all(rounds->list, rounds->order.snapshot->target_count);
+    drop_all(rounds->slots, rounds->count);
     snapshot_unref(rounds->order.snapshot);
     free(rounds);
 }
