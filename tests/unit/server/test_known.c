@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <uv.h>
 
 static struct secret *key;
 static struct digests *digests;
@@ -106,6 +107,48 @@ static void test_the_last_of_each_kind(void **state)
     assert_int_equal(find(SIZE_MAX), KNOWN_GOOD);
 }
 
+/* ---- several threads ---- */
+
+#define THREADS 4
+
+struct asker {
+    uv_thread_t thread;
+    size_t first;
+    size_t found;
+};
+
+/* Nobody else has as many bad ones in all that ours would be forgotten. */
+static void ask(void *context)
+{
+    struct asker *a = context;
+    struct digests *own = digests_new(key);
+    char text[24];
+
+    for (size_t i = 0; i < KNOWN_KEPT / THREADS; i++) {
+        snprintf(text, sizeof text, "%zu", a->first + i);
+        struct digest digest = digests_of(own, &(struct span){text, strlen(text)}, 1);
+        known_add(known, &digest, false);
+        a->found += known_find(known, &digest) == KNOWN_BAD;
+    }
+    digests_free(own);
+}
+
+static void test_threads(void **state)
+{
+    struct asker askers[THREADS] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++) {
+        askers[i].first = i * KNOWN_KEPT;
+        assert_int_equal(uv_thread_create(&askers[i].thread, ask, &askers[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        uv_thread_join(&askers[i].thread);
+        assert_int_equal(askers[i].found, KNOWN_KEPT / THREADS);
+        assert_int_equal(find(askers[i].first), KNOWN_BAD);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -114,6 +157,7 @@ int main(void)
         TEST(test_texts_are_told_apart),
         TEST(test_a_key_makes_the_same_everywhere),
         TEST(test_the_last_of_each_kind),
+        TEST(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
