@@ -574,6 +574,7 @@ def test_h05_in_the_reserve_of_each_a_password_is_known_that_one_has_seen(ehlod,
         for s in asked:
             with s:
                 yield parse_only_reply(read_to_end(s))
+    service.wait_for(lambda: not service.connections(), 10, "all that asked so far have left")
     for _ in range(connections):
         ask(bearer())
     service.wait_for(lambda: service.connections_read() == connections, 20, "all wait")
