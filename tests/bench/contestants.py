@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who plays the dialogues that are measured. Each plays a batch, and says what its own process used for it."""
-import functools
 import json
 import os
 import shutil
 
-from machine import OTHERS, OURS, ROOT, Ended, cpu_us, pinned, tool
-from service import Service, run_ehlod
+from machine import OTHERS, OURS, Ended, cpu_us, pinned, tool
+from service import Service
 from support import HOST, Program, accepts, free_port, with_sbin
 
 HELO, FROM, TO = "bench.example.org", "probe@example.org", "www@example.org"
@@ -63,20 +62,12 @@ def module(tls=None, **more):
     return settings
 
 
-@functools.cache
-def knows_workers():
-    """Whether server.workers is a key of this version."""
-    demo = os.path.join(ROOT, "config", "demo.yaml")
-    return run_ehlod("validate", "--config", demo, "--set", "server.workers=2").returncode == 0
-
-
 def serve(folder, name, modules, targets, cores=None, **server):
     """A service in a folder of its own; as many runs at once as are asked for."""
     folder = os.path.join(folder, name)
     os.mkdir(folder)
     port = free_port()
-    workers = {"workers": 1} if knows_workers() else {}
-    server = {"listen": f"{HOST}:{port}", "max_runs": 12000, "max_per_address": 12000, **workers, **server}
+    server = {"listen": f"{HOST}:{port}", "workers": 1, "max_runs": 12000, "max_per_address": 12000, **server}
     config = json.dumps({"server": server, "modules": modules, "targets": targets}, separators=(",", ":"))
     return Service(folder, config, port=port, wrapper=pinned(cores or OURS, [])).ready()
 

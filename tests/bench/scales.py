@@ -5,7 +5,7 @@ import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from contestants import CONCURRENCY, knows_workers, load, module, serve
+from contestants import CONCURRENCY, load, module, serve
 from figures import Goal, Row, median_of, ratios
 from machine import BOTH, CORES, OURS, Peer, cpu_us, pss_bytes
 from support import wait_until
@@ -172,8 +172,6 @@ def memory(setting):
 def workers(setting):
     """The whole of it, service, peers and callers, on one core and on two: nobody is short of what the other has."""
     what = "plain dialogues a second, two workers on two cores: one on one"
-    if not knows_workers():
-        return [Row("workers", what, "×", [], Goal(">=", 1.8), "there is no server.workers in this version")]
     if len(CORES) < 2:
         return [Row("workers", what, "×", [], Goal(">=", 1.8), "there is one core alone")]
     count, rates = setting.count(10000, CONCURRENCY), {1: [], 2: []}
