@@ -43,10 +43,13 @@ struct entry {
     size_t count;
     struct parts parts;
     size_t size;
-    uint64_t used;
 };
 
+/* What is looked through stands by itself, close together: of each entry its first result (null where it has
+ * none, or is none), and when it was asked for last (0: it is none). */
 struct shown {
+    const struct result *firsts[SHOWN_KEPT];
+    uint64_t used[SHOWN_KEPT];
     struct entry entries[SHOWN_KEPT];
     size_t bytes;
     size_t most;
@@ -108,35 +111,44 @@ static void write_view(const struct ask *ask, struct buffer *out, int64_t now_us
 
 /* ---- what is kept ---- */
 
-static void drop(struct shown *s, struct entry *e)
+static void drop(struct shown *s, size_t i)
 {
-    for (size_t i = 0; i < e->count; i++)
-        result_unref(e->results[i]);
+    struct entry *e = &s->entries[i];
+
+    for (size_t r = 0; r < e->count; r++)
+        result_unref(e->results[r]);
     free(e->results);
     parts_free(&e->parts);
     s->bytes -= e->size;
+    s->used[i] = 0;
+    s->firsts[i] = NULL;
     *e = (struct entry){0};
 }
 
 /* A free place, or else that which was not asked for the longest. */
-static struct entry *oldest(struct shown *s)
+static size_t oldest(const struct shown *s)
 {
-    struct entry *oldest = &s->entries[0];
+    size_t oldest = 0;
 
-    for (size_t i = 1; i < SHOWN_KEPT && oldest->view != NULL; i++)
-        if (s->entries[i].view == NULL || s->entries[i].used < oldest->used)
-            oldest = &s->entries[i];
+    for (size_t i = 1; i < SHOWN_KEPT; i++)
+        if (s->used[i] < s->used[oldest])
+            oldest = i;
     return oldest;
 }
 
-static struct entry *oldest_kept(struct shown *s)
+static size_t oldest_kept(const struct shown *s)
 {
-    struct entry *oldest = NULL;
+    size_t oldest = SHOWN_KEPT;
 
     for (size_t i = 0; i < SHOWN_KEPT; i++)
-        if (s->entries[i].view != NULL && (oldest == NULL || s->entries[i].used < oldest->used))
-            oldest = &s->entries[i];
+        if (s->used[i] > 0 && (oldest == SHOWN_KEPT || s->used[i] < s->used[oldest]))
+            oldest = i;
     return oldest;
+}
+
+static const struct result *first_of(const struct ask *ask)
+{
+    return ask->set->count > 0 ? ask->set->results[0] : NULL;
 }
 
 static size_t results_size(const struct ask *ask)
@@ -164,19 +176,21 @@ static void keep(struct shown *s, const struct ask *ask, struct parts *parts)
     }
     while (s->bytes + size > s->most)
         drop(s, oldest_kept(s));
-    struct entry *e = oldest(s);
-    if (e->view != NULL)
-        drop(s, e);
+    size_t i = oldest(s);
+    if (s->used[i] > 0)
+        drop(s, i);
+    struct entry *e = &s->entries[i];
     *e = (struct entry){.view = ask->view,
                         .whole = ask->whole,
                         .min_pass = ask->set->min_pass,
                         .results = mem_alloc((ask->set->count + 1) * sizeof(struct result *)),
                         .count = ask->set->count,
                         .parts = *parts,
-                        .size = size,
-                        .used = ++s->clock};
-    for (size_t i = 0; i < e->count; i++) /* a view only reads it; its count is not what it shows */
-        e->results[i] = result_ref((struct result *)(uintptr_t)ask->set->results[i]);
+                        .size = size};
+    for (size_t r = 0; r < e->count; r++) /* a view only reads it; its count is not what it shows */
+        e->results[r] = result_ref((struct result *)(uintptr_t)ask->set->results[r]);
+    s->firsts[i] = first_of(ask);
+    s->used[i] = ++s->clock;
     s->bytes += size;
 }
 
@@ -187,12 +201,15 @@ static bool is_of(const struct entry *e, const struct ask *ask)
            memcmp(e->results, ask->set->results, e->count * sizeof(struct result *)) == 0;
 }
 
-static struct entry *find(struct shown *s, const struct ask *ask)
+/* SHOWN_KEPT: it is not there. */
+static size_t find(const struct shown *s, const struct ask *ask)
 {
+    const struct result *first = first_of(ask);
+
     for (size_t i = 0; i < SHOWN_KEPT; i++)
-        if (is_of(&s->entries[i], ask))
-            return &s->entries[i];
-    return NULL;
+        if (s->firsts[i] == first && is_of(&s->entries[i], ask))
+            return i;
+    return SHOWN_KEPT;
 }
 
 /* ---- showing ---- */
@@ -227,11 +244,11 @@ static void make(struct shown *s, const struct ask *ask, struct buffer *out, int
 
 static void show(struct shown *s, const struct ask *ask, struct buffer *out, int64_t now_us)
 {
-    struct entry *e = s != NULL ? find(s, ask) : NULL;
+    size_t i = s != NULL ? find(s, ask) : SHOWN_KEPT;
 
-    if (e != NULL) {
-        e->used = ++s->clock;
-        put_together(out, &e->parts, e->view->tell, now_us);
+    if (i < SHOWN_KEPT) {
+        s->used[i] = ++s->clock;
+        put_together(out, &s->entries[i].parts, ask->view->tell, now_us);
     } else if (s != NULL && !out->full && results_size(ask) <= SHOWN_MOST_OF_ONE) {
         make(s, ask, out, now_us);
     } else {
@@ -266,7 +283,7 @@ struct shown *shown_new(unsigned loops)
 void shown_free(struct shown *s)
 {
     for (size_t i = 0; s != NULL && i < SHOWN_KEPT; i++)
-        drop(s, &s->entries[i]);
+        drop(s, i);
     free(s);
 }
 
@@ -275,7 +292,7 @@ size_t shown_count(const struct shown *s)
     size_t count = 0;
 
     for (size_t i = 0; i < SHOWN_KEPT; i++)
-        count += s->entries[i].view != NULL;
+        count += s->used[i] > 0;
     return count;
 }
 
