@@ -230,6 +230,16 @@ static void hang_up(struct drive *d, bool unsent)
     d->done(d->context);
 }
 
+/* The timer may come too early, and nothing is late then; so it stays where it is as each reply moves the
+ * deadline further off, and a dialogue that goes well sets it once. */
+static void set_timer(struct drive *d, int64_t deadline_us)
+{
+    if (uv_is_active((uv_handle_t *)d->timer) && d->timer_us <= deadline_us)
+        return;
+    d->timer_us = deadline_us;
+    handle_at(d->timer, on_timer, deadline_us);
+}
+
 static void go_on(struct drive *d)
 {
     bool writing = d->seam->want(d->engine) == SEAM_WRITE;
@@ -249,7 +259,7 @@ static void go_on(struct drive *d)
         return;
     }
     socket_watch(d->socket, waiting, on_socket, d);
-    handle_at(d->timer, on_timer, d->seam->deadline(d->engine));
+    set_timer(d, d->seam->deadline(d->engine));
 }
 
 static void on_socket(void *context)
@@ -286,7 +296,7 @@ void drive_start(struct drive *d, uv_loop_t *loop, const struct seam *seam, void
                         .done = done,
                         .context = context};
     socket_watch(socket, false, on_socket, d);
-    handle_at(d->timer, on_timer, seam->want(engine) == SEAM_READ ? seam->deadline(engine) : 0);
+    set_timer(d, seam->want(engine) == SEAM_READ ? seam->deadline(engine) : 0);
 }
 
 void drive_hide_text(struct drive *d)
@@ -313,7 +323,7 @@ const struct mask *drive_offer_login(struct drive *d, const struct auth_login *l
 void drive_stop(struct drive *d)
 {
     d->seam->stop(d->engine, clock_mono_us());
-    handle_at(d->timer, on_timer, clock_mono_us());
+    set_timer(d, clock_mono_us());
 }
 
 void drive_clear(struct drive *d)

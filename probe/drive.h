@@ -18,6 +18,7 @@ struct drive {
     void *engine;
     struct socket *socket;
     uv_timer_t *timer;
+    int64_t timer_us; /* when it comes, while it is active */
     bool ended; /* nothing more will come in */
     struct tls_context *tls_context;
     const char *tls_host;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Timers and polls of libuv on the heap. libuv counts milliseconds from a time it caches once a turn;
- * deadlines here are microseconds and must not fire early, hence the rounding up.
+ * Timers and polls of libuv on the heap. libuv counts in whole milliseconds of the same clock as our
+ * deadlines, which are microseconds and must not fire early, hence the rounding up.
  */
 #include "probe/net/handle.h"
 
@@ -51,14 +51,16 @@ void handle_close_poll(uv_poll_t *poll)
 
 void handle_at(uv_timer_t *timer, uv_timer_cb call, int64_t deadline_us)
 {
-    int64_t left_us;
+    int64_t now_us, due_ms, loop_ms;
 
     if (deadline_us == CLOCK_NEVER) {
         uv_timer_stop(timer);
         return;
     }
-    uv_update_time(timer->loop);
-    left_us = deadline_us - clock_mono_us();
-    /* One more, because libuv's own now may stand up to a millisecond behind. */
-    uv_timer_start(timer, call, left_us <= 0 ? 0 : (uint64_t)(left_us / CLOCK_US_PER_MS) + 2, 0);
+    now_us = clock_mono_us();
+    if (now_us / CLOCK_US_PER_MS != (int64_t)uv_now(timer->loop))
+        uv_update_time(timer->loop); /* or the loop would wait for too long in this turn */
+    loop_ms = (int64_t)uv_now(timer->loop);
+    due_ms = deadline_us <= now_us ? loop_ms : (deadline_us - 1) / CLOCK_US_PER_MS + 1;
+    uv_timer_start(timer, call, due_ms > loop_ms ? (uint64_t)(due_ms - loop_ms) : 0, 0);
 }

@@ -161,6 +161,34 @@ static void silence(void **state)
     assert_true(draft.failure.elapsed_us >= plan.limits_us[LIMIT_BANNER]);
 }
 
+/* The limit of a later reply, be it further off than that of the one before or nearer. */
+static void silence_later(int64_t limit_us)
+{
+    int64_t begun_us, took_us;
+
+    plan.limits_us[LIMIT_REPLY] = limit_us;
+    stage_say(peer, "220 mx.example.org ESMTP\r\n");
+    hear("EHLO probe.example.org\r\n");
+    begun_us = clock_mono_us();
+    assert_int_equal(play_out()->reason, REASON_TIMEOUT);
+    took_us = clock_mono_us() - begun_us;
+    assert_int_equal(draft.failure.phase, PHASE_EHLO);
+    assert_true(draft.failure.elapsed_us >= limit_us);
+    assert_true(took_us < limit_us + stage_scale_us(100));
+}
+
+static void a_reply_moves_the_deadline_further_off(void **state)
+{
+    (void)state;
+    silence_later(plan.limits_us[LIMIT_BANNER] * 2);
+}
+
+static void a_reply_brings_the_deadline_nearer(void **state)
+{
+    (void)state;
+    silence_later(plan.limits_us[LIMIT_BANNER] / 10);
+}
+
 static void on_drip(uv_timer_t *timer)
 {
     (void)timer;
@@ -281,6 +309,8 @@ int main(void)
         TEST(what_came_in_time_is_in_time_however_late_it_is_read),
         TEST(what_came_too_late_is_late_though_it_is_there),
         TEST(silence),
+        TEST(a_reply_moves_the_deadline_further_off),
+        TEST(a_reply_brings_the_deadline_nearer),
         TEST(a_drip_does_not_move_the_deadline),
         TEST(a_flood_ends_at_a_limit),
         TEST(an_end_is_closed),

@@ -66,6 +66,22 @@ static void a_loop_with_an_old_now_is_not_early(void **state)
     handle_close_timer(timer);
 }
 
+/* Nothing waits for as much as a millisecond to begin. */
+static void now_is_the_next_turn(void **state)
+{
+    uv_timer_t *timer = handle_timer(&loop, NULL);
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        called = false;
+        handle_at(timer, on_time, clock_mono_us());
+        uv_run(&loop, UV_RUN_NOWAIT);
+        uv_run(&loop, UV_RUN_NOWAIT);
+        assert_true(called);
+    }
+    handle_close_timer(timer);
+}
+
 static void a_time_that_is_over_calls_later_not_inside(void **state)
 {
     uv_timer_t *timer = handle_timer(&loop, NULL);
@@ -121,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(never_early_whatever_the_microsecond),
         TEST(a_loop_with_an_old_now_is_not_early),
+        TEST(now_is_the_next_turn),
         TEST(a_time_that_is_over_calls_later_not_inside),
         TEST(never_takes_back_what_was_set),
         TEST(a_closed_timer_is_silent),
