@@ -19,10 +19,7 @@ void buffer_init(struct buffer *b, size_t limit)
 
 void buffer_clear(struct buffer *b)
 {
-    b->len = 0;
-    b->full = false;
-    if (b->data)
-        b->data[0] = '\0';
+    buffer_return(b, 0);
 }
 
 void buffer_free(struct buffer *b)
@@ -51,14 +48,21 @@ static bool reserve(struct buffer *b, size_t len)
     return true;
 }
 
-void buffer_put(struct buffer *b, const char *data, size_t len)
+char *buffer_room(struct buffer *b, size_t len)
 {
     if (!reserve(b, len))
-        return;
-    if (len)
-        memcpy(b->data + b->len, data, len);
+        return NULL;
     b->len += len;
     b->data[b->len] = '\0';
+    return b->data + b->len - len;
+}
+
+void buffer_put(struct buffer *b, const char *data, size_t len)
+{
+    char *at = buffer_room(b, len);
+
+    if (at && len)
+        memcpy(at, data, len);
 }
 
 void buffer_puts(struct buffer *b, const char *text)
@@ -66,23 +70,39 @@ void buffer_puts(struct buffer *b, const char *text)
     buffer_put(b, text, strlen(text));
 }
 
+/* Mostly there is room already: what does not fit is written again. */
 void buffer_printf(struct buffer *b, const char *format, ...)
 {
+    size_t room = b->full ? 0 : b->size - b->len;
     va_list args;
+
     va_start(args, format);
-    int len = vsnprintf(NULL, 0, format, args);
+    int len = vsnprintf(room ? b->data + b->len : NULL, room, format, args);
     va_end(args);
-    if (len < 0 || !reserve(b, (size_t)len))
-        return;
-    va_start(args, format);
-    vsnprintf(b->data + b->len, (size_t)len + 1, format, args);
-    va_end(args);
+    if (len < 0 || (size_t)len >= room) {
+        if (room)
+            b->data[b->len] = '\0';
+        if (len < 0 || !reserve(b, (size_t)len))
+            return;
+        va_start(args, format);
+        vsnprintf(b->data + b->len, (size_t)len + 1, format, args);
+        va_end(args);
+    }
     b->len += (size_t)len;
 }
 
 struct span buffer_span(const struct buffer *b)
 {
     return b->data ? (struct span){b->data, b->len} : (struct span){"", 0};
+}
+
+void buffer_return(struct buffer *b, size_t len)
+{
+    assert(len <= b->len);
+    b->len = len;
+    b->full = false;
+    if (b->data)
+        b->data[len] = '\0';
 }
 
 void buffer_consume(struct buffer *b, size_t len)

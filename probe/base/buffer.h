@@ -23,8 +23,14 @@ void buffer_free(struct buffer *b);
 
 void buffer_put(struct buffer *b, const char *data, size_t len);
 void buffer_puts(struct buffer *b, const char *text);
+/* Room for len bytes behind what is there, which count from now on and are to be written at once; null where
+ * they would pass the limit. */
+char *buffer_room(struct buffer *b, size_t len);
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct span buffer_span(const struct buffer *b);
+
+/* As it was with the first len bytes, which must be there: what came behind is gone, and it is not full. */
+void buffer_return(struct buffer *b, size_t len);
 
 /* Drops the first len bytes, which must be there. */
 void buffer_consume(struct buffer *b, size_t len);

@@ -124,6 +124,21 @@ char *text_show(struct arena *a, struct span bytes, size_t most)
                         shown.len < bytes.len ? "..." : "");
 }
 
+/* In so many digits at least. */
+static char *put_number(char *at, int64_t number, ptrdiff_t digits)
+{
+    char text[24], *end = text + sizeof text, *from = end;
+    uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
+
+    do
+        *--from = (char)('0' + left % 10);
+    while ((left /= 10) > 0 || end - from < digits);
+    if (number < 0)
+        *--from = '-';
+    memcpy(at, from, (size_t)(end - from));
+    return at + (end - from);
+}
+
 void text_time(int64_t wall_us, char out_r[TEXT_TIME_SIZE])
 {
     int64_t fraction = wall_us % CLOCK_US_PER_S;
@@ -133,8 +148,15 @@ void text_time(int64_t wall_us, char out_r[TEXT_TIME_SIZE])
     struct tm t;
 
     gmtime_r(&seconds, &t);
-    size_t len = strftime(out_r, TEXT_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &t);
-    snprintf(out_r + len, TEXT_TIME_SIZE - len, ".%06" PRId64 "Z", fraction);
+    const int parts[] = {t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec};
+    char *at = put_number(out_r, (int64_t)t.tm_year + 1900, 4);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        *at++ = "--T::"[i];
+        at = put_number(at, parts[i], 2);
+    }
+    *at++ = '.';
+    at = put_number(at, fraction, 6);
+    memcpy(at, "Z", sizeof "Z");
 }
 
 void text_date(int64_t wall_us, char out_r[TEXT_DATE_SIZE])

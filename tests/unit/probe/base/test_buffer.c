@@ -129,6 +129,67 @@ static void test_consume(void **state)
     buffer_free(&b);
 }
 
+/* Room is what may be written into, or nothing is. */
+static void test_room(void **state)
+{
+    struct buffer b;
+    char *at;
+    (void)state;
+    buffer_init(&b, 300);
+    buffer_puts(&b, "a");
+    at = buffer_room(&b, 299);
+    memset(at, 'x', 299);
+    assert_ptr_equal(at, b.data + 1);
+    assert_int_equal(b.len, 300);
+    assert_int_equal(b.data[300], '\0');
+    assert_false(b.full);
+    assert_ptr_equal(buffer_room(&b, 0), b.data + 300);
+    assert_null(buffer_room(&b, 1));
+    assert_true(b.full);
+    assert_int_equal(b.len, 300);
+    buffer_free(&b);
+}
+
+static void test_return(void **state)
+{
+    struct buffer b;
+    (void)state;
+    buffer_init(&b, 5);
+    buffer_return(&b, 0);
+    expect(&b, "");
+    buffer_puts(&b, "abcde");
+    buffer_return(&b, 5);
+    expect(&b, "abcde");
+    buffer_puts(&b, "f");
+    assert_true(b.full);
+    buffer_return(&b, 2);
+    assert_false(b.full);
+    expect(&b, "ab");
+    buffer_puts(&b, "ghi");
+    expect(&b, "abghi");
+    buffer_free(&b);
+}
+
+/* What does not fit is not there in part either, whatever room there was for it. */
+static void test_print_into_what_room_there_is(void **state)
+{
+    char text[200], wanted[400];
+    (void)state;
+    memset(text, 'y', sizeof text);
+    for (int before = 0; before <= 140; before++) {
+        for (int len = 0; len <= 140; len++) {
+            struct buffer b;
+            buffer_init(&b, 200);
+            buffer_printf(&b, "%.*s", before, text);
+            buffer_printf(&b, "%.*s", len, text);
+            assert_int_equal(b.full, before + len > 200);
+            snprintf(wanted, sizeof wanted, "%.*s%.*s", before, text, b.full ? 0 : len, text);
+            expect(&b, wanted);
+            buffer_free(&b);
+        }
+    }
+}
+
 static void test_many(void **state)
 {
     enum { COUNT = 20000 };
@@ -149,9 +210,11 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put),        cmocka_unit_test(test_any_byte), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_full_stays), cmocka_unit_test(test_no_room),  cmocka_unit_test(test_consume),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_put),     cmocka_unit_test(test_any_byte),
+        cmocka_unit_test(test_limit),   cmocka_unit_test(test_full_stays),
+        cmocka_unit_test(test_no_room), cmocka_unit_test(test_consume),
+        cmocka_unit_test(test_many),    cmocka_unit_test(test_room),
+        cmocka_unit_test(test_return),  cmocka_unit_test(test_print_into_what_room_there_is),
     };
     return cmocka_run_group_tests_name("probe/base/buffer", tests, NULL, NULL);
 }
