@@ -56,16 +56,19 @@ bool log_wants(const struct log *log, enum log_level level)
     return level <= log->level;
 }
 
+/* What JSON and our text both want with a backslash before it; a tab has a letter of its own. */
 static void put_quoted(struct buffer *out, const char *text)
 {
     buffer_puts(out, "\"");
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '"' || *p == '\\')
-            buffer_put(out, "\\", 1);
-        if (*p == '\t')
-            buffer_puts(out, "\\t");
-        else
-            buffer_put(out, p, 1);
+    for (;;) {
+        size_t len = strcspn(text, "\"\\\t");
+        buffer_put(out, text, len);
+        text += len;
+        if (*text == '\0')
+            break;
+        buffer_puts(out, "\\");
+        buffer_put(out, *text == '\t' ? "t" : text, 1);
+        text++;
     }
     buffer_puts(out, "\"");
 }
@@ -82,18 +85,18 @@ static void put_value(struct buffer *out, enum log_format format, const char *te
 static bool put_field(struct buffer *line, enum log_format format, const char *name, const char *value)
 {
     struct arena scratch = {0};
-    struct buffer field;
     struct span bytes = span_of(value);
     const char *clean = text_is_clean(bytes) ? value : text_escape(&scratch, bytes);
+    size_t before = line->len;
 
-    buffer_init(&field, line->limit);
-    buffer_printf(&field, format == LOG_FORMAT_JSON ? ",\"%s\":" : " %s=", name);
-    put_value(&field, format, clean);
-    bool fits = !field.full && line->len + field.len + LOG_TAIL <= line->limit;
-    if (fits)
-        buffer_put(line, field.data, field.len);
-    buffer_free(&field);
+    buffer_puts(line, format == LOG_FORMAT_JSON ? ",\"" : " ");
+    buffer_puts(line, name);
+    buffer_puts(line, format == LOG_FORMAT_JSON ? "\":" : "=");
+    put_value(line, format, clean);
     arena_free(&scratch);
+    bool fits = !line->full && line->len + LOG_TAIL <= line->limit;
+    if (!fits)
+        buffer_return(line, before);
     return fits;
 }
 
@@ -102,12 +105,16 @@ static void put_head(struct buffer *line, const struct log *log, enum log_level 
     char time[TEXT_TIME_SIZE];
 
     text_time(clock_wall_us(), time);
-    if (log->format == LOG_FORMAT_TEXT) {
-        buffer_printf(line, "%s %s %s", time, level_names[level], event);
-        return;
-    }
-    buffer_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":", time, level_names[level]);
-    put_quoted(line, event);
+    bool text = log->format == LOG_FORMAT_TEXT;
+    buffer_puts(line, text ? "" : "{\"time\":\"");
+    buffer_puts(line, time);
+    buffer_puts(line, text ? " " : "\",\"level\":\"");
+    buffer_puts(line, level_names[level]);
+    buffer_puts(line, text ? " " : "\",\"event\":");
+    if (text)
+        buffer_puts(line, event);
+    else
+        put_quoted(line, event);
 }
 
 static void write_line(struct log *log, const struct buffer *line)

@@ -14,23 +14,28 @@
 #include <string.h>
 
 #define NUMBER_SIZE 32
-#define SHORT_SIZE  128 /* of a text in quotes */
 
 void pen_init(struct pen *p, struct buffer *out, const struct render_share *share)
 {
     *p = (struct pen){.out = out, .begun = out->len, .share = *share};
 }
 
-/* As buffer_put does, for the pieces of a few octets that a document is made of. */
-static inline void put(struct buffer *out, const char *data, size_t len)
+/* As buffer_room and buffer_put do, for the pieces of a few octets that a document is made of. */
+static inline char *room(struct buffer *out, size_t len)
 {
-    if (out->full || out->size - out->len <= len) {
-        buffer_put(out, data, len);
-        return;
-    }
-    memcpy(out->data + out->len, data, len);
+    if (out->full || out->size - out->len <= len)
+        return buffer_room(out, len);
     out->len += len;
     out->data[out->len] = '\0';
+    return out->data + out->len - len;
+}
+
+static inline void put(struct buffer *out, const char *data, size_t len)
+{
+    char *at = room(out, len);
+
+    if (at)
+        memcpy(at, data, len);
 }
 
 /* ---- what a string may hold ---- */
@@ -92,30 +97,46 @@ static void put_escaped_string(struct buffer *out, const char *text)
     put(out, "\"", 1);
 }
 
-/* The text in quotes, where all of it is plain and fits; its length, 0 when it is not so. */
-static size_t quote(const char *text, size_t size, char *out_r)
-{
-    size_t len = 1;
+/* Of eight octets, whether any is 0, or less than that. */
+#define EACH(octet)       (UINT64_C(0x0101010101010101) * (octet))
+#define HAS_LESS(w, most) (((w)-EACH(most)) & ~(w)&EACH(0x80))
 
-    out_r[0] = '"';
-    for (; is_plain(*text) && len < size; text++)
-        out_r[len++] = *text;
-    if (*text || len >= size)
-        return 0;
-    out_r[len] = '"';
-    return len + 1;
+static inline bool are_plain(uint64_t w)
+{
+    return !((w & EACH(0x80)) | HAS_LESS(w, 0x20) | HAS_LESS(w ^ EACH('"'), 1) | HAS_LESS(w ^ EACH('\\'), 1));
 }
 
-/* Almost every text is short and plain: it is put at once. */
-static void put_string(struct buffer *out, const char *text)
+/* The octets there and there, side by side; between them, what is plain. */
+static inline uint64_t eight(const char *first, const char *last, size_t each)
 {
-    char short_one[SHORT_SIZE];
-    size_t len = quote(text, sizeof short_one, short_one);
+    uint64_t w = EACH('0');
 
-    if (len)
-        put(out, short_one, len);
-    else
-        put_escaped_string(out, text);
+    memcpy(&w, first, each);
+    memcpy((char *)&w + 8 - each, last, each);
+    return w;
+}
+
+/* Whether all of it is plain, and ASCII, as almost every text is: eight octets at a time, of which the last
+ * overlap those before. */
+static bool is_all_plain(const char *text, size_t len)
+{
+    if (len < 2)
+        return len == 0 || are_plain(eight(text, text, 1));
+    if (len < 4)
+        return are_plain(eight(text, text + len - 2, 2));
+    if (len < 8)
+        return are_plain(eight(text, text + len - 4, 4));
+    for (size_t i = 0; i + 8 <= len; i += 8)
+        if (!are_plain(eight(text + i, text + i + 4, 4)))
+            return false;
+    return are_plain(eight(text + len - 8, text + len - 4, 4));
+}
+
+static inline void quote(char *at, const char *text, size_t len)
+{
+    at[0] = '"';
+    memcpy(at + 1, text, len);
+    at[len + 1] = '"';
 }
 
 /* ---- the frame ---- */
@@ -125,29 +146,40 @@ static bool in_list(const struct pen *p)
     return p->depth == 0 || p->lists >> (p->depth - 1) & 1;
 }
 
-/* Before a value. */
-static void put_key(struct pen *p, const char *key)
+/* The key, and room behind it for a value of that length; null where there is none. */
+static char *put_key(struct pen *p, const char *key, size_t value_len)
 {
-    char text[1 + SHORT_SIZE + 1];
-    size_t len = key ? quote(key, SHORT_SIZE, text + 1) : 0;
-    size_t from = p->follows ? 0 : 1;
+    size_t comma = p->follows, len = key ? strlen(key) : 0;
+    bool plain = is_all_plain(key, len);
+    size_t size = key && plain ? len + 3 : 0; /* with quotes and colon */
+    char *at;
 
     assert(in_list(p) == (key == NULL));
     p->follows = true;
-    text[0] = ',';
-    if (len)
-        text[1 + len] = ':';
-    put(p->out, text + from, 1 - from + (len ? len + 1 : 0));
-    if (!key || len)
-        return;
-    put_escaped_string(p->out, key);
-    put(p->out, ":", 1);
+    if (!plain) {
+        put(p->out, ",", comma);
+        put_escaped_string(p->out, key);
+        put(p->out, ":", 1);
+        return room(p->out, value_len);
+    }
+    at = room(p->out, comma + size + value_len);
+    if (!at)
+        return NULL;
+    if (comma)
+        *at++ = ',';
+    if (!key)
+        return at;
+    quote(at, key, len);
+    at[len + 2] = ':';
+    return at + size;
 }
 
 static void put_value(struct pen *p, const char *key, const char *value, size_t len)
 {
-    put_key(p, key);
-    put(p->out, value, len);
+    char *at = put_key(p, key, len);
+
+    if (at)
+        memcpy(at, value, len);
 }
 
 static void open_one(struct pen *p, const char *key, bool list)
@@ -182,17 +214,9 @@ struct pen_place pen_place(const struct pen *p)
     return (struct pen_place){p->out->len, p->lists, p->depth, p->follows};
 }
 
-static void cut(struct buffer *out, size_t len)
-{
-    out->len = len;
-    if (out->data)
-        out->data[len] = '\0';
-}
-
 void pen_return(struct pen *p, const struct pen_place *place)
 {
-    cut(p->out, place->len);
-    p->out->full = false;
+    buffer_return(p->out, place->len);
     p->lists = place->lists;
     p->depth = place->depth;
     p->follows = place->follows;
@@ -200,9 +224,12 @@ void pen_return(struct pen *p, const struct pen_place *place)
 
 void pen_finish(struct pen *p)
 {
+    bool full = p->out->full;
+
     assert(p->depth == 0);
-    if (p->out->full)
-        cut(p->out, p->begun);
+    if (full)
+        buffer_return(p->out, p->begun);
+    p->out->full = full;
     arena_free(&p->arena);
 }
 
@@ -257,8 +284,15 @@ void pen_string(struct pen *p, const char *key, const char *text)
         pen_null(p, key);
         return;
     }
-    put_key(p, key);
-    put_string(p->out, pen_utf8(p, text));
+    size_t len = strlen(text);
+    if (!is_all_plain(text, len)) {
+        (void)put_key(p, key, 0);
+        put_escaped_string(p->out, pen_utf8(p, text));
+        return;
+    }
+    char *at = put_key(p, key, len + 2);
+    if (at)
+        quote(at, text, len);
 }
 
 void pen_said(struct pen *p, const char *key, const char *text)

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -58,6 +59,35 @@ static void test_escapes_what_a_string_may_not_hold(void **state)
     pen_end(&p);
     assert_written(
         "[\"a\\\"b\\\\c\\b\\f\\n\\r\\t/\\u0001\\u001F\x7f\",\"\\\"\",\"\",null,\"\xc3\xa4\xe2\x82\xac\"]");
+}
+
+/* Wherever in a text it stands, and however long that is; in a key too. */
+static void test_escapes_it_in_every_place(void **state)
+{
+    static const struct {
+        char octet;
+        const char *text;
+    } rows[] = {{'"', "\\\""}, {'\\', "\\\\"}, {'\x1f', "\\u001F"}, {'\x01', "\\u0001"}, {'\t', "\\t"},
+                {' ', " "},    {'!', "!"},     {'#', "#"},          {'[', "["},          {'\x7f', "\x7f"}};
+
+    (void)state;
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        for (size_t len = 1; len <= 35; len++) {
+            for (size_t at = 0; at < len; at++) {
+                char text[64], wanted[256];
+                memset(text, 'x', len);
+                text[at] = rows[row].octet;
+                text[len] = '\0';
+                snprintf(wanted, sizeof wanted, "{\"%.*s%s%s\":\"%.*s%s%s\"}", (int)at, text, rows[row].text,
+                         text + at + 1, (int)at, text, rows[row].text, text + at + 1);
+                begin(1000);
+                pen_object(&p, NULL);
+                pen_string(&p, text, text);
+                pen_end(&p);
+                assert_written(wanted);
+            }
+        }
+    }
 }
 
 static void test_escapes_what_is_not_utf8(void **state)
@@ -154,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_puts_commas_between),
         cmocka_unit_test(test_escapes_what_a_string_may_not_hold),
+        cmocka_unit_test(test_escapes_it_in_every_place),
         cmocka_unit_test(test_escapes_what_is_not_utf8),
         cmocka_unit_test(test_shows_a_time_to_the_microsecond),
         cmocka_unit_test(test_shows_whole_numbers),
