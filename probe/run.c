@@ -115,6 +115,7 @@ static void begin_connect(struct run *r)
                                .addresses = r->addresses,
                                .count = r->address_count,
                                .lines = run_gates_addresses(r->net->gates),
+                               .sockets = r->net->sockets,
                                .post = r->net->post,
                                .limit_us = r->plan.limits_us[LIMIT_CONNECT],
                                .ends_us = r->ends_us};

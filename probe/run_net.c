@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the runs of one loop share: the resolver, the kernel's receive stamps, the way into the lines (which
- * are run_gates.c's, and may be other loops' too), and the giving back of memory after a rush. Many runs at
- * once leave holes between the results that are kept, and the C library returns none of it to the system by
- * itself but what lies at the very end of its heap.
+ * What the runs of one loop share: the resolver, where their sockets are watched, the kernel's receive
+ * stamps, the way into the lines (which are run_gates.c's, and may be other loops' too), and the giving back
+ * of memory after a rush. Many runs at once leave holes between the results that are kept, and the C library
+ * returns none of it to the system by itself but what lies at the very end of its heap.
  */
 #include "probe/run_net.h"
 
@@ -25,6 +25,7 @@ struct run_net *run_net_new(const struct run_net_order *order)
 
     net->loop = order->loop;
     net->dns = dns_new(order->loop, order->servers);
+    net->sockets = sockets_new(order->loop);
     net->stamps = socket_keep_stamps();
     if (order->gates)
         net->post = post_new(order->loop);
@@ -47,6 +48,7 @@ void run_net_free(struct run_net *net)
     run_gates_free(net->own_gates);
     post_free(net->post);
     dns_free(net->dns);
+    sockets_free(net->sockets);
     handle_close_timer(net->lull);
     if (net->stamps >= 0)
         close(net->stamps);

@@ -3,6 +3,7 @@
 #define PROBE_RUN_NET_H
 
 #include "probe/net/dns.h"
+#include "probe/net/sockets.h"
 #include "probe/run.h"
 #include "probe/run_gates.h"
 
@@ -10,6 +11,7 @@
 struct run_net {
     uv_loop_t *loop;
     struct dns *dns;
+    struct sockets *sockets;
     int stamps; /* see socket_keep_stamps; -1 = could not be had */
     struct run_gates *gates;
     struct run_gates *own_gates; /* the same, or null: they are shared */

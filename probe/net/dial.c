@@ -245,8 +245,8 @@ static bool attempt_open(struct dial *d)
     int64_t share_ends_us = d->begun_us + d->share_us,
             again_us = clock_mono_us() + KNOCK_MS * CLOCK_US_PER_MS;
     struct socket_error error;
-    bool failed =
-        socket_open(&d->socket, d->loop, dial_present(d), &d->order.plan->source, on_socket, d, &error);
+    bool failed = socket_open(&d->socket, d->order.sockets, dial_present(d), &d->order.plan->source,
+                              on_socket, d, &error);
 
     d->knocking = failed && socket_is_full(&error);
     if (failed && !d->knocking) {

@@ -18,9 +18,10 @@ struct dial_order {
     const struct address *addresses; /* with ports; at least one */
     size_t count;
     struct dial_lines *lines;
-    struct post *post; /* of the loop, where others share the lines; else null */
-    int64_t limit_us;  /* for dialling all of them, without waiting */
-    int64_t ends_us;   /* the run's end: by then waiting and dialling are over */
+    struct sockets *sockets; /* where they are watched */
+    struct post *post;       /* of the loop, where others share the lines; else null */
+    int64_t limit_us;        /* for dialling all of them, without waiting */
+    int64_t ends_us;         /* the run's end: by then waiting and dialling are over */
 };
 
 /* Called once, from the loop, never from inside: socket is connected, or no attempt succeeded. */

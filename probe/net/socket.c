@@ -4,54 +4,39 @@
  * receive stamps (SO_TIMESTAMPING), so that a busy prober does not slow what it measures. They are wall
  * clock: the stamp is moved to the monotonic one right after the bytes are read, and kept between the last
  * stamp and now. The kernel keeps the stamp of the last segment of what is read at once, and none for Unix
- * sockets: there the time of reading is taken. It also says how much is left (TCP_INQ), which saves asking. It
- * has no stamp for being connected, but has measured how long the answer to the first segment took (RFC 6298).
- * Who is dialled, and for how long, is the caller's business.
+ * sockets: there the time of reading is taken. It also says how much is left (TCP_INQ), which saves asking.
+ * It has no stamp for being connected, but has measured how long the answer to the first segment took (RFC
+ * 6298). Who is dialled, and for how long, is the caller's business.
  */
 #include "probe/net/socket.h"
 
 #include "probe/base/clock.h"
-#include "probe/net/handle.h"
 
 #include <errno.h>
 #include <linux/net_tstamp.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+static uint32_t events_of(bool writing)
 {
-    struct socket *s = poll->data;
-
-    (void)events;
-    if (!s->ready) { /* nobody watches any more, nor has anybody begun to since */
-        uv_poll_stop(poll);
-        s->events = 0;
-        return;
-    }
-    /* libuv stops a poll that reports an error; whoever reads next finds out what it was. */
-    if (status < 0)
-        s->events = 0;
-    s->ready(s->context);
+    return EPOLLIN | (writing ? (uint32_t)EPOLLOUT : 0);
 }
 
-void socket_watch(struct socket *s, bool writing, socket_ready *ready, void *context)
+/* What cannot be watched is not told of; the deadline says so. */
+void socket_watch(struct socket *s, bool writing, sockets_ready *ready, void *context)
 {
-    int events = UV_READABLE | (writing ? UV_WRITABLE : 0);
-
-    s->ready = ready;
-    s->context = context;
-    if (events != s->events && !uv_poll_start(s->poll, events, on_poll))
-        s->events = events;
+    (void)sockets_watch(s->all, s->fd, events_of(writing), ready, context);
 }
 
-/* To stop the poll takes a system call, and to begin again two; mostly somebody else watches next. */
+/* To take it out takes a system call, and to put it in again one more; mostly somebody else watches next. */
 void socket_unwatch(struct socket *s)
 {
-    s->ready = NULL;
+    sockets_unwatch(s->all, s->fd);
 }
 
 static int ask_for_stamps(int fd)
@@ -102,10 +87,10 @@ static int begin_connect(int fd, const struct address *to)
     return failed && errno != EINPROGRESS && errno != EALREADY && errno != EISCONN ? -1 : 0;
 }
 
-int socket_open(struct socket *s, uv_loop_t *loop, const struct address *to, const struct address *source,
-                socket_ready *ready, void *context, struct socket_error *error_r)
+int socket_open(struct socket *s, struct sockets *all, const struct address *to, const struct address *source,
+                sockets_ready *ready, void *context, struct socket_error *error_r)
 {
-    struct socket new = {.fd = -1, .stamp_us = clock_mono_us()};
+    struct socket new = {.fd = -1, .all = all, .stamp_us = clock_mono_us()};
     socklen_t len = sizeof new.local;
     const char *doing = "socket";
     int number;
@@ -124,12 +109,9 @@ int socket_open(struct socket *s, uv_loop_t *loop, const struct address *to, con
     if (getsockname(new.fd, &new.local.any, &len))
         goto fail;
     doing = "poll";
-    errno = ENOSPC;
-    new.poll = handle_poll(loop, new.fd, s);
-    if (!new.poll)
+    if (sockets_watch(all, new.fd, events_of(true), ready, context))
         goto fail;
     *s = new;
-    socket_watch(s, true, ready, context);
     return 0;
 fail:
     number = errno;
@@ -140,15 +122,13 @@ fail:
     return -1;
 }
 
-int socket_adopt(struct socket *s, uv_loop_t *loop, int fd)
+int socket_adopt(struct socket *s, struct sockets *all, int fd)
 {
-    struct socket new = {.fd = fd, .stamp_us = clock_mono_us()};
+    struct socket new = {.fd = fd, .all = all, .stamp_us = clock_mono_us()};
     socklen_t len = sizeof new.local;
 
     set_options(fd);
-    if (!getsockname(fd, &new.local.any, &len))
-        new.poll = handle_poll(loop, fd, s);
-    if (!new.poll) {
+    if (getsockname(fd, &new.local.any, &len) || sockets_prepare(all)) {
         close(fd);
         return -1;
     }
@@ -199,7 +179,7 @@ void socket_close(struct socket *s)
 {
     if (s->fd < 0)
         return;
-    handle_close_poll(s->poll);
+    sockets_forget(s->all, s->fd);
     close(s->fd);
     *s = (struct socket){.fd = -1};
 }

@@ -4,24 +4,19 @@
 
 #include "probe/base/address.h"
 #include "probe/base/span.h"
+#include "probe/net/sockets.h"
 #include "probe/verdict.h"
 
 #include <stdint.h>
-#include <uv.h>
 
 /*
- * One TCP connection, or one to a Unix socket, that never blocks, watched by a loop. A zeroed struct socket
- * with fd -1 is none; it must not move in memory while open. It raises no signal, keeps no data back
- * (TCP_NODELAY) and is not inherited by other programs.
+ * One TCP connection, or one to a Unix socket, that never blocks, watched on a loop. A zeroed struct socket
+ * with fd -1 is none. It raises no signal, keeps no data back (TCP_NODELAY) and is not inherited by other
+ * programs.
  */
-typedef void socket_ready(void *context);
-
 struct socket {
     int fd;
-    uv_poll_t *poll;
-    int events; /* that are watched now */
-    socket_ready *ready;
-    void *context;
+    struct sockets *all;  /* where it is watched */
     bool drained;         /* the last read left nothing behind */
     int error;            /* of a connection that broke while something else was asked */
     int64_t asked_us;     /* when connecting was begun */
@@ -38,11 +33,11 @@ struct socket_error {
 
 /* Begins to connect; source may be AF_UNSPEC. 0, or -1 with nothing left open. ready is called (never from
  * inside) each time that the socket may be able to go on with what is watched; at first: connected or not. */
-int socket_open(struct socket *s, uv_loop_t *loop, const struct address *to, const struct address *source,
-                socket_ready *ready, void *context, struct socket_error *error_r);
+int socket_open(struct socket *s, struct sockets *all, const struct address *to, const struct address *source,
+                sockets_ready *ready, void *context, struct socket_error *error_r);
 
 /* Takes an accepted, non-blocking connection. 0, or -1 with fd closed. Nothing is watched yet. */
-int socket_adopt(struct socket *s, uv_loop_t *loop, int fd);
+int socket_adopt(struct socket *s, struct sockets *all, int fd);
 
 /* 1 = connected; 0 = not yet; -1 = failed. A connection that was made and reset at once counts as made. */
 int socket_connected(struct socket *s, struct socket_error *error_r);
@@ -53,7 +48,7 @@ void socket_close(struct socket *s);
 void socket_reset(struct socket *s);
 
 /* Watches for reading, and for room to write if asked. */
-void socket_watch(struct socket *s, bool writing, socket_ready *ready, void *context);
+void socket_watch(struct socket *s, bool writing, sockets_ready *ready, void *context);
 /* Until the next socket_watch, ready is not called. (What is watched is not looked at any more.) */
 void socket_unwatch(struct socket *s);
 

@@ -26,6 +26,7 @@ struct session {
 
 struct receiver {
     uv_loop_t *loop;
+    struct sockets *sockets;
     const struct sink_policy *policy;
     struct tls_context *tls; /* null = none */
     struct session *sessions;
@@ -41,6 +42,7 @@ struct receiver *receiver_new(uv_loop_t *loop, const struct sink_policy *policy,
     struct receiver *r = mem_alloc(sizeof *r);
 
     r->loop = loop;
+    r->sockets = sockets_new(loop);
     r->policy = policy;
     r->max = max_sessions;
     r->room = room;
@@ -106,7 +108,7 @@ void receiver_take(struct receiver *r, int fd)
         return;
     }
     s = mem_alloc(sizeof *s);
-    if (socket_adopt(&s->socket, r->loop, fd)) {
+    if (socket_adopt(&s->socket, r->sockets, fd)) {
         free(s);
         return;
     }
@@ -137,5 +139,6 @@ void receiver_free(struct receiver *r)
         session_free(s);
     }
     tls_context_free(r->tls);
+    sockets_free(r->sockets);
     free(r);
 }

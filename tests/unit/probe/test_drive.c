@@ -14,6 +14,7 @@
 /* The client over a real socket, whose other end is in the test's hands. */
 
 static uv_loop_t loop;
+static struct sockets *sockets;
 static struct socket s;
 static struct client client;
 static struct drive drive;
@@ -43,6 +44,7 @@ static int set_up(void **state)
 
     (void)state;
     uv_loop_init(&loop);
+    sockets = sockets_new(&loop);
     plan = (struct plan){.target = "mx", .host = "127.0.0.1", .helo = "probe.example.org"};
     plan.stop_after = PHASE_COUNT;
     for (enum limit l = 0; l < LIMIT_COUNT; l++)
@@ -52,7 +54,7 @@ static int set_up(void **state)
     draft = (struct result){0};
     ready = over = false;
     listener = stage_listen("127.0.0.1", 4, &at);
-    if (listener < 0 || socket_open(&s, &loop, &at, &nowhere, on_ready, NULL, &error) ||
+    if (listener < 0 || socket_open(&s, sockets, &at, &nowhere, on_ready, NULL, &error) ||
         !stage_run_until(&loop, &ready) || socket_connected(&s, &error) != 1)
         return -1;
     peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -72,6 +74,7 @@ static int tear_down(void **state)
     close(listener);
     if (peer >= 0)
         close(peer);
+    sockets_free(sockets);
     return stage_close(&loop);
 }
 

@@ -25,6 +25,7 @@ static struct engine {
 } engine;
 
 static uv_loop_t loop;
+static struct sockets *sockets;
 static struct socket s;
 static struct drive drive;
 static struct secret *password;
@@ -153,12 +154,13 @@ static int set_up(void **state)
 
     (void)state;
     uv_loop_init(&loop);
+    sockets = sockets_new(&loop);
     ready = over = false;
     engine = (struct engine){.want = SEAM_ANSWER, .first = true, .deadline_us = CLOCK_NEVER};
     password = secret_new(span_of("hunter2"));
     login = (struct auth_login){.wanted = true, .username = "probe", .password = password};
     listener = stage_listen("127.0.0.1", 4, &at);
-    if (listener < 0 || socket_open(&s, &loop, &at, &nowhere, on_ready, NULL, &error) ||
+    if (listener < 0 || socket_open(&s, sockets, &at, &nowhere, on_ready, NULL, &error) ||
         !stage_run_until(&loop, &ready) || socket_connected(&s, &error) != 1)
         return -1;
     peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -175,6 +177,7 @@ static int tear_down(void **state)
     socket_close(&s);
     close(listener);
     close(peer);
+    sockets_free(sockets);
     return stage_close(&loop);
 }
 

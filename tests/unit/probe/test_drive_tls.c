@@ -16,6 +16,7 @@
  */
 
 static uv_loop_t loop;
+static struct sockets *sockets;
 static struct socket s;
 static struct client client;
 static struct drive drive;
@@ -44,7 +45,7 @@ static int connect_both(void)
     struct socket_error error;
 
     listener = stage_listen("127.0.0.1", 4, &at);
-    if (listener < 0 || socket_open(&s, &loop, &at, &nowhere, on_ready, &ready, &error) ||
+    if (listener < 0 || socket_open(&s, sockets, &at, &nowhere, on_ready, &ready, &error) ||
         !stage_run_until(&loop, &ready) || socket_connected(&s, &error) != 1)
         return -1;
     peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -57,6 +58,7 @@ static int set_up(void **state)
 
     (void)state;
     uv_loop_init(&loop);
+    sockets = sockets_new(&loop);
     ready = over = false;
     plan = (struct plan){.target = "mx", .host = "127.0.0.1", .helo = "probe.example.org"};
     plan.stop_after = PHASE_COUNT;
@@ -90,6 +92,7 @@ static int tear_down(void **state)
     certificates_free(&certificate);
     close(listener);
     close(peer);
+    sockets_free(sockets);
     return stage_close(&loop);
 }
 

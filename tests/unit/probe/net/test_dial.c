@@ -15,6 +15,7 @@
 enum { MAX = 4 };
 
 static uv_loop_t loop;
+static struct sockets *sockets;
 static struct dial dial;
 static struct arena arena;
 static struct dial_lines *lines;
@@ -28,6 +29,7 @@ static int set_up(void **state)
 {
     (void)state;
     uv_loop_init(&loop);
+    sockets = sockets_new(&loop);
     descriptors = stage_descriptors();
     dial = (struct dial){.socket = {.fd = -1}};
     arena = (struct arena){0};
@@ -48,6 +50,7 @@ static int tear_down(void **state)
     close(listener);
     close(bound);
     assert_int_equal(stage_descriptors(), descriptors);
+    sockets_free(sockets);
     return stage_close(&loop);
 }
 
@@ -64,6 +67,7 @@ static struct dial_order order_of(size_t count, int64_t limit_us)
                                .addresses = addresses,
                                .count = count,
                                .lines = lines,
+                               .sockets = sockets,
                                .limit_us = limit_us,
                                .ends_us = CLOCK_NEVER};
 }

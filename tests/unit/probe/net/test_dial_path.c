@@ -19,6 +19,7 @@
 #define NOBODY 65534
 
 static uv_loop_t loop;
+static struct sockets *sockets;
 static struct dial dial;
 static struct arena arena;
 static struct dial_lines *lines;
@@ -63,6 +64,7 @@ static int set_up(void **state)
     strcpy(folder, "/tmp/ehlod-dial-XXXXXX");
     assert_non_null(mkdtemp(folder));
     uv_loop_init(&loop);
+    sockets = sockets_new(&loop);
     descriptors = stage_descriptors();
     dial = (struct dial){.socket = {.fd = -1}};
     arena = (struct arena){0};
@@ -88,6 +90,7 @@ static int tear_down(void **state)
         unlink(path_of(names[i]));
     assert_int_equal(rmdir(folder), 0);
     assert_int_equal(stage_descriptors(), descriptors);
+    sockets_free(sockets);
     return stage_close(&loop);
 }
 
@@ -104,6 +107,7 @@ static void start(int64_t limit_us)
                                .addresses = &at,
                                .count = 1,
                                .lines = lines,
+                               .sockets = sockets,
                                .limit_us = limit_us,
                                .ends_us = CLOCK_NEVER};
 

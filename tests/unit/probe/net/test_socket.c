@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 
 static uv_loop_t loop;
+static struct sockets *sockets;
 static struct socket s;
 static int listener, peer, stamps;
 static struct address at, nowhere; /* nowhere: no source */
@@ -31,6 +32,7 @@ static int set_up(void **state)
 {
     (void)state;
     uv_loop_init(&loop);
+    sockets = sockets_new(&loop);
     descriptors = stage_descriptors();
     s = (struct socket){.fd = -1};
     peer = -1;
@@ -46,6 +48,7 @@ static int tear_down(void **state)
     if (peer >= 0)
         close(peer);
     assert_int_equal(stage_descriptors(), descriptors);
+    sockets_free(sockets);
     return stage_close(&loop);
 }
 
@@ -60,7 +63,7 @@ static void connect_both(void)
     struct socket_error error;
 
     ready = false;
-    assert_int_equal(socket_open(&s, &loop, &at, &nowhere, on_ready, &s, &error), 0);
+    assert_int_equal(socket_open(&s, sockets, &at, &nowhere, on_ready, &s, &error), 0);
     assert_false(ready);
     assert_true(turn());
     assert_int_equal(socket_connected(&s, &error), 1);
@@ -102,7 +105,7 @@ static void dials_from_the_source(void **state)
 
     (void)state;
     address_parse("127.0.0.77", 0, &source);
-    assert_int_equal(socket_open(&s, &loop, &at, &source, on_ready, &s, &error), 0);
+    assert_int_equal(socket_open(&s, sockets, &at, &source, on_ready, &s, &error), 0);
     assert_true(turn());
     assert_int_equal(socket_connected(&s, &error), 1);
     assert_true(address_same_host(&s.local, &source));
@@ -115,7 +118,7 @@ static void a_source_that_is_not_ours(void **state)
 
     (void)state;
     address_parse("192.0.2.7", 0, &source);
-    assert_int_equal(socket_open(&s, &loop, &at, &source, on_ready, &s, &error), -1);
+    assert_int_equal(socket_open(&s, sockets, &at, &source, on_ready, &s, &error), -1);
     assert_int_equal(error.number, EADDRNOTAVAIL);
     assert_string_equal(error.doing, "bind");
     assert_int_equal(socket_reason(&error), REASON_LOCAL_RESOURCE);
@@ -129,7 +132,7 @@ static void refused(void **state)
     int bound = stage_closed_port("127.0.0.1", &closed);
 
     (void)state;
-    if (!socket_open(&s, &loop, &closed, &nowhere, on_ready, &s, &error)) {
+    if (!socket_open(&s, sockets, &closed, &nowhere, on_ready, &s, &error)) {
         assert_true(turn());
         assert_int_equal(socket_connected(&s, &error), -1);
     }
@@ -289,7 +292,7 @@ static void c06_connected_and_reset_at_once(void **state)
     char data[64];
 
     (void)state;
-    assert_int_equal(socket_open(&s, &loop, &at, &nowhere, on_ready, &s, &error), 0);
+    assert_int_equal(socket_open(&s, sockets, &at, &nowhere, on_ready, &s, &error), 0);
     stage_reset(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
     assert_true(turn());
     assert_int_equal(socket_connected(&s, &error), 1);
@@ -385,7 +388,7 @@ static void r02_no_descriptor_left(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    int opened = socket_open(&s, &loop, &at, &nowhere, on_ready, &s, &error);
+    int opened = socket_open(&s, sockets, &at, &nowhere, on_ready, &s, &error);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(opened, -1);
     assert_int_equal(error.number, EMFILE);
@@ -453,12 +456,12 @@ static void an_ipv6_address_that_lacks_its_scope(void **state)
 
     (void)state;
     address_parse("fe80::1", 25, &to);
-    assert_int_equal(socket_open(&s, &loop, &to, &nowhere, on_ready, &s, &error), -1);
+    assert_int_equal(socket_open(&s, sockets, &to, &nowhere, on_ready, &s, &error), -1);
     assert_int_equal(socket_reason(&error), REASON_UNREACHABLE);
 
     address_parse("fe80::2", 0, &source);
     address_parse("2001:db8::1", 25, &to);
-    assert_int_equal(socket_open(&s, &loop, &to, &source, on_ready, &s, &error), -1);
+    assert_int_equal(socket_open(&s, sockets, &to, &source, on_ready, &s, &error), -1);
     assert_int_equal(socket_reason(&error), REASON_LOCAL_RESOURCE);
 }
 
