@@ -72,11 +72,26 @@ int address_parse_host(const char *host, uint16_t port, struct address *address_
     return address_parse(host, port, address_r);
 }
 
+/* As inet_ntop does, which prints it by way of sprintf. */
+static void put_v4(const struct in_addr *from, char *out_r)
+{
+    const unsigned char *octets = (const unsigned char *)from;
+
+    for (int i = 0; i < 4; i++) {
+        if (octets[i] >= 100)
+            *out_r++ = (char)('0' + octets[i] / 100);
+        if (octets[i] >= 10)
+            *out_r++ = (char)('0' + octets[i] / 10 % 10);
+        *out_r++ = (char)('0' + octets[i] % 10);
+        *out_r++ = i < 3 ? '.' : '\0';
+    }
+}
+
 void address_text(const struct address *a, char out_r[ADDRESS_TEXT_SIZE])
 {
     out_r[0] = '\0';
     if (a->any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &a->v4.sin_addr, out_r, ADDRESS_TEXT_SIZE);
+        put_v4(&a->v4.sin_addr, out_r);
     } else if (a->any.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &a->v6.sin6_addr, out_r, ADDRESS_TEXT_SIZE);
         if (a->v6.sin6_scope_id) {

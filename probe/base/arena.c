@@ -33,6 +33,7 @@
 #define FENCE                                0
 #endif
 
+#define PRINT_SMALL 256
 #define CHUNK_LEAST 1024
 #define CHUNK_MOST  (64 * 1024)
 
@@ -101,14 +102,17 @@ char *arena_dup(struct arena *a, const char *text)
     return text ? arena_dup_span(a, span_of(text)) : NULL;
 }
 
+/* Most of it is short, and printed once. */
 char *arena_printf(struct arena *a, const char *format, ...)
 {
+    char small[PRINT_SMALL];
     va_list args;
+
     va_start(args, format);
-    int len = vsnprintf(NULL, 0, format, args);
+    int len = vsnprintf(small, sizeof small, format, args);
     va_end(args);
-    if (len < 0)
-        return arena_dup(a, "");
+    if (len < (int)sizeof small)
+        return arena_dup_span(a, (struct span){small, len > 0 ? (size_t)len : 0});
     char *text = arena_alloc(a, (size_t)len + 1);
     va_start(args, format);
     vsnprintf(text, (size_t)len + 1, format, args);

@@ -62,6 +62,20 @@ static const char *const bads[] = {
     "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001",
 };
 
+/* Each number that an octet can be, in each place. */
+static void test_every_octet(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 256; i++) {
+        struct address a;
+        char text[ADDRESS_TEXT_SIZE], wanted[ADDRESS_TEXT_SIZE];
+        snprintf(wanted, sizeof wanted, "%u.%u.%u.%u", i, 255 - i, i / 3, i);
+        assert_int_equal(address_parse(wanted, 25, &a), 0);
+        address_text(&a, text);
+        assert_string_equal(text, wanted);
+    }
+}
+
 static void test_good(void **state)
 {
     (void)state;
@@ -303,12 +317,13 @@ static void test_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),           cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_ports),          cmocka_unit_test(test_same_host),
-        cmocka_unit_test(test_order),          cmocka_unit_test(test_wildcard),
-        cmocka_unit_test(test_local),          cmocka_unit_test(test_same_site),
-        cmocka_unit_test(test_none),           cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_paths_in_order), cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_good),      cmocka_unit_test(test_every_octet),
+        cmocka_unit_test(test_bad),       cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_same_host), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_wildcard),  cmocka_unit_test(test_local),
+        cmocka_unit_test(test_same_site), cmocka_unit_test(test_none),
+        cmocka_unit_test(test_paths),     cmocka_unit_test(test_paths_in_order),
+        cmocka_unit_test(test_hosts),
     };
     return cmocka_run_group_tests_name("probe/base/address", tests, NULL, NULL);
 }

@@ -108,6 +108,20 @@ static void test_printf(void **state)
     arena_free(&a);
 }
 
+static void test_printf_of_any_length(void **state)
+{
+    struct arena a = {0};
+    char text[600];
+    (void)state;
+    memset(text, 'z', sizeof text);
+    for (int len = 0; len < 600; len++) {
+        const char *made = arena_printf(&a, "%.*s", len, text);
+        assert_int_equal(strlen(made), len);
+        assert_memory_equal(made, text, (size_t)len);
+    }
+    arena_free(&a);
+}
+
 static void test_grow(void **state)
 {
     struct arena a = {0};
@@ -129,8 +143,13 @@ static void test_grow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),     cmocka_unit_test(test_nothing), cmocka_unit_test(test_large),
-        cmocka_unit_test(test_after_free), cmocka_unit_test(test_copies),  cmocka_unit_test(test_printf),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_after_free),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_printf),
+        cmocka_unit_test(test_printf_of_any_length),
         cmocka_unit_test(test_grow),
     };
     return cmocka_run_group_tests_name("probe/base/arena", tests, NULL, NULL);
