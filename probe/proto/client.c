@@ -13,7 +13,6 @@
 #include "probe/proto/client_step.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 /* setting up */
@@ -225,9 +224,12 @@ struct span client_wire(struct client *c, const char *line)
 {
     if (!line)
         return span_of("");
-    int len = snprintf(c->wire, sizeof(c->wire), "%s\r\n", line);
+    size_t len = strlen(line);
 
-    return (struct span){c->wire, (size_t)len};
+    assert(len + 2 < sizeof(c->wire));
+    memcpy(c->wire, line, len);
+    memcpy(c->wire + len, "\r\n", sizeof("\r\n"));
+    return (struct span){c->wire, len + 2};
 }
 
 static struct span line_wire(struct client *c, const char *line)

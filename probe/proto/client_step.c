@@ -147,7 +147,10 @@ static char *send_helo(struct client *c)
 void client_step_learn(struct client *c, const struct result_reply *reply)
 {
     ehlo_read(&c->ehlo, c->arena, c->parser.lines, reply->line_count);
-    ehlo_read(&c->ehlo_shown, c->arena, reply->lines, reply->line_count);
+    if (c->parser.mask)
+        ehlo_read(&c->ehlo_shown, c->arena, reply->lines, reply->line_count);
+    else /* they are the same lines */
+        c->ehlo_shown = c->ehlo;
     if (c->plan->hide_replies)
         ehlo_known(&c->ehlo_shown, c->arena, &c->ehlo);
     c->draft->extensions = c->ehlo_shown.extensions;

@@ -49,11 +49,20 @@ static bool has_word(const char *words, struct span word)
     return false;
 }
 
-static struct result_extension *entry(struct ehlo *e, struct arena *a, const char *keyword)
+static struct result_extension *find(const struct ehlo *e, const char *keyword)
 {
     for (size_t i = 0; i < e->count; i++)
-        if (strcmp(e->extensions[i].keyword, keyword) == 0)
+        if (e->extensions[i].keyword[0] == keyword[0] && strcmp(e->extensions[i].keyword, keyword) == 0)
             return &e->extensions[i];
+    return NULL;
+}
+
+static struct result_extension *entry(struct ehlo *e, struct arena *a, const char *keyword)
+{
+    struct result_extension *there = find(e, keyword);
+
+    if (there)
+        return there;
     e->extensions = arena_grow(a, e->extensions, e->count, sizeof(*e->extensions));
     e->extensions[e->count] = (struct result_extension){keyword, ""};
     return &e->extensions[e->count++];
@@ -130,10 +139,9 @@ void ehlo_read(struct ehlo *e, struct arena *a, const char *const *lines, size_t
 
 const char *ehlo_find(const struct ehlo *e, const char *keyword)
 {
-    for (size_t i = 0; i < e->count; i++)
-        if (strcmp(e->extensions[i].keyword, keyword) == 0)
-            return e->extensions[i].params;
-    return NULL;
+    const struct result_extension *there = find(e, keyword);
+
+    return there ? there->params : NULL;
 }
 
 void ehlo_known(struct ehlo *e, struct arena *a, const struct ehlo *of)
