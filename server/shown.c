@@ -53,7 +53,8 @@ struct shown {
     struct entry entries[SHOWN_KEPT];
     size_t bytes;
     size_t most;
-    uint64_t clock; /* counts what was asked for */
+    size_t last_len; /* of what was made last: the next is about as long */
+    uint64_t clock;  /* counts what was asked for */
 };
 
 /* ---- templates ---- */
@@ -90,6 +91,7 @@ static void put_together(struct buffer *out, const struct parts *p, age_tell *te
     char age[RENDER_NUMBER_SIZE];
     size_t from = 0;
 
+    buffer_expect(out, p->len + p->hole_count * sizeof age);
     for (size_t i = 0; i < p->hole_count; i++) {
         buffer_put(out, p->bytes + from, p->holes[i].at - from);
         tell(p->holes[i].past_us, now_us, age);
@@ -229,8 +231,10 @@ static void make(struct shown *s, const struct ask *ask, struct buffer *out, int
     struct parts parts;
 
     buffer_init(&template, out->limit - out->len);
+    buffer_expect(&template, s->last_len);
     write_view(ask, &template, ages ? AGE_NO_MOMENT : now_us);
     take_apart(&template, ages, &parts);
+    s->last_len = template.len;
     bool whole = is_whole(ask, &template, &parts);
     buffer_free(&template);
     if (whole) {

@@ -48,6 +48,12 @@ static bool reserve(struct buffer *b, size_t len)
     return true;
 }
 
+void buffer_expect(struct buffer *b, size_t len)
+{
+    if (!b->full && len <= b->limit - b->len && reserve(b, len))
+        b->data[b->len] = '\0';
+}
+
 char *buffer_room(struct buffer *b, size_t len)
 {
     if (!reserve(b, len))

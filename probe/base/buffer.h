@@ -23,6 +23,9 @@ void buffer_free(struct buffer *b);
 
 void buffer_put(struct buffer *b, const char *data, size_t len);
 void buffer_puts(struct buffer *b, const char *text);
+/* Gets the memory for len more bytes at once, where they fit; nothing else changes. */
+void buffer_expect(struct buffer *b, size_t len);
+
 /* Room for len bytes behind what is there, which count from now on and are to be written at once; null where
  * they would pass the limit. */
 char *buffer_room(struct buffer *b, size_t len);

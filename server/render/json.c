@@ -118,7 +118,7 @@ static void extensions(struct pen *p, const char *key, const struct result *r)
     for (size_t i = 0; i < r->extension_count; i++) {
         const char *keyword = r->extensions[i].keyword;
         if (keyword[render_take(&p->share, keyword)] == '\0') /* a part of a keyword would be another one */
-            pen_said(p, pen_utf8(p, keyword), r->extensions[i].params);
+            pen_said(p, pen_key(p, keyword), r->extensions[i].params);
     }
     p->share = lines;
     pen_end(p);
@@ -320,7 +320,7 @@ void json_set(struct buffer *out, const struct render_set *of, int64_t now_us)
     bool fits = !out->full;
     for (size_t i = 0; i < of->count && !out->full; i++) {
         p.share = render_share_set;
-        result(&p, pen_utf8(&p, of->results[i]->target), of->results[i], now_us);
+        result(&p, pen_key(&p, of->results[i]->target), of->results[i], now_us);
     }
     if (fits && (out->full || out->limit - out->len < 2)) /* no room for what ends it */
         pen_return(&p, &empty);

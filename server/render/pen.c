@@ -78,23 +78,19 @@ static void put_escaped(struct buffer *out, unsigned char c)
     put(out, escape, escape[1] == 'u' ? sizeof escape : 2);
 }
 
-/* In quotes, as it must be. */
-static void put_escaped_string(struct buffer *out, const char *text)
+/* What stands in quotes. */
+static void put_escaped_text(struct buffer *out, const char *text)
 {
-    const char *from = text;
-
-    put(out, "\"", 1);
     for (;;) {
-        const char *to = from;
+        const char *to = text;
         while (is_plain(*to))
             to++;
-        put(out, from, (size_t)(to - from));
+        put(out, text, (size_t)(to - text));
         if (*to == '\0')
             break;
         put_escaped(out, (unsigned char)*to);
-        from = to + 1;
+        text = to + 1;
     }
-    put(out, "\"", 1);
 }
 
 /* Of eight octets, whether any is 0, or less than that. */
@@ -150,19 +146,11 @@ static bool in_list(const struct pen *p)
 static char *put_key(struct pen *p, const char *key, size_t value_len)
 {
     size_t comma = p->follows, len = key ? strlen(key) : 0;
-    bool plain = is_all_plain(key, len);
-    size_t size = key && plain ? len + 3 : 0; /* with quotes and colon */
-    char *at;
+    size_t size = key ? len + 3 : 0; /* with quotes and colon */
+    char *at = room(p->out, comma + size + value_len);
 
     assert(in_list(p) == (key == NULL));
     p->follows = true;
-    if (!plain) {
-        put(p->out, ",", comma);
-        put_escaped_string(p->out, key);
-        put(p->out, ":", 1);
-        return room(p->out, value_len);
-    }
-    at = room(p->out, comma + size + value_len);
     if (!at)
         return NULL;
     if (comma)
@@ -273,9 +261,23 @@ void pen_integer(struct pen *p, const char *key, int64_t value)
     put_value(p, key, at, (size_t)(end - at));
 }
 
-const char *pen_utf8(struct pen *p, const char *text)
+static const char *make_utf8(struct pen *p, const char *text)
 {
     return text_is_utf8(span_of(text)) ? text : text_escape(&p->arena, span_of(text));
+}
+
+const char *pen_key(struct pen *p, const char *text)
+{
+    struct buffer escaped;
+
+    if (is_all_plain(text, strlen(text)))
+        return text;
+    buffer_init(&escaped, p->out->limit);
+    put_escaped_text(&escaped, make_utf8(p, text));
+    const char *key = arena_dup_span(&p->arena, buffer_span(&escaped));
+    p->out->full = p->out->full || escaped.full;
+    buffer_free(&escaped);
+    return key;
 }
 
 void pen_string(struct pen *p, const char *key, const char *text)
@@ -285,14 +287,17 @@ void pen_string(struct pen *p, const char *key, const char *text)
         return;
     }
     size_t len = strlen(text);
-    if (!is_all_plain(text, len)) {
-        (void)put_key(p, key, 0);
-        put_escaped_string(p->out, pen_utf8(p, text));
+    bool plain = is_all_plain(text, len);
+    char *at = put_key(p, key, plain ? len + 2 : 1);
+    if (!at)
+        return;
+    if (plain) {
+        quote(at, text, len);
         return;
     }
-    char *at = put_key(p, key, len + 2);
-    if (at)
-        quote(at, text, len);
+    *at = '"';
+    put_escaped_text(p->out, make_utf8(p, text));
+    put(p->out, "\"", 1);
 }
 
 void pen_said(struct pen *p, const char *key, const char *text)

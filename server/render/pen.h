@@ -6,9 +6,10 @@
 
 /*
  * JSON written as it is said, for the views that are asked for all the time: begin with a share of what
- * servers said, name each value with its key (null in a list, and for the outermost), finish. What goes wrong
- * on the way is remembered, so nobody has to ask before the end. Whoever writes sees to it that an object has
- * no key twice. For the JSON views alone.
+ * servers said, name each value with its key (null in a list, and for the outermost), finish. A key is put as
+ * it is: a word of ours, or what pen_key makes of a text. What goes wrong on the way is remembered, so nobody
+ * has to ask before the end. Whoever writes sees to it that an object has no key twice. For the JSON views
+ * alone.
  */
 struct pen {
     struct buffer *out;
@@ -47,8 +48,8 @@ void pen_port(struct pen *p, const char *key, uint16_t number);
 void pen_family(struct pen *p, const char *key, const struct address *a);
 void pen_flags(struct pen *p, const char *key, uint64_t flags); /* a list of their names */
 
-/* A text as a key. */
-const char *pen_utf8(struct pen *p, const char *text);
+/* A text as a key, until the end. */
+const char *pen_key(struct pen *p, const char *text);
 
 /* Where the document is now, and back there: what was written since is gone, full or not. */
 struct pen_place {

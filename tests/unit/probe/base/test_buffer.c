@@ -150,6 +150,25 @@ static void test_room(void **state)
     buffer_free(&b);
 }
 
+/* Memory, and nothing else. */
+static void test_expect(void **state)
+{
+    struct buffer b;
+    (void)state;
+    buffer_init(&b, 1000);
+    buffer_expect(&b, 700);
+    expect(&b, "");
+    assert_true(b.size > 700);
+    char *data = b.data;
+    for (int i = 0; i < 70; i++)
+        buffer_puts(&b, "0123456789");
+    assert_ptr_equal(b.data, data);
+    buffer_expect(&b, 301); /* more than ever fits */
+    assert_false(b.full);
+    assert_int_equal(b.len, 700);
+    buffer_free(&b);
+}
+
 static void test_return(void **state)
 {
     struct buffer b;
@@ -210,11 +229,17 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put),     cmocka_unit_test(test_any_byte),
-        cmocka_unit_test(test_limit),   cmocka_unit_test(test_full_stays),
-        cmocka_unit_test(test_no_room), cmocka_unit_test(test_consume),
-        cmocka_unit_test(test_many),    cmocka_unit_test(test_room),
-        cmocka_unit_test(test_return),  cmocka_unit_test(test_print_into_what_room_there_is),
+        cmocka_unit_test(test_put),
+        cmocka_unit_test(test_any_byte),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_full_stays),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_consume),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_room),
+        cmocka_unit_test(test_expect),
+        cmocka_unit_test(test_return),
+        cmocka_unit_test(test_print_into_what_room_there_is),
     };
     return cmocka_run_group_tests_name("probe/base/buffer", tests, NULL, NULL);
 }
