@@ -65,24 +65,26 @@ static void parts_free(struct parts *p)
     free(p->holes);
 }
 
-/* Without ages it is whole: packed, it may hold any octets. */
+/* Takes the template's memory: what stays moves up to where the marks were. Without ages it is whole: packed,
+ * it may hold any octets. */
 static void take_apart(const struct buffer *template, bool ages, struct parts *parts_r)
 {
     struct span bytes = buffer_span(template);
-    struct parts p = {.bytes = mem_alloc(bytes.len + 1)};
+    struct parts p = {.bytes = template->data};
     size_t from = 0, at, len;
     int64_t past_us;
 
     while (ages && (len = age_find(bytes, from, &at, &past_us)) > 0) {
-        memcpy(p.bytes + p.len, bytes.data + from, at - from);
+        memmove(p.bytes + p.len, bytes.data + from, at - from);
         p.len += at - from;
         p.holes = mem_resize(p.holes, (p.hole_count + 1) * sizeof *p.holes);
         p.holes[p.hole_count++] = (struct hole){p.len, past_us};
         from = at + len;
     }
     if (bytes.len > from)
-        memcpy(p.bytes + p.len, bytes.data + from, bytes.len - from);
+        memmove(p.bytes + p.len, bytes.data + from, bytes.len - from);
     p.len += bytes.len - from;
+    p.bytes = mem_resize(p.bytes, p.len + 1);
     *parts_r = p;
 }
 
@@ -235,9 +237,7 @@ static void make(struct shown *s, const struct ask *ask, struct buffer *out, int
     write_view(ask, &template, ages ? AGE_NO_MOMENT : now_us);
     take_apart(&template, ages, &parts);
     s->last_len = template.len;
-    bool whole = is_whole(ask, &template, &parts);
-    buffer_free(&template);
-    if (whole) {
+    if (is_whole(ask, &template, &parts)) {
         put_together(out, &parts, ask->view->tell, now_us);
         keep(s, ask, &parts);
     } else {
