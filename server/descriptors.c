@@ -23,7 +23,7 @@
 static size_t fixed(const struct descriptors_want *want)
 {
     return BASE_STANDARD + BASE_FILES + (BASE_LOOP + BASE_DNS) * want->workers + want->places + want->files +
-           STORE * want->stores;
+           STORE * want->stores + want->receivers; /* these have a set to watch their sessions */
 }
 
 /* What can be had more or less of. */
@@ -40,7 +40,7 @@ size_t descriptors_sum(const struct descriptors_want *want)
 size_t descriptors_least(const struct descriptors_want *want)
 {
     return BASE_STANDARD + BASE_LOOP * want->workers + want->places + want->files + STORE * want->stores + 3 +
-           want->receivers; /* one of each */
+           2 * want->receivers; /* one of each */
 }
 
 static unsigned part(size_t wanted, size_t left, size_t all)

@@ -70,7 +70,7 @@ static void in_proportion(void **state)
 
 static void few_connections_have_a_good_reserve(void **state)
 {
-    struct descriptors_have have = descriptors_share(64, &usual);
+    struct descriptors_have have = descriptors_share(65, &usual);
 
     (void)state;
     assert_in_range(have.connections, 10, 20);
