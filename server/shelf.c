@@ -61,16 +61,23 @@ static void replace(struct record **slot, struct record *record)
     *slot = record != NULL ? record_ref(record) : NULL;
 }
 
+/* Of an older config, or from before it was outdated, and another was quicker. */
+static bool is_overtaken(const struct record *by, const struct record *record)
+{
+    return by != NULL && record->result->started_mono_us < by->result->started_mono_us;
+}
+
 void shelf_keep(const struct shelf *shelf, struct place *place, struct record *record)
 {
     enum status status = record->result->status;
 
-    /* Of an older config, or from before it was outdated, and overtaken. */
-    if (place->latest != NULL && record->result->started_mono_us < place->latest->result->started_mono_us)
+    /* What is known stays known, though one that told nothing has begun after it and ended before. */
+    if (status != STATUS_UNKNOWN && record->result->started_mono_us >= shelf->outdated_us &&
+        !is_overtaken(place->last_known, record))
+        replace(&place->last_known, record);
+    if (is_overtaken(place->latest, record))
         return;
     replace(&place->latest, record);
-    if (status != STATUS_UNKNOWN && record->result->started_mono_us >= shelf->outdated_us)
-        replace(&place->last_known, record);
     if (status == STATUS_PASS || status == STATUS_WARN) {
         result_unref(place->last_ok);
         place->last_ok = result_ref(record->result);

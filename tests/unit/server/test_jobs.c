@@ -719,6 +719,38 @@ static void test_an_older_verdict_stands_in_for_unknown(void **state)
     drop(&caller);
 }
 
+static void test_a_verdict_that_was_overtaken_by_unknown_stands_in(void **state)
+{
+    struct stage *stage = *state;
+    static struct snapshot_target new_targets[2];
+    static struct snapshot reloaded = {.server_name = "here", .targets = new_targets, .target_count = 2};
+    struct caller slow, quick;
+
+    memcpy(new_targets, targets, sizeof targets);
+    new_targets[0].stale_if_error_us = targets[0].stale_if_error_us = 3600 * CLOCK_US_PER_S;
+    jobs_reload(stage->jobs, &reloaded, 0);
+    struct jobs_ask question = {.target = &new_targets[0],
+                                .stop_after = PHASE_COUNT,
+                                .max_age_us = 0,
+                                .timeout_us = CLOCK_NEVER,
+                                .wait_us = CLOCK_NONE};
+    slow = (struct caller){0};
+    slow.waiter = jobs_wait(stage->jobs, &question, on_result, &slow);
+    pass_time(stage, 2);
+    jobs_reload(stage->jobs, &snapshot, 0); /* so who asks now shares no run with it */
+    ask(stage, &quick, 0, PHASE_COUNT, CLOCK_NEVER);
+    end_run(&runs[1], STATUS_UNKNOWN);
+    assert_int_equal(quick.result->status, STATUS_UNKNOWN);
+    end_run(&runs[0], STATUS_PASS);
+    drop(&quick);
+    ask(stage, &quick, 0, PHASE_COUNT, CLOCK_NEVER);
+    end_run(&runs[2], STATUS_UNKNOWN);
+    assert_int_equal(quick.result->status, STATUS_PASS);
+    assert_string_equal(quick.result->id, runs[0].id);
+    drop(&slow);
+    drop(&quick);
+}
+
 /* What the old config's run showed is of another question, or of another server. */
 static void test_the_verdict_of_another_plan_is_not_shown_nor_stands_in(void **state)
 {
@@ -1025,6 +1057,7 @@ int main(void)
         JOBS_TEST(test_a_fresh_run_is_shared_with_its_like_alone),
         JOBS_TEST(test_f20_a_reload_keeps_runs_and_shares_none),
         JOBS_TEST(test_an_older_verdict_stands_in_for_unknown),
+        JOBS_TEST(test_a_verdict_that_was_overtaken_by_unknown_stands_in),
         JOBS_TEST(test_the_verdict_of_another_plan_is_not_shown_nor_stands_in),
         JOBS_TEST(test_past_runs_are_found),
         JOBS_TEST(test_stop_of_idle_jobs_is_told_later),
