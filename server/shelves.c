@@ -40,13 +40,23 @@ void shelves_free(struct shelves *s)
     free(s);
 }
 
-/* What is there of another loop stays behind: its records may have messages, which that loop knows. */
-static struct shelf *take_over(const struct shelves *s, const char *name, unsigned owner)
+/* What is there of another loop stays behind: its records may have messages, which that loop knows. So does
+ * what a target that sent is known by, once others may see what is kept of it: whoever is the last to leave a
+ * record with messages must be that loop. */
+static bool goes_on(const struct shelves *s, const struct shelves_slot *before,
+                    const struct shelves_slot *now)
+{
+    bool shows_messages = s->loops > 1 && before->sends && !now->sends;
+
+    return before->owner == now->owner && !shows_messages;
+}
+
+static struct shelf *take_over(const struct shelves *s, const char *name, const struct shelves_slot *now)
 {
     const struct snapshot_target *before = s->snapshot != NULL ? snapshot_target(s->snapshot, name) : NULL;
     const struct shelves_slot *slot = before != NULL ? shelves_find(s, before) : NULL;
 
-    return slot != NULL && slot->owner == owner ? shelf_ref(slot->shelf) : shelf_new();
+    return slot != NULL && goes_on(s, slot, now) ? shelf_ref(slot->shelf) : shelf_new();
 }
 
 void shelves_follow(struct shelves *s, struct snapshot *snapshot)
@@ -56,9 +66,9 @@ void shelves_follow(struct shelves *s, struct snapshot *snapshot)
     struct shelves_slot *slots = mem_alloc((snapshot->target_count + 1) * sizeof *slots);
     for (size_t i = 0; i < snapshot->target_count; i++) {
         const struct snapshot_target *target = &snapshot->targets[i];
-        unsigned owner = owner_of_target(target, s->loops);
-        slots[i] = (struct shelves_slot){
-            .shelf = take_over(s, target->name, owner), .owner = owner, .sends = owner_target_sends(target)};
+        slots[i].owner = owner_of_target(target, s->loops);
+        slots[i].sends = owner_target_sends(target);
+        slots[i].shelf = take_over(s, target->name, &slots[i]);
     }
     free_slots(s->slots, s->snapshot);
     snapshot_unref(s->snapshot);

@@ -19,7 +19,8 @@ struct shelves_slot {
 struct shelves *shelves_new(unsigned loops);
 void shelves_free(struct shelves *shelves); /* null is fine */
 
-/* From now on this is the config; all loops stand still. A shelf goes on where target and owner are the same.
+/* From now on this is the config; all loops stand still. A shelf goes on where target and owner are the same,
+ * unless there are several loops and the target sends no more: others may not have what is on it then.
  * Nothing happens where it is the config already. */
 void shelves_follow(struct shelves *shelves, struct snapshot *snapshot);
 

@@ -116,6 +116,33 @@ static void test_a_reload(void **state)
     assert_int_equal(references, 0);
 }
 
+/* What is kept of a target that sends nothing is shown to all loops, so nothing with messages may be there.
+ */
+static void test_what_was_sent_is_not_for_all(void **state)
+{
+    (void)state;
+    for (unsigned loops = 1; loops <= LOOPS; loops++) {
+        struct shelves *shelves = shelves_new(loops);
+        size_t at = 1;
+        while (owner_of_target(&after[at - 1], loops) != 0)
+            at++;
+        let_send(&before[at]);
+        shelves_follow(shelves, &old);
+        struct shelf *kept = shelf_ref(shelves_find(shelves, &before[at])->shelf);
+        shelves_follow(shelves, &new);
+        const struct shelves_slot *now = shelves_find(shelves, &after[at - 1]);
+        assert_int_equal(now->owner, 0);
+        assert_int_equal(now->shelf == kept, loops == 1);
+        shelf_unref(kept);
+        kept = shelf_ref(now->shelf);
+        shelves_follow(shelves, &old); /* it sends again, and so is shown to nobody */
+        assert_ptr_equal(shelves_find(shelves, &before[at])->shelf, kept);
+        shelf_unref(kept);
+        shelves_free(shelves);
+    }
+    assert_int_equal(references, 0);
+}
+
 static void test_who_leaves_takes_his_own(void **state)
 {
     struct shelves *shelves = shelves_new(LOOPS);
@@ -139,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_owners, set_up),
         cmocka_unit_test_setup(test_a_reload, set_up),
+        cmocka_unit_test_setup(test_what_was_sent_is_not_for_all, set_up),
         cmocka_unit_test_setup(test_who_leaves_takes_his_own, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
