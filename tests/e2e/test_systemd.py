@@ -346,6 +346,16 @@ def test_the_service_is_shut_in(tmp_path):
     assert done.returncode == 0 and re.search(r"Overall exposure level .*: 1\.\d OK", done.stdout), done
 
 
+def test_the_service_may_have_as_many_threads_as_it_wants(ehlod, tmp_path, mta):
+    """With the most workers that there may be, a history, and libuv's pool, which begins when it is needed."""
+    service = ehlod({"server": {"workers": 64}, "history": {"path": str(tmp_path / "history.db")},
+                     "targets": {"mx": target(mta.address)}})
+    assert service.workers() == 64
+    with open(os.path.join(UNITS, "ehlod.service"), encoding="ascii") as f:
+        most = int(re.search(r"^TasksMax=(\d+)$", f.read(), re.M)[1])
+    assert service.threads() + 4 <= most
+
+
 def test_systemd_socket_activate(tmp_path, cleanup, mta):
     """It is started by the first who connects, and answers him."""
     port, path = free_port(), str(tmp_path / "activated.sock")
