@@ -2,6 +2,7 @@
 #ifndef SERVER_METRICS_APART_H
 #define SERVER_METRICS_APART_H
 
+#include "probe/net/post.h"
 #include "server/question.h"
 #include "server/render/metrics.h"
 
@@ -16,11 +17,25 @@ struct metrics_apart;
 /* Fills in what is to be shown, a copy: all of it is in the arena, or there for the life of the program. */
 typedef void metrics_apart_gather(void *context, struct arena *arena, struct metrics_own *own_r);
 
-struct metrics_apart *metrics_apart_new(uv_loop_t *loop, metrics_apart_gather *gather, void *context);
+/* Whose turn it is, of several loops in threads of their own: each has metrics of its own, and one of them
+ * writes at a time. Freed after all of them. */
+struct metrics_apart_turn;
+struct metrics_apart_turn *metrics_apart_turn_new(void);
+void metrics_apart_turn_free(struct metrics_apart_turn *turn); /* null is fine */
+
+struct metrics_apart_order {
+    uv_loop_t *loop;
+    metrics_apart_gather *gather;
+    void *context;
+    struct metrics_apart_turn *turn; /* null: there are no other loops */
+    struct post *post;               /* of the loop, where there are */
+};
+
+struct metrics_apart *metrics_apart_new(const struct metrics_apart_order *order);
 /* Nobody may wait any more; memory follows from the loop. Null is fine. */
 void metrics_apart_free(struct metrics_apart *apart);
 
-/* Answers later, one after another: each takes much memory. */
+/* Answers later, one after another, whichever loop was asked: each takes much memory. */
 void metrics_apart_ask(struct metrics_apart *apart, struct question *q, enum exposition_format format);
 
 /* The answer, once it is written; cut short (full) it is an error. Takes the body. */

@@ -30,13 +30,15 @@ void worker_init(struct worker *w, struct workers *all, unsigned index)
     assert(!failed);
 }
 
-void worker_open_desk(struct worker *w, const struct desk *common, struct lag *beside)
+void worker_open_desk(struct worker *w, const struct desk *common, struct lag *beside,
+                      struct metrics_apart_turn *turn)
 {
     w->desk = *common;
     w->desk.jobs = w->jobs;
     w->desk.login = w->login;
     w->desk.shown = shown_new(workers_count(w->all));
-    w->desk.apart = metrics_apart_new(&w->loop, prometheus_gather, &w->desk);
+    w->desk.apart = metrics_apart_new(&(struct metrics_apart_order){
+        .loop = &w->loop, .gather = prometheus_gather, .context = &w->desk, .turn = turn, .post = w->post});
     w->lag = lag_new(&w->loop, beside);
 }
 

@@ -7,6 +7,7 @@
 #include "server/hold.h"
 #include "server/http.h"
 #include "server/jobs.h"
+#include "server/metrics_apart.h"
 #include "server/rounds.h"
 
 #include <stdatomic.h>
@@ -50,8 +51,10 @@ struct worker {
 /* Its loop, and what all the others need to reach it. */
 void worker_init(struct worker *w, struct workers *all, unsigned index);
 
-/* What is common to all desks is there already. */
-void worker_open_desk(struct worker *w, const struct desk *common, struct lag *beside);
+/* What is common to all desks is there already; the turn of those metrics that are written apart, which is
+ * null where this is the only worker. */
+void worker_open_desk(struct worker *w, const struct desk *common, struct lag *beside,
+                      struct metrics_apart_turn *turn);
 
 /* The part is over, once. Workers.c has it told. */
 void worker_tell(struct worker *w, enum worker_news what);

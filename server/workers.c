@@ -23,9 +23,10 @@
 struct workers {
     struct workers_order order;
     struct worker *list;
-    struct hold *hold; /* null: there is but one */
+    struct hold *hold; /* null: there is but one, and so are the next three */
     struct jobs_crew *crew;
     struct run_gates *gates;
+    struct metrics_apart_turn *turn;
     struct usher *usher;
     unsigned told[WORKER_NEWS];
     bool hurried;
@@ -63,6 +64,7 @@ struct workers *workers_new(const struct workers_order *order)
         return ws;
     ws->crew = jobs_crew_new(order->count);
     ws->hold = hold_new();
+    ws->turn = metrics_apart_turn_new();
     join(ws, 0);
     return ws;
 }
@@ -72,6 +74,7 @@ void workers_free(struct workers *ws)
     run_gates_free(ws->gates);
     jobs_crew_free(ws->crew);
     hold_free(ws->hold);
+    metrics_apart_turn_free(ws->turn);
     usher_free(ws->usher);
     free(ws->list);
     free(ws);
@@ -156,7 +159,7 @@ void workers_open_desks(struct workers *ws, const struct desk *common)
         one.seat = are_several(ws) ? &w->seat : NULL;
         one.away = &w->away;
         one.first_post = i > 0 ? ws->list[0].post : NULL;
-        worker_open_desk(w, &one, beside);
+        worker_open_desk(w, &one, beside, ws->turn);
         beside = w->lag;
     }
     for (unsigned i = 0; i < ws->order.count; i++)

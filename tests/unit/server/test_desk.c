@@ -812,7 +812,8 @@ static void test_metrics_are_summed_once(void **state)
 
     (void)state;
     uv_loop_init(&loop);
-    desk.apart = metrics_apart_new(&loop, prometheus_gather, &desk);
+    desk.apart = metrics_apart_new(
+        &(struct metrics_apart_order){.loop = &loop, .gather = prometheus_gather, .context = &desk});
     for (size_t i = 0; i < sizeof targets_of / sizeof targets_of[0]; i++) {
         bool apart = targets_of[i] > METRICS_ON_LOOP;
         targets_counted = targets_of[i];

@@ -104,7 +104,8 @@ static int set_up(void **state)
     answer_count = 0;
     gathered = 0;
     uv_loop_init(&loop);
-    apart = metrics_apart_new(&loop, gather, &gathered);
+    apart = metrics_apart_new(
+        &(struct metrics_apart_order){.loop = &loop, .gather = gather, .context = &gathered});
     return 0;
 }
 
@@ -210,6 +211,136 @@ static void test_the_end_while_one_is_written(void **state)
     assert_int_equal(answer_count, 0);
 }
 
+/* ---- several loops: here it is one, so that the order is known ---- */
+
+enum { LOOPS = 3 };
+
+static struct metrics_apart_turn *turn;
+static struct post *posts[LOOPS];
+static struct metrics_apart *parts[LOOPS];
+static int gathered_of[LOOPS];
+static uv_timer_t alive; /* notes alone keep no loop */
+
+static void on_alive(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+static int set_up_several(void **state)
+{
+    set_up(state);
+    turn = metrics_apart_turn_new();
+    uv_timer_init(&loop, &alive);
+    uv_timer_start(&alive, on_alive, 3600 * 1000, 0);
+    for (size_t i = 0; i < LOOPS; i++) {
+        gathered_of[i] = 0;
+        posts[i] = post_new(&loop);
+        parts[i] = metrics_apart_new(&(struct metrics_apart_order){
+            .loop = &loop, .gather = gather, .context = &gathered_of[i], .turn = turn, .post = posts[i]});
+    }
+    return 0;
+}
+
+static int tear_down_several(void **state)
+{
+    for (size_t i = 0; i < LOOPS; i++) {
+        metrics_apart_free(parts[i]);
+        post_free(posts[i]);
+    }
+    metrics_apart_turn_free(turn);
+    uv_close((uv_handle_t *)&alive, NULL);
+    return tear_down(state);
+}
+
+static struct question *ask_part(size_t i, struct http_request *request)
+{
+    struct question *q = question_new(request);
+
+    metrics_apart_ask(parts[i], q, EXPOSITION_TEXT);
+    return q;
+}
+
+static int gathered_in_all(void)
+{
+    return gathered_of[0] + gathered_of[1] + gathered_of[2];
+}
+
+static void test_several_loops_write_one_at_a_time(void **state)
+{
+    struct http_request requests[4] = {
+        {.method = "GET"}, {.method = "GET"}, {.method = "GET"}, {.method = "GET"}};
+    static const size_t asked[] = {0, 0, 1, 2}, answered_as[] = {0, 2, 3, 1};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        ask_part(asked[i], &requests[i]);
+    for (size_t written = 0; written < 4; written = answer_count) {
+        assert_int_equal(gathered_in_all(), written + 1);
+        while (answer_count == written || (answer_count < 4 && gathered_in_all() == (int)answer_count))
+            uv_run(&loop, UV_RUN_ONCE);
+    }
+    for (size_t i = 0; i < 4; i++)
+        assert_ptr_equal(answers[i].request, &requests[answered_as[i]]);
+}
+
+static void test_a_turn_that_nobody_wants_any_more(void **state)
+{
+    struct http_request requests[3] = {{.method = "GET"}, {.method = "GET"}, {.method = "GET"}};
+
+    (void)state;
+    ask_part(0, &requests[0]);
+    struct question *gone = ask_part(1, &requests[1]);
+    ask_part(2, &requests[2]);
+    leave(gone);
+    while (answer_count < 2)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_ptr_equal(answers[1].request, &requests[2]);
+    assert_int_equal(gathered_of[1], 0);
+}
+
+/* Whenever it is asked, its turn may just have come. */
+static void test_a_turn_that_is_used_before_it_is_told(void **state)
+{
+    struct http_request requests[4] = {
+        {.method = "GET"}, {.method = "GET"}, {.method = "GET"}, {.method = "GET"}};
+
+    (void)state;
+    for (int turns = 0; turns < 4; turns++) {
+        int before = gathered_in_all();
+        size_t answered = answer_count = 0;
+        ask_part(0, &requests[0]);
+        struct question *gone = ask_part(1, &requests[1]);
+        ask_part(2, &requests[2]);
+        leave(gone);
+        while (answer_count == 0)
+            uv_run(&loop, UV_RUN_ONCE);
+        for (int i = 0; i < turns; i++)
+            uv_run(&loop, UV_RUN_NOWAIT);
+        ask_part(1, &requests[3]);
+        while (answer_count < 3) {
+            assert_true(gathered_in_all() - before <= (int)answer_count + 1);
+            uv_run(&loop, UV_RUN_ONCE);
+        }
+        for (; answered < answer_count; answered++)
+            buffer_free(&answers[answered].body);
+        answer_count = 0;
+    }
+}
+
+static void test_the_end_while_others_wait(void **state)
+{
+    struct http_request request = {.method = "GET"};
+
+    (void)state;
+    leave(ask_part(0, &request));
+    leave(ask_part(1, &request));
+    metrics_apart_free(parts[0]); /* which has the turn, and lets go of it */
+    parts[0] = NULL;
+    uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(gathered_in_all(), 1);
+    assert_int_equal(answer_count, 0);
+}
+
 static void test_packed(void **state)
 {
     struct http_request request = {.method = "GET", .accept_encoding = "gzip"};
@@ -243,6 +374,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_it_is_as_it_was_when_its_turn_came, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_who_leaves_is_not_answered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_end_while_one_is_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_several_loops_write_one_at_a_time, set_up_several,
+                                        tear_down_several),
+        cmocka_unit_test_setup_teardown(test_a_turn_that_nobody_wants_any_more, set_up_several,
+                                        tear_down_several),
+        cmocka_unit_test_setup_teardown(test_a_turn_that_is_used_before_it_is_told, set_up_several,
+                                        tear_down_several),
+        cmocka_unit_test_setup_teardown(test_the_end_while_others_wait, set_up_several, tear_down_several),
         cmocka_unit_test_setup_teardown(test_packed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
     };
