@@ -176,7 +176,7 @@ static const struct {
     {EXPOSITION_COUNTER, "ehlod_history_dropped", "Records of messages that the history could not take", history_dropped},
     {EXPOSITION_COUNTER, "ehlod_http_requests", "Requests that were answered", requests},
     {EXPOSITION_GAUGE, "ehlod_loop_lag_seconds",
-     "The most that the event loop was late in the last half minute in seconds", loop_lag},
+     "The most that any event loop was late in the last half minute in seconds", loop_lag},
     {EXPOSITION_GAUGE, "ehlod_mailbox_up", "Whether each mailbox can take or show what is delivered to it",
      mailboxes},
     {EXPOSITION_HISTOGRAM, "ehlod_phase_duration_seconds", "How long the phases of runs took in seconds",
