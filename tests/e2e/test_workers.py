@@ -532,6 +532,22 @@ def test_all_pages_at_once(start, fake, callers):
     load.stop()
 
 
+def test_metrics_that_are_written_apart(start, fake, callers):
+    """Of so many targets that each loop has a thread write them, one after another; who leaves holds nobody up."""
+    count = 150
+    service = start(targets_at(fake(), count), {"metrics_by_target": True})
+    assert service.get("/check").json["counts"]["pass"] == count
+
+    def ask(caller):
+        for _ in range(3):
+            status, text = caller("/metrics")
+            assert status == 200 and text.count(b'\nehlod_runs_total{status="pass",target="mx') == count
+    leaves = [service.ask("/metrics") for _ in range(CONNECTIONS)]
+    for asked in leaves:
+        hang_up(asked)
+    side_by_side([lambda caller=caller: ask(caller) for caller in callers(service)])
+
+
 # ---- who may in ----
 
 def test_a_token_is_known_and_forgotten_on_all(start, fake, callers, tmp_path):
