@@ -234,12 +234,18 @@ void drains_end(struct drains *d, const char *target)
     keep(d);
 }
 
-/* One that is due is over, however late the loop is. */
+/* One that is due is over, however late the loop is. But of several loops it is in force until its timer has
+ * told them all: what was known before is no answer any more, and only that timer can see to it. */
+static bool is_over(const struct drains *d, const struct entry *e)
+{
+    return d->seat == NULL && e->due_us <= clock_mono_us();
+}
+
 const struct drain *drains_find(const struct drains *d, const char *target)
 {
     const struct entry *e = d != NULL ? find(d, target) : NULL;
 
-    return e != NULL && is_in_force(e) && e->due_us > clock_mono_us() ? &e->is : NULL;
+    return e != NULL && is_in_force(e) && !is_over(d, e) ? &e->is : NULL;
 }
 
 bool drains_was(const struct drains *d, const char *target)
@@ -272,9 +278,7 @@ struct result *drains_result(struct drains *d, struct jobs *jobs, const struct s
 
     if (e == NULL || !is_in_force(e))
         return NULL;
-    /* Before its timer was told. What was known is outdated as of now; with several loops, where only that
-     * timer can see to it, it is in force until then. */
-    if (d->seat == NULL && e->due_us <= clock_mono_us()) {
+    if (is_over(d, e)) { /* before its timer was told: what was known is outdated as of now */
         end_due(d);
         return NULL;
     }

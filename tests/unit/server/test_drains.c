@@ -215,6 +215,31 @@ static void test_who_asks_before_the_timer_finds_it_over(void **state)
     assert_true(outdated == 1 && told_back == 1);
 }
 
+/* All loops hear of it at once, and until then nobody sees anything of it. */
+static void test_of_several_loops_the_timer_ends_it(void **state)
+{
+    struct hold *hold = hold_new();
+    struct hold_seat seat;
+
+    (void)state;
+    drains_free(drains);
+    hold_join(hold, &seat, NULL); /* the others are elsewhere */
+    drains = drains_new(NULL, &logged, &whole, NULL, &seat);
+    drain(MINUTE_US);
+    mono_us += MINUTE_US;
+    assert_true(is_drained() && !drains_was(drains, "mx1"));
+    struct result *r = drains_result(drains, NULL, &targets[0]);
+    assert_non_null(r);
+    result_unref(r);
+    assert_int_equal(outdated, 0);
+    due(&timer);
+    assert_true(!is_drained() && drains_was(drains, "mx1"));
+    assert_null(drains_result(drains, NULL, &targets[0]));
+    assert_int_equal(outdated, 1);
+    hold_leave(&seat);
+    hold_free(hold);
+}
+
 static void test_a_clock_that_is_set_changes_nothing(void **state)
 {
     (void)state;
@@ -349,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DRAINS_TEST(test_it_ends_by_itself_and_is_known_for_a_while),
         DRAINS_TEST(test_who_asks_before_the_timer_finds_it_over),
+        DRAINS_TEST(test_of_several_loops_the_timer_ends_it),
         DRAINS_TEST(test_a_clock_that_is_set_changes_nothing),
         DRAINS_TEST(test_a_restart_goes_on_where_it_was),
         DRAINS_TEST(test_a_restart_with_another_clock),
