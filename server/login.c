@@ -55,6 +55,7 @@ struct login {
     struct trial *trials; /* all of them, in the order they came */
     size_t running;
     size_t waiting;
+    bool closed;
     struct login *first; /* of all; may be this */
     /* The first one's, and read by all. */
     struct known *known;
@@ -125,18 +126,24 @@ static void run_more(struct login *l)
     }
 }
 
-/* The trial is over. */
-static void conclude(struct login *l, struct trial *t, enum login_verdict verdict)
+/* The trial is no longer in the list. */
+static void tell(struct trial *t, enum login_verdict verdict)
 {
-    unlink_trial(l, t);
-    l->running--;
-    run_more(l);
     while (t->waiters != NULL) {
         struct login_waiter w = *t->waiters;
         login_leave(t->waiters);
         w.done(w.context, verdict);
     }
     free_trial(t);
+}
+
+/* The trial is over. */
+static void conclude(struct login *l, struct trial *t, enum login_verdict verdict)
+{
+    unlink_trial(l, t);
+    l->running--;
+    run_more(l);
+    tell(t, verdict);
 }
 
 static void on_tried(uv_work_t *work, int status)
@@ -296,7 +303,7 @@ static enum login_verdict judge(struct login *l, const struct credentials *given
     if (known != KNOWN_NOT)
         return known == KNOWN_GOOD ? LOGIN_IN : LOGIN_OUT;
     struct trial *t = find_trial(l, &digest);
-    if (done == NULL || (t == NULL && is_crowded(l, asker->from)))
+    if (done == NULL || l->closed || (t == NULL && is_crowded(l, asker->from)))
         return LOGIN_BUSY;
     if (t == NULL) {
         t = begin_trial(l, user, is_known, given->password, &digest);
@@ -401,6 +408,27 @@ struct login *login_beside(struct login *first, uv_loop_t *loop, struct away *aw
     l->first_post = first_post;
     l->away = away;
     return l;
+}
+
+static struct trial *find_in_line(const struct login *l)
+{
+    struct trial *t = l->trials;
+
+    while (t != NULL && t->is_running)
+        t = t->next;
+    return t;
+}
+
+void login_close(struct login *l)
+{
+    if (l == NULL)
+        return;
+    l->closed = true;
+    for (struct trial *t = find_in_line(l); t != NULL; t = find_in_line(l)) {
+        unlink_trial(l, t);
+        l->waiting--;
+        tell(t, LOGIN_BUSY);
+    }
 }
 
 void login_free(struct login *l)

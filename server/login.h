@@ -25,6 +25,10 @@ struct login *login_new(uv_loop_t *loop);
 struct away;
 struct login *login_beside(struct login *first, uv_loop_t *loop, struct away *away, struct post *first_post);
 
+/* To the first one, at the end: nothing more is looked at. Who stands in line for it, or comes, beside it as
+ * well, is told that it is busy. Null is fine. */
+void login_close(struct login *login);
+
 /* Nobody may wait any more. What is under way ends by itself, from the loop. */
 void login_free(struct login *login); /* null is fine */
 

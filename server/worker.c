@@ -78,6 +78,8 @@ void worker_empty(struct worker *w)
     w->http = NULL;
     w->desk.shown = NULL;
     w->desk.apart = NULL;
+    if (w->index == 0)
+        login_close(w->login); /* others' passwords come home without having been looked at */
     if (w->has_thread || w->index == 0)
         away_wait(&w->away, on_home, w);
     else

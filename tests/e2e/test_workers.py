@@ -646,6 +646,19 @@ def test_a_second_signal_ends_it_at_once(start, fake):
     gate.open()
 
 
+def test_stop_does_not_wait_for_passwords_in_line(start, fake):
+    """Two are looked at, which takes a while; the others, of clients that are gone, are let go."""
+    service = start(targets_at(fake(), 1), {"basic_auth_users": {USER: bcrypt(PASSWORD, 13)}})
+    asked = [service.ask("/check/mx0", headers=basic(password=f"wrong{i}")) for i in range(50)]
+    service.wait_for(lambda: service.connections_read() == len(asked), 10, "all are in line")
+    for one in asked:
+        hang_up(one)
+    begun = time.monotonic()
+    service.signal(signal.SIGTERM)
+    assert service.wait(30) == 0
+    assert time.monotonic() - begun < scaled(6)
+
+
 def test_stop_under_load(start, fake, callers):
     """Whoever is answered is answered whole, and it ends by itself."""
     service = start(targets_at(fake(), 16, cache_ttl="0"))

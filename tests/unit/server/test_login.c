@@ -409,6 +409,43 @@ static void test_the_line_beside_is_the_first_one(void **state)
     login = alone;
 }
 
+/* At the end nobody waits for those that are in line, and nobody gets into it. */
+static void test_closed(void **state)
+{
+    struct login *first = login;
+    struct post *post = post_new(&loop);
+    struct away away = {.post = post_new(&loop)};
+    struct snapshot_user slow = {"one", hash_at("first", "10")};
+    unsigned busy = 0;
+    bool home = false;
+    char pair[32];
+
+    (void)state;
+    login = login_beside(first, &loop, &away, post);
+    login_set_users(first, &slow, 1);
+    for (size_t i = 0; i < 20; i++) {
+        snprintf(pair, sizeof pair, "one:%zu", i);
+        assert_int_equal(ask(&asked[i], pair), LOGIN_LATER);
+    }
+    assert_true(stage_run_until(&loop, &asked[0].done)); /* so all are there, and the next one is looked at */
+    login_close(first);
+    assert_int_equal(ask(&asked[20], "one:more"), LOGIN_LATER);
+    away_wait(&away, on_home, &home);
+    assert_true(stage_run_until(&loop, &home));
+    for (size_t i = 0; i < 20; i++) {
+        assert_int_equal(asked[i].told, 1);
+        busy += asked[i].verdict == LOGIN_BUSY;
+    }
+    assert_in_range(busy, 10, 18); /* but for two, and those that were over by then */
+    assert_int_equal(asked[20].verdict, LOGIN_BUSY);
+    login_free(login);
+    post_free(post);
+    post_free(away.post);
+    secret_free((struct secret *)slow.hash);
+    login = first;
+    login_close(NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -427,6 +464,7 @@ int main(void)
         TEST(test_beside),
         TEST(test_what_is_known_beside),
         TEST(test_the_line_beside_is_the_first_one),
+        TEST(test_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
