@@ -9,9 +9,9 @@
 #include "server/agent.h"
 #include "server/history.h"
 
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <uv.h>
 
 /* Requests that may wait or be answered at a time, and how many more that only health is answered to. */
 #define ROOM_CONNECTIONS 4096
@@ -19,14 +19,11 @@
 
 unsigned room_workers(const struct snapshot *snapshot)
 {
-    cpu_set_t set;
-    int count = 1;
+    unsigned processors = uv_available_parallelism(); /* that this process may run on */
 
     if (snapshot->workers > 0)
         return snapshot->workers;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        count = CPU_COUNT(&set);
-    return count < SNAPSHOT_MAX_WORKERS ? (unsigned)count : SNAPSHOT_MAX_WORKERS;
+    return processors < SNAPSHOT_MAX_WORKERS ? processors : SNAPSHOT_MAX_WORKERS;
 }
 
 static struct descriptors_want want_of(const struct room *room, const struct snapshot *snapshot,

@@ -216,17 +216,27 @@ static void on_thread(void *context)
     worker_run(context);
 }
 
+/* Signals are for the first one's thread, but for those that tell a thread of a fault of its own. */
+static void fill_with_others(sigset_t *set)
+{
+    static const int own[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        sigdelset(set, own[i]);
+}
+
 /* All seats first: nobody joins while another holds. Who has no thread leaves, as nobody is to wait for it.
  */
 int workers_go(struct workers *ws)
 {
-    sigset_t all, before;
+    sigset_t others, before;
     int failed = 0;
 
     for (unsigned i = 1; i < ws->order.count; i++)
         join(ws, i);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
+    fill_with_others(&others);
+    pthread_sigmask(SIG_BLOCK, &others, &before);
     for (unsigned i = 1; i < ws->order.count && !failed; i++) {
         failed = uv_thread_create(&ws->list[i].thread, on_thread, &ws->list[i]);
         ws->list[i].has_thread = !failed;
