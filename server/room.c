@@ -26,11 +26,20 @@ unsigned room_workers(const struct snapshot *snapshot)
     return processors < SNAPSHOT_MAX_WORKERS ? processors : SNAPSHOT_MAX_WORKERS;
 }
 
+static struct descriptors_have whole_of(unsigned workers)
+{
+    unsigned reserve = workers * ROOM_LEAST_RESERVE;
+
+    return (struct descriptors_have){.connections = ROOM_CONNECTIONS,
+                                     .reserve = reserve > ROOM_RESERVE ? reserve : ROOM_RESERVE,
+                                     .sessions = RECEIVER_MAX_SESSIONS};
+}
+
 static struct descriptors_want want_of(const struct room *room, const struct snapshot *snapshot,
-                                       const struct descriptors_have *have)
+                                       unsigned workers, const struct descriptors_have *have)
 {
     return (struct descriptors_want){
-        .workers = room->workers,
+        .workers = workers,
         .places = 2 * room->inherited + snapshot->listen_count + snapshot->agent_listen_count +
                   snapshot->sink_count,
         .receivers = snapshot->sink_count,
@@ -44,15 +53,17 @@ static struct descriptors_want want_of(const struct room *room, const struct sna
     };
 }
 
-static void say_short(const struct room *room, const struct descriptors_want *want,
-                      const struct descriptors_have *have)
+/* Wanted is what would do for everything, before anything was cut: who gives so many is not told again. */
+static void say_short(const struct room *room, const struct snapshot *snapshot)
 {
+    const struct descriptors_have whole = whole_of(room->wanted);
+    const struct descriptors_want want = want_of(room, snapshot, room->wanted, &whole);
     char limit[24], wanted[24], connections[24], runs[24], workers[24];
 
     snprintf(limit, sizeof limit, "%zu", room->descriptors);
-    snprintf(wanted, sizeof wanted, "%zu", descriptors_sum(want));
-    snprintf(connections, sizeof connections, "%u of %u", have->connections, want->connections);
-    snprintf(runs, sizeof runs, "%u of %u", have->runs, want->runs);
+    snprintf(wanted, sizeof wanted, "%zu", descriptors_sum(&want));
+    snprintf(connections, sizeof connections, "%u of %u", room->have.connections, want.connections);
+    snprintf(runs, sizeof runs, "%u of %u", room->have.runs, want.runs);
     snprintf(workers, sizeof workers, "%u of %u", room->workers, room->wanted);
     log_event(room->log, LOG_LEVEL_WARN, "the limit of open files is low, so less is done at a time", "limit",
               limit, "wanted", wanted, "connections", connections, "max_runs", runs, "workers",
@@ -69,13 +80,10 @@ static bool goes_round(const struct room *room, const struct descriptors_want *w
 static struct descriptors_want share_among(struct room *room, const struct snapshot *snapshot,
                                            unsigned workers)
 {
-    unsigned reserve = workers * ROOM_LEAST_RESERVE;
-    const struct descriptors_have whole = {.connections = ROOM_CONNECTIONS,
-                                           .reserve = reserve > ROOM_RESERVE ? reserve : ROOM_RESERVE,
-                                           .sessions = RECEIVER_MAX_SESSIONS};
+    const struct descriptors_have whole = whole_of(workers);
+    struct descriptors_want want = want_of(room, snapshot, workers, &whole);
 
     room->workers = workers;
-    struct descriptors_want want = want_of(room, snapshot, &whole);
     room->have = descriptors_share(room->descriptors, &want);
     return want;
 }
@@ -90,7 +98,7 @@ int room_share(struct room *room, const struct snapshot *snapshot)
         want = share_among(room, snapshot, room->workers - 1);
     if (room->descriptors >= descriptors_least(&want)) {
         if (descriptors_sum(&want) > room->descriptors)
-            say_short(room, &want, &room->have);
+            say_short(room, snapshot);
         return 0;
     }
     snprintf(least, sizeof least, "%zu", descriptors_least(&want));
@@ -101,9 +109,9 @@ int room_share(struct room *room, const struct snapshot *snapshot)
 
 void room_share_again(struct room *room, const struct snapshot *snapshot)
 {
-    struct descriptors_want want = want_of(room, snapshot, &room->have);
+    struct descriptors_want want = want_of(room, snapshot, room->workers, &room->have);
 
     room->have.runs = descriptors_runs(room->descriptors, &want);
     if (room->have.runs < want.runs)
-        say_short(room, &want, &room->have);
+        say_short(room, snapshot);
 }

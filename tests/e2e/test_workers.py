@@ -302,6 +302,23 @@ def test_more_connections_than_there_may_be(cleanup, tmp_path, fake):
         assert service.get(f"/check/{name}").status == 200
 
 
+def test_r01_what_is_said_to_be_wanted_is_enough(ehlod, fake):
+    """Also where loops were cut down, which want descriptors too; a reload says the same as the start."""
+    config = {"server": {"workers": 16}, "targets": targets_at(fake(), 1)}
+
+    def said(service):
+        return [re.sub(r'^\S+ |max_runs="\d+', "", line) for line in service.log().splitlines()
+                if "the limit of open files is low" in line]
+    few = ehlod(config, wrapper=["prlimit", "--nofile=256:256"])
+    assert few.workers() < 16
+    assert few.get("/-/reload", method="POST").status == 200
+    first, second = said(few)
+    assert first == second
+    wanted = re.search(r"wanted=(\d+)", first)[1]
+    enough = ehlod(config, wrapper=["prlimit", f"--nofile={wanted}:{wanted}"])
+    assert enough.workers() == 16 and not said(enough)
+
+
 # ---- nobody else finds a place ----
 
 FEW = {1: 90, 4: 200}  # descriptors, so that there are some dozen places
