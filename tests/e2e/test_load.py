@@ -27,15 +27,16 @@ def silent_fixture(many_descriptors):
 
 
 @pytest.mark.alone
-def test_s07_a_thousand_targets_that_never_greet(ehlod, silent):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_s07_a_thousand_targets_that_never_greet(ehlod, silent, workers):
     port, connections = silent
     targets = {f"t{i}": {"address": f"127.0.{i // 250}.{i % 250 + 1}:{port}", "timeout": f"{TIMEOUT_S:g}s",
                          "cache_ttl": "0"} for i in range(RUNS)}
-    service = ehlod({"targets": targets})
+    service = ehlod({"server": {"workers": workers}, "targets": targets})
     descriptors, rss = service.descriptors(), service.status_field("VmRSS")
 
     rounds, own = [], service.heaps_kib()
-    for _ in range(3 * service.workers()):  # each loop has made the answer
+    for _ in range(3 * workers):  # each loop has made the answer
         check_all(service, len(connections), connections)
         wait_until(lambda: service.descriptors() <= descriptors + 2, 10, "all sockets are closed")
         # Each target keeps its latest result, about 1 KiB, which may hold a page of memory that is else free; and what
