@@ -128,16 +128,14 @@ static bool refuse_drain(const struct desk *desk, struct question *q)
 
 static void drain(struct desk *desk, struct question *q)
 {
-    if (refuse_drain(desk, q))
-        return;
-    drain_ask_begin(desk, q);
+    if (!refuse_drain(desk, q))
+        drain_ask_begin(desk, q);
 }
 
 static void undrain(struct desk *desk, struct question *q)
 {
-    if (refuse_drain(desk, q))
-        return;
-    drain_ask_end(desk, q);
+    if (!refuse_drain(desk, q))
+        drain_ask_end(desk, q);
 }
 
 static void reload_config(struct desk *desk, struct question *q)
